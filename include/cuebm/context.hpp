@@ -1,0 +1,174 @@
+// A device with its memory, and the in-order queues of work on it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include <cuebm/export.hpp>
+#include <cuebm/view.hpp>
+
+namespace cuebm {
+
+namespace detail {
+struct ContextState;
+struct StreamState;
+struct EventState;
+}  // namespace detail
+
+class Stream;
+template <class T>
+class Vector;
+template <class T>
+class Matrix;
+
+// The CPU's instruction sets that have kernels. All give the same bits; the environment variable
+// CUEBM_ISA=portable|avx2|avx512 forces one where the options say `best`.
+enum class Isa : std::uint8_t { best, portable, avx2, avx512 };
+
+struct CpuOptions {
+    int threads = 0;               // 0: all that the machine gives this process
+    Isa isa = Isa::best;           // an instruction set that the machine lacks is an InvalidArgument
+    std::size_t memory_limit = 0;  // bytes that arrays and workspaces may take together; 0: no limit
+};
+
+struct CudaOptions {
+    int device = 0;
+    std::size_t memory_limit = 0;  // bytes, as above
+};
+
+// What a device is, as `plan()` and people want to know it.
+struct DeviceProperties {
+    std::string name;                 // "AMD EPYC (avx512, 2 threads)", "NVIDIA H100 80GB HBM3"
+    Device device = {};
+    int processors = 1;               // threads of the CPU, multiprocessors of a GPU
+    std::size_t memory_bytes = 0;     // in all
+    std::size_t shared_bytes = 0;     // shared memory that a block may have; 0 on the CPU
+    int compute_capability = 0;       // 90 for sm_90; 0 on the CPU
+    Isa isa = Isa::best;              // of the kernels in use; `best` on a GPU
+    bool fused_multiply_add = true;   // false: a CPU without FMA; results are the same, only slow
+};
+
+// Memory of a context's pool. Copies share nothing: a buffer moves, and gives its memory back to the pool
+// when it dies. It must outlive the work that a stream still does on it.
+class CUEBM_API Buffer {
+public:
+    Buffer() = default;
+    Buffer(Buffer&& other) noexcept;
+    Buffer& operator=(Buffer&& other) noexcept;
+    ~Buffer();
+
+    void* data() const noexcept { return data_; }
+    std::size_t bytes() const noexcept { return bytes_; }
+    Device device() const noexcept { return device_; }
+
+private:
+    friend struct detail::ContextState;
+    std::shared_ptr<detail::ContextState> owner_;
+    void* data_ = nullptr;
+    std::size_t bytes_ = 0;
+    Device device_ = {};
+};
+
+// A device and its memory pool. Copies are cheap and mean the same device and pool; the functions may be
+// called from several threads. Calls that take a Context return when the work is done, and throw.
+class CUEBM_API Context {
+public:
+    // The first GPU that works, else the CPU. `description()` says which, and why there is no GPU.
+    static Context best();
+    // Errors: InvalidArgument for threads < 0 or an instruction set that this machine lacks.
+    static Context cpu(const CpuOptions& options = {});
+    // Errors: DeviceError that says what is missing (plug-in, driver, device) and what to do.
+    static Context cuda(int device = 0);
+    static Context cuda(const CudaOptions& options);
+
+    Device device() const;
+    const DeviceProperties& properties() const;
+    // One line for people: the device, and for `best()` on a CPU why there is no GPU.
+    const std::string& description() const;
+
+    // Uninitialised arrays on this device. Errors: InvalidArgument for a negative size; OutOfMemory.
+    template <class T>
+    Vector<T> vector(std::int64_t size);
+    template <class T>
+    Matrix<T> matrix(std::int64_t rows, std::int64_t cols);
+
+    // A copy on this device of memory that lies on the host or on this device.
+    template <class T>
+    auto copy(VectorView<T> source);
+    template <class T>
+    auto copy(MatrixView<T> source);
+    // The [n x d] copy of a column-major (Fortran) array on the host, whose view is row-major [d x n].
+    template <class T>
+    auto copy_transposed(MatrixView<T> source);
+
+    // Bytes in arrays and workspaces now; bytes kept for reuse; gives the latter back to the system.
+    std::size_t used_bytes() const;
+    std::size_t cached_bytes() const;
+    void trim();
+
+    Buffer allocate(std::size_t bytes) const;
+    detail::ContextState& state() const { return *state_; }
+
+private:
+    friend class Stream;
+    explicit Context(std::shared_ptr<detail::ContextState> state) : state_(std::move(state)) {}
+    std::shared_ptr<detail::ContextState> state_;
+};
+
+// A point in a stream's work.
+class CUEBM_API Event {
+public:
+    bool done() const;  // has the stream passed it?
+    void wait() const;  // blocks the calling thread until it has
+
+private:
+    friend class Stream;
+    explicit Event(std::shared_ptr<detail::EventState> state) : state_(std::move(state)) {}
+    std::shared_ptr<detail::EventState> state_;
+};
+
+// An in-order queue of work on a device: a CUDA stream, or on the CPU a queue with a thread of its own.
+// Calls that take a Stream check their arguments and throw at once, then only enqueue; what is wrong in the
+// data is thrown by wait(). Views and arrays that are passed must live until the work is done. One thread
+// at a time may use a stream.
+class CUEBM_API Stream {
+public:
+    explicit Stream(const Context& context);
+    // A user's own cudaStream_t, passed as void*; it must outlive this object. On the CPU there is none to
+    // wrap: InvalidArgument.
+    static Stream wrap(const Context& context, void* native);
+
+    Context context() const;
+    // Blocks until all enqueued work is done. Errors: DataError for the lowest bad row that the work met
+    // (once: the next wait() is clean), DeviceError.
+    void wait();
+    Event record();
+    // Later work of this stream starts after the event, which may be of another stream of the device.
+    void wait_for(const Event& event);
+    detail::StreamState& state() const { return *state_; }
+
+private:
+    explicit Stream(std::shared_ptr<detail::StreamState> state) : state_(std::move(state)) {}
+    std::shared_ptr<detail::StreamState> state_;
+};
+
+namespace detail {
+// A rectangle of bytes, copied between the host and the stream's device, or within either.
+struct CopyBytes {
+    const void* source = nullptr;
+    void* target = nullptr;
+    std::size_t rows = 0, row_bytes = 0, source_stride = 0, target_stride = 0;  // strides in bytes
+    Device from = {}, to = {};
+};
+CUEBM_API void copy_bytes(Stream& stream, const CopyBytes& copy);
+CUEBM_API void copy_bytes(const Context& context, const CopyBytes& copy);  // returns when done
+CUEBM_API void check_copy(const char* function, const void* data, std::int64_t rows, std::int64_t cols,
+                          std::int64_t stride, std::size_t alignment);
+CUEBM_API std::size_t checked_bytes(const char* function, std::int64_t rows, std::int64_t cols,
+                                    std::size_t element);
+}  // namespace detail
+
+}  // namespace cuebm

@@ -1,0 +1,10 @@
+// Everything that cuebm offers.
+#pragma once
+
+#include <cuebm/array.hpp>
+#include <cuebm/assign.hpp>
+#include <cuebm/context.hpp>
+#include <cuebm/error.hpp>
+#include <cuebm/kmeans.hpp>
+#include <cuebm/version.hpp>
+#include <cuebm/view.hpp>

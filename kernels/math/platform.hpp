@@ -1,0 +1,11 @@
+// The one difference between the compilers that see kernels/math/: how a function for both sides is spelled.
+// Always inlined: a file built for AVX-512 must not leave a copy that the linker gives to other files.
+#pragma once
+
+#include <cstdint>
+
+#if defined(__CUDACC__)
+#define CUEBM_MATH static __host__ __device__ __forceinline__
+#else
+#define CUEBM_MATH static inline __attribute__((always_inline, unused))
+#endif

@@ -1,0 +1,44 @@
+// Every stream of random numbers in the library, and the layout of its counter. A draw depends on (seed,
+// purpose, index, step, draw) alone: never on a thread, a chunk or the number of points.
+//
+//   key     = the first two words of Philox(counter {seed low, seed high, purpose, 0}, key 0)
+//   counter = {index low, index high, step, draw}
+#pragma once
+
+#include "math/philox.hpp"
+
+namespace cuebm::math {
+
+enum class RandomPurpose : std::uint32_t {
+    kmeans_subsample = 1,  // index: rows chosen so far;   step: n_init start
+    kmeans_first = 2,      // index: 0;                    step: n_init start
+    kmeans_candidates = 3, // index: prototypes so far;    step: n_init start;  draw: candidate
+    kmeans_random = 4,     // index: prototypes so far;    step: n_init start
+};
+
+CUEBM_MATH PhiloxKey random_key(std::uint64_t seed, RandomPurpose purpose) {
+    const PhiloxBlock b = philox({{static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32),
+                                   static_cast<std::uint32_t>(purpose), 0}},
+                                 {{0, 0}});
+    return {{b.word[0], b.word[1]}};
+}
+
+CUEBM_MATH PhiloxBlock random_block(PhiloxKey key, std::uint64_t index, std::uint32_t step, std::uint32_t draw) {
+    return philox({{static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(index >> 32), step, draw}}, key);
+}
+
+CUEBM_MATH std::uint64_t random_u64(PhiloxKey key, std::uint64_t index, std::uint32_t step, std::uint32_t draw) {
+    const PhiloxBlock b = random_block(key, index, step, draw);
+    return std::uint64_t{b.word[0]} | std::uint64_t{b.word[1]} << 32;
+}
+
+// floor(r * bound / 2^64): uniform in [0, bound) to within bound / 2^64.
+CUEBM_MATH std::uint64_t scale_down(std::uint64_t r, std::uint64_t bound) {
+#if defined(__CUDA_ARCH__)
+    return __umul64hi(r, bound);
+#else
+    return static_cast<std::uint64_t>((static_cast<unsigned __int128>(r) * bound) >> 64);
+#endif
+}
+
+}  // namespace cuebm::math
