@@ -1,0 +1,86 @@
+// THE SEAM: what a backend must do. One implementation for the CPU (src/cpu_backend.cpp), one for CUDA in a
+// plug-in (kernels/cuda/backend.cu) that is opened when a CUDA context is first asked for.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include <cuebm/context.hpp>
+
+#include "assign_operations.hpp"
+
+namespace cuebm::detail {
+
+// What is wrong in data, as kernels report it: the lowest (row << 8 | problem) wins, atomically.
+enum Problem : int {
+    points_not_finite = 1,
+    prototypes_not_finite,
+    weights_not_valid,
+    energy_overflow,
+    label_out_of_range,
+    values_not_finite,
+};
+inline constexpr std::uint64_t no_problem = ~std::uint64_t{0};
+
+// An in-order queue of work. All functions return at once but wait() and the growth of scratch().
+class Queue {
+public:
+    virtual ~Queue() = default;
+    virtual void copy(const CopyBytes& copy) = 0;
+    virtual void fill(void* target, int byte, std::size_t bytes) = 0;
+    virtual std::shared_ptr<EventState> record() = 0;
+    virtual void wait_for(const std::shared_ptr<EventState>& event) = 0;
+    // Until all work is done. Returns the status word and resets it.
+    virtual std::uint64_t wait() = 0;
+    // Where kernels report a Problem; on the device.
+    virtual std::uint64_t* status() = 0;
+    // At least `bytes` of device memory, 256-aligned, valid until the next call in this queue's order.
+    virtual std::byte* scratch(std::size_t bytes) = 0;
+};
+
+struct EventState {
+    virtual ~EventState() = default;
+    virtual bool done() = 0;
+    virtual void wait() = 0;
+};
+
+// Gives out and takes back memory of the pool: scratch of a queue comes from here too.
+class Pool {
+public:
+    virtual ~Pool() = default;
+    virtual void* allocate(std::size_t bytes) = 0;  // throws OutOfMemory
+    virtual void release(void* data, std::size_t bytes) noexcept = 0;
+};
+
+class Backend {
+public:
+    virtual ~Backend() = default;
+    virtual const DeviceProperties& properties() const = 0;
+    virtual void* allocate(std::size_t bytes) = 0;  // nullptr when there is none left; 256-aligned
+    virtual void deallocate(void* data) noexcept = 0;
+    virtual std::size_t free_bytes() = 0;
+    virtual std::unique_ptr<Queue> make_queue(Pool& pool) = 0;
+    virtual std::unique_ptr<Queue> wrap_queue(Pool& pool, void* native) = 0;
+    virtual const AssignOperations<float>& assign_float() const = 0;
+    virtual const AssignOperations<double>& assign_double() const = 0;
+};
+
+template <class T>
+const AssignOperations<T>& assign_operations(const Backend& backend) {
+    if constexpr (sizeof(T) == sizeof(float))
+        return backend.assign_float();
+    else
+        return backend.assign_double();
+}
+
+// The plug-in's one exported function. `interface` is this header's number: a plug-in of another build says
+// so instead of crashing. On failure returns nullptr and a sentence in `problem`.
+inline constexpr int backend_interface = 1;
+using OpenCudaBackend = Backend* (*)(int interface, int device, std::string* problem);
+
+std::unique_ptr<Backend> make_cpu_backend(const CpuOptions& options);
+std::unique_ptr<Backend> make_cuda_backend(int device);  // throws DeviceError
+
+}  // namespace cuebm::detail
