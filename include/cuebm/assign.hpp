@@ -1,5 +1,5 @@
-// The K-means energy E(y, z) = ||y - W z||^2 with z one-hot, for many points y at once: its minimum over z,
-// its free energy, their gradients, and the update of the prototypes.
+// The K-means energy E(y, z) = ||y - W z||^2 with z one-hot, for many points y at once: its minimum over z
+// and its free energy.
 //
 // Y is [n x d], the points; W is [k x d], the prototypes, a row each (the lecture's columns of W).
 //
@@ -18,7 +18,6 @@
 // prototypes or weights, negative weights, energies that overflow T.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <limits>
 
@@ -31,8 +30,7 @@ namespace cuebm {
 inline constexpr double infinity = std::numeric_limits<double>::infinity();
 
 // Inference. Give the outputs that are wanted, leave the others absent; at least one.
-// Cost: 2 n k d operations for labels and energies alone (screened in fp32 for float data), 3 n k d for the
-// rest and for double data; reads Y once.
+// Cost: 3 n k d operations; reads Y once.
 template <class T>
 struct Assign {
     MatrixView<const T> points;              // [n x d], n >= 0
@@ -53,51 +51,5 @@ CUEBM_API void assign(Context& context, const Assign<float>& arguments);
 CUEBM_API void assign(Context& context, const Assign<double>& arguments);
 CUEBM_API void assign(Stream& stream, const Assign<float>& arguments);
 CUEBM_API void assign(Stream& stream, const Assign<double>& arguments);
-// Bytes of the stream's workspace that the call takes on that device.
-CUEBM_API std::size_t workspace_bytes(const Context& context, const Assign<float>& arguments);
-CUEBM_API std::size_t workspace_bytes(const Context& context, const Assign<double>& arguments);
-
-// Gradients of sum_i weight_i F_beta(y_i), or of F at beta = infinity (where it is defined: away from ties).
-//
-//   dF_beta/dy_i = 2 (y_i - sum_k p_ik w_k)     p_ik = exp(-beta (E_ik - F_beta(y_i)))
-//   d/dw_k       = 2 sum_i weight_i p_ik (w_k - y_i)
-//
-// The sum over points is in fixed point (see Update): bit-identical whatever the order. With weights, the
-// gradient with respect to y_i is scaled by weight_i too. Cost: twice that of Assign.
-template <class T>
-struct AssignGradient {
-    MatrixView<const T> points;           // [n x d], n >= 1
-    MatrixView<const T> prototypes;       // [k x d]
-    VectorView<const T> weights{};        // [n], optional: >= 0; absent: all 1
-    double beta = infinity;               // > 0
-    MatrixView<T> point_gradients{};      // [n x d], optional
-    MatrixView<T> prototype_gradients{};  // [k x d], optional
-};
-
-CUEBM_API void assign_gradient(Context& context, const AssignGradient<float>& arguments);
-CUEBM_API void assign_gradient(Context& context, const AssignGradient<double>& arguments);
-CUEBM_API void assign_gradient(Stream& stream, const AssignGradient<float>& arguments);
-CUEBM_API void assign_gradient(Stream& stream, const AssignGradient<double>& arguments);
-
-// Coordinate descent over W: w_k = sum_i weight_i y_i / sum_i weight_i over the points with label k. A
-// prototype without weight keeps its value.
-//
-// Sums are int64 fixed point with one power-of-two scale a feature, 2^(62 - ceil log2 n) / max_i |weight_i
-// y_ij|, so they are exact sums of contributions that are each rounded at 2^-(62 - ceil log2 n) of the
-// feature's largest (2^-42 for a million points), and the same bits whatever the order and the device.
-// Cost: n d additions; reads Y twice.
-template <class T>
-struct Update {
-    MatrixView<const T> points;              // [n x d], n >= 1
-    VectorView<const std::int32_t> labels;   // [n], 0 <= label < k, else DataError
-    VectorView<const T> weights{};           // [n], optional: >= 0; absent: all 1
-    MatrixView<T> prototypes;                // [k x d], read and written
-    VectorView<double> cluster_weights{};    // [k], optional: sum of the weights of each
-};
-
-CUEBM_API void update(Context& context, const Update<float>& arguments);
-CUEBM_API void update(Context& context, const Update<double>& arguments);
-CUEBM_API void update(Stream& stream, const Update<float>& arguments);
-CUEBM_API void update(Stream& stream, const Update<double>& arguments);
 
 }  // namespace cuebm

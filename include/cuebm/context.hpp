@@ -24,13 +24,9 @@ class Vector;
 template <class T>
 class Matrix;
 
-// The CPU's instruction sets that have kernels. All give the same bits; the environment variable
-// CUEBM_ISA=portable|avx2|avx512 forces one where the options say `best`.
-enum class Isa : std::uint8_t { best, portable, avx2, avx512 };
 
 struct CpuOptions {
     int threads = 0;               // 0: all that the machine gives this process
-    Isa isa = Isa::best;           // an instruction set that the machine lacks is an InvalidArgument
     std::size_t memory_limit = 0;  // bytes that arrays and workspaces may take together; 0: no limit
 };
 
@@ -47,8 +43,6 @@ struct DeviceProperties {
     std::size_t memory_bytes = 0;     // in all
     std::size_t shared_bytes = 0;     // shared memory that a block may have; 0 on the CPU
     int compute_capability = 0;       // 90 for sm_90; 0 on the CPU
-    Isa isa = Isa::best;              // of the kernels in use; `best` on a GPU
-    bool fused_multiply_add = true;   // false: a CPU without FMA; results are the same, only slow
 };
 
 // Memory of a context's pool. Copies share nothing: a buffer moves, and gives its memory back to the pool
@@ -78,7 +72,7 @@ class CUEBM_API Context {
 public:
     // The first GPU that works, else the CPU. `description()` says which, and why there is no GPU.
     static Context best();
-    // Errors: InvalidArgument for threads < 0 or an instruction set that this machine lacks.
+    // Errors: InvalidArgument for threads < 0.
     static Context cpu(const CpuOptions& options = {});
     // Errors: DeviceError that says what is missing (plug-in, driver, device) and what to do.
     static Context cuda(int device = 0);

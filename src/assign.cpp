@@ -1,0 +1,98 @@
+// assign(): argument checks, once, then the backend's operation.
+#include <cuebm/assign.hpp>
+
+#include <algorithm>
+#include <limits>
+#include <string>
+
+#include <cuebm/error.hpp>
+
+#include "context_state.hpp"
+
+namespace cuebm {
+namespace {
+
+[[noreturn]] void refuse(const char* argument, const std::string& got, const std::string& wanted) {
+    throw InvalidArgument("assign", argument, got, wanted);
+}
+
+std::string shape(std::int64_t rows, std::int64_t cols) { return std::to_string(rows) + " x " + std::to_string(cols); }
+
+void check_matrix(const char* argument, const void* data, std::int64_t rows, std::int64_t cols, std::int64_t stride,
+                  std::size_t alignment, Device at, Device here) {
+    if (rows > 0 && cols > 0 && data == nullptr) refuse(argument, "nullptr", "memory of shape " + shape(rows, cols));
+    if (reinterpret_cast<std::uintptr_t>(data) % alignment != 0)
+        refuse(argument, "a misaligned pointer", "alignment of " + std::to_string(alignment) + " bytes");
+    if (rows > 1 && stride < cols) refuse(argument, "stride " + std::to_string(stride), "stride >= cols = " + std::to_string(cols));
+    if (at != here) refuse(argument, "memory of another device", "memory of the context's device");
+}
+
+template <class View>
+void check_output(const char* argument, const View& view, std::int64_t rows, std::int64_t cols, Device here) {
+    if (!view) return;
+    if (view.rows != rows || view.cols != cols) refuse(argument, shape(view.rows, view.cols), shape(rows, cols));
+    check_matrix(argument, view.data, rows, cols, view.stride, alignof(decltype(*view.data)), view.device, here);
+}
+
+template <class T>
+void check_output(const char* argument, const VectorView<T>& view, std::int64_t size, Device here) {
+    if (!view) return;
+    if (view.size != size) refuse(argument, std::to_string(view.size) + " elements", std::to_string(size));
+    check_matrix(argument, view.data, size, 1, view.stride, alignof(T), view.device, here);
+}
+
+template <class T>
+void check(const Assign<T>& a, Device here) {
+    const std::int64_t n = a.points.rows, d = a.points.cols, k = a.prototypes.rows;
+    const std::int64_t most = std::numeric_limits<std::int32_t>::max();
+    if (n < 0) refuse("points", shape(n, d), "rows >= 0");
+    if (d < 1 || d > most) refuse("points", shape(n, d), "1 <= cols < 2^31");
+    if (k < 1 || k > most) refuse("prototypes", shape(k, a.prototypes.cols), "1 <= rows < 2^31");
+    if (a.prototypes.cols != d) refuse("prototypes", shape(k, a.prototypes.cols), shape(k, d));
+    check_matrix("points", a.points.data, n, d, a.points.stride, alignof(T), a.points.device, here);
+    check_matrix("prototypes", a.prototypes.data, k, d, a.prototypes.stride, alignof(T), a.prototypes.device, here);
+    if (a.known && (a.known.cols != d || (a.known.rows != n && a.known.rows != 1)))
+        refuse("known", shape(a.known.rows, a.known.cols), shape(n, d) + " or " + shape(1, d));
+    if (a.known) check_matrix("known", a.known.data, a.known.rows, d, a.known.stride, 1, a.known.device, here);
+    check_output("labels", a.labels, n, here);
+    check_output("energies", a.energies, n, here);
+    check_output("free_energies", a.free_energies, n, here);
+    check_output("all_energies", a.all_energies, n, k, here);
+    const std::int64_t m = a.best_labels ? a.best_labels.cols : a.best_energies.cols;
+    if (a.best_labels || a.best_energies) {
+        const std::int64_t limit = std::min<std::int64_t>(k, 32);
+        if (m < 1 || m > limit) refuse(a.best_labels ? "best_labels" : "best_energies", std::to_string(m) + " columns", "1 to min(k, 32) = " + std::to_string(limit));
+        check_output("best_labels", a.best_labels, n, m, here);
+        check_output("best_energies", a.best_energies, n, m, here);
+    }
+    if (!a.labels && !a.energies && !a.free_energies && !a.all_energies && !a.best_labels && !a.best_energies)
+        refuse("labels", "no output at all", "at least one output view");
+    if (!(a.beta > 0)) refuse("beta", std::to_string(a.beta), "beta > 0");
+    if (a.free_energies && !(a.beta <= static_cast<double>(std::numeric_limits<T>::max())))
+        refuse("beta", std::to_string(a.beta), "a finite beta > 0 for free_energies");
+}
+
+template <class T>
+void enqueue(Stream& stream, const Assign<T>& arguments) {
+    check(arguments, stream.context().device());
+    if (arguments.points.rows == 0) return;
+    auto& state = stream.state();
+    detail::assign_operations<T>(*state.context->backend).assign(*state.queue, arguments);
+}
+
+template <class T>
+void run(Context& context, const Assign<T>& arguments) {
+    check(arguments, context.device());
+    Stream stream(context);
+    enqueue(stream, arguments);
+    stream.wait();
+}
+
+}  // namespace
+
+void assign(Stream& stream, const Assign<float>& arguments) { enqueue(stream, arguments); }
+void assign(Stream& stream, const Assign<double>& arguments) { enqueue(stream, arguments); }
+void assign(Context& context, const Assign<float>& arguments) { run(context, arguments); }
+void assign(Context& context, const Assign<double>& arguments) { run(context, arguments); }
+
+}  // namespace cuebm

@@ -1,0 +1,100 @@
+// The CPU behind the seam, and for now the sentence that says why there is no GPU.
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <limits>
+#include <new>
+#include <thread>
+#include <vector>
+
+#include <unistd.h>
+
+#include <cuebm/error.hpp>
+
+#include "cpu/assign.hpp"
+#include "cpu_queue.hpp"
+
+namespace cuebm::detail {
+namespace {
+
+template <class T>
+class CpuAssign final : public AssignOperations<T> {
+public:
+    void assign(Queue& queue, const Assign<T>& task) const override {
+        auto& cpu_queue = static_cast<CpuQueue&>(queue);
+        cpu_queue.enqueue([&cpu_queue, task] { run(cpu_queue, task); });
+    }
+
+private:
+    static constexpr std::int64_t rows_a_task = 64;  // enough work to outweigh the scheduling of a task
+
+    static void run(CpuQueue& queue, const Assign<T>& task) {
+        if (task.check_finite) check_prototypes(queue, task);
+        const std::int64_t n = task.points.rows, d = task.points.cols;
+        queue.team().parallel_for((n + rows_a_task - 1) / rows_a_task, [&](std::int64_t block) {
+            std::vector<T> scratch(static_cast<std::size_t>(2 * d));
+            const std::int64_t first = block * rows_a_task, last = std::min(n, first + rows_a_task);
+            const std::int64_t bad = cpu::assign_rows(task, first, last, scratch.data(), scratch.data() + d);
+            if (bad != cpu::no_bad_row && task.check_finite) queue.report(bad, problem_of(task, bad));
+        });
+    }
+
+    static void check_prototypes(CpuQueue& queue, const Assign<T>& task) {
+        for (std::int64_t z = 0; z < task.prototypes.rows; ++z)
+            for (std::int64_t j = 0; j < task.prototypes.cols; ++j)
+                if (!std::isfinite(task.prototypes.data[z * task.prototypes.stride + j]))
+                    return queue.report(z, prototypes_not_finite);
+    }
+
+    // The energies of this row are not finite: are its values, or did the energy overflow?
+    static Problem problem_of(const Assign<T>& task, std::int64_t i) {
+        for (std::int64_t j = 0; j < task.points.cols; ++j) {
+            const bool known = !task.known || task.known.data[(task.known.rows == 1 ? 0 : i * task.known.stride) + j] != 0;
+            if (known && !std::isfinite(task.points.data[i * task.points.stride + j])) return points_not_finite;
+        }
+        return energy_overflow;
+    }
+};
+
+class CpuBackend final : public Backend {
+public:
+    explicit CpuBackend(const CpuOptions& options)
+        : team_(options.threads > 0 ? options.threads : std::max(1, static_cast<int>(std::thread::hardware_concurrency()))) {
+        properties_.name = "CPU (" + std::to_string(team_.threads()) + " threads)";
+        properties_.processors = team_.threads();
+        properties_.memory_bytes = static_cast<std::size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+    }
+    const DeviceProperties& properties() const override { return properties_; }
+    void* allocate(std::size_t bytes) override { return ::operator new(bytes, alignment, std::nothrow); }
+    void deallocate(void* data) noexcept override { ::operator delete(data, alignment); }
+    std::size_t free_bytes() override {
+        return static_cast<std::size_t>(sysconf(_SC_AVPHYS_PAGES)) * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+    }
+    std::unique_ptr<Queue> make_queue(Pool& pool) override { return std::make_unique<CpuQueue>(pool, team_); }
+    std::unique_ptr<Queue> wrap_queue(Pool&, void*) override {
+        throw InvalidArgument("Stream::wrap", "context", "a CPU context", "a CUDA context; the CPU has no native stream");
+    }
+    const AssignOperations<float>& assign_float() const override { return float_; }
+    const AssignOperations<double>& assign_double() const override { return double_; }
+
+private:
+    static constexpr std::align_val_t alignment{256};
+    ThreadTeam team_;
+    DeviceProperties properties_;
+    CpuAssign<float> float_;
+    CpuAssign<double> double_;
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> make_cpu_backend(const CpuOptions& options) {
+    if (options.threads < 0)
+        throw InvalidArgument("Context::cpu", "threads", std::to_string(options.threads), "threads >= 0");
+    return std::make_unique<CpuBackend>(options);
+}
+
+std::unique_ptr<Backend> make_cuda_backend(int) {
+    throw DeviceError("this version has no CUDA plug-in yet; use Context::cpu()");
+}
+
+}  // namespace cuebm::detail

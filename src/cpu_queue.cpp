@@ -1,0 +1,129 @@
+// The CPU's stream. See cpu_queue.hpp.
+#include "cpu_queue.hpp"
+
+#include <cstring>
+#include <utility>
+
+namespace cuebm::detail {
+namespace {
+
+struct CpuEvent final : EventState {
+    std::mutex mutex;
+    std::condition_variable changed;
+    bool passed = false;
+
+    bool done() override {
+        const std::lock_guard lock(mutex);
+        return passed;
+    }
+    void wait() override {
+        std::unique_lock lock(mutex);
+        changed.wait(lock, [&] { return passed; });
+    }
+    void pass() {
+        const std::lock_guard lock(mutex);
+        passed = true;
+        changed.notify_all();
+    }
+};
+
+}  // namespace
+
+CpuQueue::CpuQueue(Pool& pool, ThreadTeam& team) : pool_(pool), team_(team), thread_([this] { run(); }) {}
+
+CpuQueue::~CpuQueue() {
+    {
+        const std::lock_guard lock(mutex_);
+        stop_ = true;
+    }
+    changed_.notify_all();
+    thread_.join();  // after the work that is enqueued
+    if (scratch_ != nullptr) pool_.release(scratch_, scratch_bytes_);
+}
+
+void CpuQueue::enqueue(std::function<void()> task) {
+    {
+        const std::lock_guard lock(mutex_);
+        tasks_.push_back(std::move(task));
+    }
+    changed_.notify_all();
+}
+
+void CpuQueue::run() {
+    std::unique_lock lock(mutex_);
+    for (;;) {
+        changed_.wait(lock, [&] { return stop_ || !tasks_.empty(); });
+        if (tasks_.empty()) return;
+        const auto task = std::move(tasks_.front());
+        tasks_.pop_front();
+        busy_ = true;
+        lock.unlock();
+        std::exception_ptr error;
+        try {
+            task();
+        } catch (...) {
+            error = std::current_exception();
+        }
+        lock.lock();
+        if (error && !error_) error_ = error;
+        busy_ = false;
+        changed_.notify_all();
+    }
+}
+
+std::uint64_t CpuQueue::wait() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return !busy_ && tasks_.empty(); });
+    const auto status = std::exchange(status_, no_problem);
+    if (auto error = std::exchange(error_, nullptr)) std::rethrow_exception(error);
+    return status;
+}
+
+void CpuQueue::report(std::int64_t row, Problem problem) {
+    const std::uint64_t word = static_cast<std::uint64_t>(row) << 8 | static_cast<std::uint64_t>(problem);
+    const std::atomic_ref<std::uint64_t> status(status_);
+    std::uint64_t seen = status.load(std::memory_order_relaxed);
+    while (word < seen && !status.compare_exchange_weak(seen, word, std::memory_order_relaxed)) {
+    }
+}
+
+void CpuQueue::copy(const CopyBytes& c) {
+    enqueue([c] {
+        const auto* source = static_cast<const std::byte*>(c.source);
+        auto* target = static_cast<std::byte*>(c.target);
+        if (c.source_stride == c.row_bytes && c.target_stride == c.row_bytes) {
+            std::memmove(target, source, c.rows * c.row_bytes);
+            return;
+        }
+        for (std::size_t i = 0; i < c.rows; ++i)
+            std::memmove(target + i * c.target_stride, source + i * c.source_stride, c.row_bytes);
+    });
+}
+
+void CpuQueue::fill(void* target, int byte, std::size_t bytes) {
+    enqueue([=] { std::memset(target, byte, bytes); });
+}
+
+std::shared_ptr<EventState> CpuQueue::record() {
+    auto event = std::make_shared<CpuEvent>();
+    enqueue([event] { event->pass(); });
+    return event;
+}
+
+void CpuQueue::wait_for(const std::shared_ptr<EventState>& event) {
+    enqueue([event] { event->wait(); });
+}
+
+std::byte* CpuQueue::scratch(std::size_t bytes) {
+    if (bytes > scratch_bytes_) {
+        std::unique_lock lock(mutex_);  // the work in flight may still use the old block
+        changed_.wait(lock, [&] { return !busy_ && tasks_.empty(); });
+        lock.unlock();
+        if (scratch_ != nullptr) pool_.release(std::exchange(scratch_, nullptr), std::exchange(scratch_bytes_, 0));
+        scratch_ = pool_.allocate(bytes);
+        scratch_bytes_ = bytes;
+    }
+    return static_cast<std::byte*>(scratch_);
+}
+
+}  // namespace cuebm::detail

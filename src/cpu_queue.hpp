@@ -1,0 +1,51 @@
+// The CPU's stream: a real in-order asynchronous queue, with a thread of its own.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <exception>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "backend.hpp"
+#include "parallel.hpp"
+
+namespace cuebm::detail {
+
+class CpuQueue final : public Queue {
+public:
+    CpuQueue(Pool& pool, ThreadTeam& team);
+    ~CpuQueue() override;
+
+    void enqueue(std::function<void()> task);
+    ThreadTeam& team() { return team_; }
+    void report(std::int64_t row, Problem problem);
+
+    void copy(const CopyBytes& copy) override;
+    void fill(void* target, int byte, std::size_t bytes) override;
+    std::shared_ptr<EventState> record() override;
+    void wait_for(const std::shared_ptr<EventState>& event) override;
+    std::uint64_t wait() override;
+    std::uint64_t* status() override { return &status_; }
+    std::byte* scratch(std::size_t bytes) override;
+
+private:
+    void run();
+
+    Pool& pool_;
+    ThreadTeam& team_;
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::deque<std::function<void()>> tasks_;
+    bool busy_ = false, stop_ = false;
+    std::exception_ptr error_;
+    std::uint64_t status_ = no_problem;
+    void* scratch_ = nullptr;
+    std::size_t scratch_bytes_ = 0;
+    std::thread thread_;
+};
+
+}  // namespace cuebm::detail

@@ -1,0 +1,90 @@
+// parallel_for over oneTBB (CUEBM_TBB=ON) or over plain threads.
+#include "parallel.hpp"
+
+#include <atomic>
+#include <cfenv>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#if defined(CUEBM_TBB)
+#include <tbb/blocked_range.h>
+#include <tbb/parallel_for.h>
+#include <tbb/task_arena.h>
+#endif
+
+namespace cuebm::detail {
+namespace {
+
+// Saves the caller's floating-point environment and sets the default one (on x86 that includes MXCSR's
+// flush-to-zero and denormals-are-zero bits).
+class DefaultFloatEnvironment {
+public:
+    DefaultFloatEnvironment() {
+        std::fegetenv(&saved_);
+        std::fesetenv(FE_DFL_ENV);
+    }
+    ~DefaultFloatEnvironment() { std::fesetenv(&saved_); }
+    DefaultFloatEnvironment(const DefaultFloatEnvironment&) = delete;
+    DefaultFloatEnvironment& operator=(const DefaultFloatEnvironment&) = delete;
+
+private:
+    std::fenv_t saved_;
+};
+
+}  // namespace
+
+#if defined(CUEBM_TBB)
+
+struct ThreadTeam::Team {
+    explicit Team(int threads) : arena(threads) {}
+    tbb::task_arena arena;
+};
+
+void ThreadTeam::parallel_for(std::int64_t tasks, const std::function<void(std::int64_t)>& body) {
+    if (threads_ == 1 || tasks <= 1) {
+        const DefaultFloatEnvironment environment;
+        for (std::int64_t i = 0; i < tasks; ++i) body(i);
+        return;
+    }
+    team_->arena.execute([&] {
+        tbb::parallel_for(tbb::blocked_range<std::int64_t>(0, tasks), [&](const tbb::blocked_range<std::int64_t>& range) {
+            const DefaultFloatEnvironment environment;
+            for (std::int64_t i = range.begin(); i != range.end(); ++i) body(i);
+        });
+    });
+}
+
+#else
+
+struct ThreadTeam::Team {
+    explicit Team(int) {}
+};
+
+void ThreadTeam::parallel_for(std::int64_t tasks, const std::function<void(std::int64_t)>& body) {
+    std::atomic<std::int64_t> next{0};
+    std::exception_ptr error;
+    std::mutex mutex;
+    const auto work = [&] {
+        const DefaultFloatEnvironment environment;
+        try {
+            for (std::int64_t i; (i = next.fetch_add(1)) < tasks;) body(i);
+        } catch (...) {
+            const std::lock_guard lock(mutex);
+            error = std::current_exception();
+        }
+    };
+    std::vector<std::thread> helpers;
+    for (int i = 1; i < threads_ && i < tasks; ++i) helpers.emplace_back(work);
+    work();
+    for (auto& helper : helpers) helper.join();
+    if (error) std::rethrow_exception(error);
+}
+
+#endif
+
+ThreadTeam::ThreadTeam(int threads) : threads_(threads), team_(std::make_unique<Team>(threads)) {}
+ThreadTeam::~ThreadTeam() = default;
+
+}  // namespace cuebm::detail

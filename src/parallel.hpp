@@ -1,0 +1,25 @@
+// The one parallel loop of the CPU backend: oneTBB, or a plain pool where ThreadSanitizer must see everything.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+namespace cuebm::detail {
+
+class ThreadTeam {
+public:
+    explicit ThreadTeam(int threads);
+    ~ThreadTeam();
+    int threads() const { return threads_; }
+    // Calls body(i) for every i in [0, tasks), in any order, on up to threads() threads, with the floating-point
+    // environment of the C standard: a user's flush-to-zero or rounding mode must not change results.
+    void parallel_for(std::int64_t tasks, const std::function<void(std::int64_t)>& body);
+
+private:
+    struct Team;
+    int threads_;
+    std::unique_ptr<Team> team_;
+};
+
+}  // namespace cuebm::detail
