@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <limits>
 #include <string>
+#include <type_traits>
 
 #include <cuebm/error.hpp>
 
@@ -12,8 +13,11 @@
 namespace cuebm {
 namespace {
 
+// `function` is set by check(): the checks below serve assign and update.
+thread_local const char* function = "assign";
+
 [[noreturn]] void refuse(const char* argument, const std::string& got, const std::string& wanted) {
-    throw InvalidArgument("assign", argument, got, wanted);
+    throw InvalidArgument(function, argument, got, wanted);
 }
 
 std::string shape(std::int64_t rows, std::int64_t cols) { return std::to_string(rows) + " x " + std::to_string(cols); }
@@ -43,6 +47,7 @@ void check_output(const char* argument, const VectorView<T>& view, std::int64_t 
 
 template <class T>
 void check(const Assign<T>& a, Device here) {
+    function = "assign";
     const std::int64_t n = a.points.rows, d = a.points.cols, k = a.prototypes.rows;
     const std::int64_t most = std::numeric_limits<std::int32_t>::max();
     if (n < 0) refuse("points", shape(n, d), "rows >= 0");
@@ -73,15 +78,39 @@ void check(const Assign<T>& a, Device here) {
 }
 
 template <class T>
-void enqueue(Stream& stream, const Assign<T>& arguments) {
+void check(const Update<T>& a, Device here) {
+    function = "update";
+    const std::int64_t n = a.points.rows, d = a.points.cols, k = a.prototypes.rows;
+    const std::int64_t most = std::numeric_limits<std::int32_t>::max();
+    if (n < 1 || d < 1 || d > most) refuse("points", shape(n, d), "rows >= 1, 1 <= cols < 2^31");
+    if (k < 1 || k > most || a.prototypes.cols != d)
+        refuse("prototypes", shape(k, a.prototypes.cols), "k x " + std::to_string(d) + " with 1 <= k < 2^31");
+    check_matrix("points", a.points.data, n, d, a.points.stride, alignof(T), a.points.device, here);
+    check_matrix("prototypes", a.prototypes.data, k, d, a.prototypes.stride, alignof(T), a.prototypes.device, here);
+    if (!a.labels) refuse("labels", "nullptr", std::to_string(n) + " labels");
+    check_output("labels", a.labels, n, here);
+    check_output("weights", a.weights, n, here);
+    check_output("cluster_weights", a.cluster_weights, k, here);
+}
+
+void dispatch(detail::Queue& queue, const detail::Backend& backend, const auto& arguments) {
+    using T = std::remove_const_t<std::remove_pointer_t<decltype(arguments.points.data)>>;
+    if constexpr (requires { arguments.known; })
+        detail::assign_operations<T>(backend).assign(queue, arguments);
+    else
+        detail::assign_operations<T>(backend).update(queue, arguments);
+}
+
+template <class Arguments>
+void enqueue(Stream& stream, const Arguments& arguments) {
     check(arguments, stream.context().device());
     if (arguments.points.rows == 0) return;
     auto& state = stream.state();
-    detail::assign_operations<T>(*state.context->backend).assign(*state.queue, arguments);
+    dispatch(*state.queue, *state.context->backend, arguments);
 }
 
-template <class T>
-void run(Context& context, const Assign<T>& arguments) {
+template <class Arguments>
+void run(Context& context, const Arguments& arguments) {
     check(arguments, context.device());
     Stream stream(context);
     enqueue(stream, arguments);
@@ -94,5 +123,10 @@ void assign(Stream& stream, const Assign<float>& arguments) { enqueue(stream, ar
 void assign(Stream& stream, const Assign<double>& arguments) { enqueue(stream, arguments); }
 void assign(Context& context, const Assign<float>& arguments) { run(context, arguments); }
 void assign(Context& context, const Assign<double>& arguments) { run(context, arguments); }
+
+void update(Stream& stream, const Update<float>& arguments) { enqueue(stream, arguments); }
+void update(Stream& stream, const Update<double>& arguments) { enqueue(stream, arguments); }
+void update(Context& context, const Update<float>& arguments) { run(context, arguments); }
+void update(Context& context, const Update<double>& arguments) { run(context, arguments); }
 
 }  // namespace cuebm

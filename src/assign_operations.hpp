@@ -16,6 +16,7 @@ class AssignOperations {
 public:
     virtual ~AssignOperations() = default;
     virtual void assign(Queue&, const Assign<T>&) const = 0;
+    virtual void update(Queue&, const Update<T>&) const = 0;
 };
 
 }  // namespace cuebm::detail

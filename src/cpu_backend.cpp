@@ -13,6 +13,7 @@
 
 #include "cpu/assign.hpp"
 #include "cpu_queue.hpp"
+#include "math/fixed_point.hpp"
 
 namespace cuebm::detail {
 namespace {
@@ -25,7 +26,59 @@ public:
         cpu_queue.enqueue([&cpu_queue, task] { run(cpu_queue, task); });
     }
 
+    void update(Queue& queue, const Update<T>& task) const override {
+        auto& cpu_queue = static_cast<CpuQueue&>(queue);
+        cpu_queue.enqueue([&cpu_queue, task] { mean(cpu_queue, task); });
+    }
+
 private:
+    // Fixed-point means. A task owns 16 features (one cache line of floats), so no two tasks share a sum.
+    static void mean(CpuQueue& queue, const Update<T>& task) {
+        const std::int64_t n = task.points.rows, d = task.points.cols, k = task.prototypes.rows, columns = 16;
+        const auto weight = [&](std::int64_t i) {
+            return task.weights ? static_cast<double>(task.weights.data[i * task.weights.stride]) : 1.0;
+        };
+        const auto label = [&](std::int64_t i) { return task.labels.data[i * task.labels.stride]; };
+        double heaviest = 0;
+        for (std::int64_t i = 0; i < n; ++i) {
+            if (label(i) < 0 || label(i) >= k) return queue.report(i, label_out_of_range);
+            if (!(weight(i) >= 0) || !std::isfinite(weight(i))) return queue.report(i, weights_not_valid);
+            heaviest = std::max(heaviest, weight(i));
+        }
+        const double weight_scale = math::fixed_point_scale(heaviest, n);
+        std::vector<std::int64_t> counts(static_cast<std::size_t>(k));
+        for (std::int64_t i = 0; i < n; ++i)
+            counts[static_cast<std::size_t>(label(i))] += math::to_fixed(weight(i), weight_scale);
+        if (task.cluster_weights)
+            for (std::int64_t z = 0; z < k; ++z)
+                task.cluster_weights.data[z * task.cluster_weights.stride] =
+                    static_cast<double>(counts[static_cast<std::size_t>(z)]) / weight_scale;
+        queue.team().parallel_for((d + columns - 1) / columns, [&](std::int64_t block) {
+            const std::int64_t first = block * columns, width = std::min(columns, d - first);
+            double scale[columns] = {};
+            for (std::int64_t i = 0; i < n; ++i)
+                for (std::int64_t j = 0; j < width; ++j) {
+                    const double value = static_cast<double>(task.points.data[i * task.points.stride + first + j]);
+                    if (!std::isfinite(value)) return queue.report(i, points_not_finite);
+                    scale[j] = std::max(scale[j], std::fabs(value) * weight(i));
+                }
+            for (std::int64_t j = 0; j < width; ++j) scale[j] = math::fixed_point_scale(scale[j], n);
+            std::vector<std::int64_t> sums(static_cast<std::size_t>(k * columns));
+            for (std::int64_t i = 0; i < n; ++i)
+                for (std::int64_t j = 0; j < width; ++j) {
+                    const double value = static_cast<double>(task.points.data[i * task.points.stride + first + j]);
+                    sums[static_cast<std::size_t>(label(i) * columns + j)] += math::to_fixed(weight(i) * value, scale[j]);
+                }
+            for (std::int64_t z = 0; z < k; ++z) {
+                const double count = static_cast<double>(counts[static_cast<std::size_t>(z)]) / weight_scale;
+                if (!(count > 0)) continue;  // a prototype without weight keeps its value
+                for (std::int64_t j = 0; j < width; ++j)
+                    task.prototypes.data[z * task.prototypes.stride + first + j] = static_cast<T>(
+                        static_cast<double>(sums[static_cast<std::size_t>(z * columns + j)]) / scale[j] / count);
+            }
+        });
+    }
+
     static constexpr std::int64_t rows_a_task = 64;  // enough work to outweigh the scheduling of a task
 
     static void run(CpuQueue& queue, const Assign<T>& task) {

@@ -1,6 +1,7 @@
 // The texts of errors, and the home of their type information.
 #include <cuebm/error.hpp>
 
+#include <cuebm/kmeans.hpp>
 #include <cuebm/version.hpp>
 
 #include "context_state.hpp"
@@ -31,6 +32,16 @@ OutOfMemory::OutOfMemory(std::size_t asked_bytes, std::size_t free_bytes)
 
 const char* version() noexcept {
     return CUEBM_TEXT(CUEBM_VERSION_MAJOR) "." CUEBM_TEXT(CUEBM_VERSION_MINOR) "." CUEBM_TEXT(CUEBM_VERSION_PATCH);
+}
+
+const char* name(Status status) noexcept {
+    switch (status) {
+        case Status::converged: return "converged";
+        case Status::iteration_limit: return "iteration limit";
+        case Status::cancelled: return "cancelled";
+        case Status::too_few_distinct: return "too few distinct points";
+    }
+    return "unknown";
 }
 
 namespace detail {

@@ -52,4 +52,25 @@ CUEBM_API void assign(Context& context, const Assign<double>& arguments);
 CUEBM_API void assign(Stream& stream, const Assign<float>& arguments);
 CUEBM_API void assign(Stream& stream, const Assign<double>& arguments);
 
+// Coordinate descent over W: w_k = sum_i weight_i y_i / sum_i weight_i over the points with label k. A
+// prototype without weight keeps its value.
+//
+// Sums are int64 fixed point with one power-of-two scale a feature, 2^(62 - ceil log2 n) / max_i |weight_i
+// y_ij|, so they are exact sums of contributions that are each rounded at 2^-(62 - ceil log2 n) of the
+// feature's largest (2^-42 for a million points), and the same bits whatever the order and the device.
+// Cost: n d additions; reads Y twice.
+template <class T>
+struct Update {
+    MatrixView<const T> points;              // [n x d], n >= 1
+    VectorView<const std::int32_t> labels;   // [n], 0 <= label < k, else DataError
+    VectorView<const T> weights{};           // [n], optional: >= 0; absent: all 1
+    MatrixView<T> prototypes;                // [k x d], read and written
+    VectorView<double> cluster_weights{};    // [k], optional: sum of the weights of each
+};
+
+CUEBM_API void update(Context& context, const Update<float>& arguments);
+CUEBM_API void update(Context& context, const Update<double>& arguments);
+CUEBM_API void update(Stream& stream, const Update<float>& arguments);
+CUEBM_API void update(Stream& stream, const Update<double>& arguments);
+
 }  // namespace cuebm

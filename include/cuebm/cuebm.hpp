@@ -5,5 +5,6 @@
 #include <cuebm/assign.hpp>
 #include <cuebm/context.hpp>
 #include <cuebm/error.hpp>
+#include <cuebm/kmeans.hpp>
 #include <cuebm/version.hpp>
 #include <cuebm/view.hpp>
