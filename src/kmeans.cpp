@@ -280,6 +280,59 @@ Matrix<T> energies(Context& context, MatrixView<const T> prototypes, MatrixView<
     return all;
 }
 
+template <class T>
+Completions<T> fill_in(Context& context, MatrixView<const T> prototypes, const Complete<T>& o) {
+    const auto refuse = [](const char* argument, const std::string& got, const std::string& wanted) {
+        throw InvalidArgument("kmeans::complete", argument, got, wanted);
+    };
+    const std::int64_t n = o.values.rows, d = o.values.cols, k = prototypes.rows, m = o.candidates;
+    if (!o.known) refuse("known", "nullptr", "a mask of n x d or 1 x d");
+    if (m < 1 || m > std::min<std::int64_t>(k, 32)) refuse("candidates", std::to_string(m), "1 to min(k, 32)");
+    if (!(o.beta > 0) || o.beta == infinity) refuse("beta", std::to_string(o.beta), "a finite beta > 0");
+    auto labels = context.matrix<std::int32_t>(n, m);
+    auto energies = context.template matrix<T>(n, m);
+    const auto free_energies = context.template vector<T>(n);
+    assign(context, Assign<T>{.points = o.values, .prototypes = prototypes, .known = o.known, .best_labels = labels,
+                              .best_energies = energies, .free_energies = free_energies, .beta = o.beta});
+    const auto chosen = to_host(context, labels);
+    const auto energy = to_host(context, energies), free = to_host(context, free_energies), w = to_host<T>(context, prototypes);
+    const auto known = to_host<std::uint8_t>(context, o.known);
+    const auto at = [](std::int64_t row, std::int64_t columns, std::int64_t column) { return static_cast<std::size_t>(row * columns + column); };
+    const auto probability = [&](std::int64_t i, T e) {
+        return std::min(1.0, std::exp(-o.beta * (static_cast<double>(e) - static_cast<double>(free[static_cast<std::size_t>(i)]))));
+    };
+    std::vector<T> probabilities(energy.size()), values(at(n * m, d, 0)), mean(at(n, d, 0));
+    for (std::int64_t first = 0; first < n; first += chunk) {
+        const std::int64_t rows = std::min(chunk, n - first);
+        const auto all_energies = context.template matrix<T>(rows, k);
+        const auto mask = o.known.rows == 1 ? o.known : o.known.slice(first, rows);
+        assign(context, Assign<T>{.points = o.values.slice(first, rows), .prototypes = prototypes, .known = mask, .all_energies = all_energies});
+        const auto all = to_host(context, all_energies);
+        const auto given = to_host<T>(context, o.values.slice(first, rows));
+        std::vector<double> sum(static_cast<std::size_t>(d));
+        for (std::int64_t r = 0; r < rows; ++r) {
+            const std::int64_t i = first + r, mask_row = o.known.rows == 1 ? 0 : i;
+            double total = 0;
+            std::fill(sum.begin(), sum.end(), 0.0);
+            for (std::int64_t z = 0; z < k; ++z) {
+                const double p = probability(i, all[at(r, k, z)]);
+                if (!(p > 0)) continue;
+                total += p;
+                for (std::int64_t j = 0; j < d; ++j) sum[static_cast<std::size_t>(j)] += p * static_cast<double>(w[at(z, d, j)]);
+            }
+            for (std::int64_t c = 0; c < m; ++c) probabilities[at(i, m, c)] = static_cast<T>(probability(i, energy[at(i, m, c)]));
+            for (std::int64_t j = 0; j < d; ++j) {
+                const bool is_known = known[at(mask_row, d, j)] != 0;
+                mean[at(i, d, j)] = is_known ? given[at(r, d, j)] : static_cast<T>(sum[static_cast<std::size_t>(j)] / total);
+                for (std::int64_t c = 0; c < m; ++c)
+                    values[at(i * m + c, d, j)] = is_known ? given[at(r, d, j)] : w[at(chosen[at(i, m, c)], d, j)];
+            }
+        }
+    }
+    return {.labels = std::move(labels), .energies = std::move(energies), .probabilities = context.copy(view(std::as_const(probabilities), n, m)),
+            .values = context.copy(view(std::as_const(values), n * m, d)), .mean = context.copy(view(std::as_const(mean), n, d))};
+}
+
 }  // namespace
 
 template <class T>
@@ -301,5 +354,7 @@ Vector<std::int32_t> predict(Context& c, MatrixView<const float> w, MatrixView<c
 Vector<std::int32_t> predict(Context& c, MatrixView<const double> w, MatrixView<const double> y) { return label(c, w, y); }
 Matrix<float> transform(Context& c, MatrixView<const float> w, MatrixView<const float> y) { return energies(c, w, y); }
 Matrix<double> transform(Context& c, MatrixView<const double> w, MatrixView<const double> y) { return energies(c, w, y); }
+Completions<float> complete(Context& c, MatrixView<const float> w, const Complete<float>& o) { return fill_in(c, w, o); }
+Completions<double> complete(Context& c, MatrixView<const double> w, const Complete<double>& o) { return fill_in(c, w, o); }
 
 }  // namespace cuebm::kmeans

@@ -1,4 +1,4 @@
-// The K-means energy-based model: learn the prototypes, then use them: label points, give all energies.
+// The K-means energy-based model: learn the prototypes, then use them: label points, complete them.
 //
 // Training is block coordinate descent (S. P. Lloyd, "Least squares quantization in PCM", IEEE Transactions
 // on Information Theory 28, 1982): z by exact inference, W by exact means, each step lowering
@@ -91,6 +91,32 @@ CUEBM_API Matrix<float> transform(Context& context, MatrixView<const float> prot
                                   MatrixView<const float> points);
 CUEBM_API Matrix<double> transform(Context& context, MatrixView<const double> prototypes,
                                    MatrixView<const double> points);
+
+// Given some coordinates of y, predict the others: a set of sharp predictions instead of one blurred mean.
+// The energy is summed over the known coordinates; each candidate copies the rest from its prototype.
+template <class T>
+struct Complete {
+    MatrixView<const T> values;              // [n x d]; coordinates that are not known are not looked at
+    MatrixView<const std::uint8_t> known;    // [n x d], or [1 x d] for all rows: not 0 where y is given
+    std::int32_t candidates = 1;             // m, 1 <= m <= min(k, 32)
+    double beta = 1;                         // > 0, finite: inverse temperature of the probabilities
+};
+
+template <class T>
+struct Completions {
+    Matrix<std::int32_t> labels;  // [n x m], best first
+    Matrix<T> energies;           // [n x m]
+    Matrix<T> probabilities;      // [n x m]: exp(-beta E) over the sum for all k prototypes
+    Matrix<T> values;             // [n m x d]: row i m + c is candidate c of point i, known coordinates kept
+    Matrix<T> mean;               // [n x d]: the probability-weighted mean, which least squares would predict
+};
+
+// Errors and cost: as Assign; DataError where a known value is NaN or infinite. The copies from prototypes are
+// made on the host, and the mean from all n k energies, 4096 points at a time.
+CUEBM_API Completions<float> complete(Context& context, MatrixView<const float> prototypes,
+                                      const Complete<float>& arguments);
+CUEBM_API Completions<double> complete(Context& context, MatrixView<const double> prototypes,
+                                       const Complete<double>& arguments);
 
 }  // namespace kmeans
 }  // namespace cuebm

@@ -133,3 +133,22 @@ TEST(KMeans, BadInput) {
     EXPECT_EQ(refused({.k = 2, .start = eb::kmeans::Start::given}), "prototypes");
     EXPECT_EQ(refused({.k = 10, .n_init = 2}), "accepted");
 }
+
+// Wrong candidates, probabilities that are not those of exp(-beta E), hidden values that leak, a wrong mean.
+TEST(KMeans, CompleteGivesASetOfPredictions) {
+    auto context = eb::Context::cpu();
+    const std::vector<double> w{0, 5, 1, -5, 9, 9}, values{0.25, NAN};
+    const std::vector<std::uint8_t> known{1, 0};
+    const auto prototypes = context.copy(eb::view(w, 3, 2));
+    const auto set = eb::kmeans::complete(context, prototypes, {.values = eb::view(values, 1, 2), .known = eb::view(known, 1, 2), .candidates = 2, .beta = 2});
+    const double a = std::exp(-2 * 0.0625), b = std::exp(-2 * 0.5625), c = std::exp(-2 * 76.5625), z = a + b + c;
+    EXPECT_EQ(eb::to_host(context, set.labels), (std::vector<std::int32_t>{0, 1}));
+    EXPECT_EQ(eb::to_host(context, set.values), (std::vector<double>{0.25, 5, 0.25, -5}));
+    const auto probabilities = eb::to_host(context, set.probabilities), mean = eb::to_host(context, set.mean);
+    EXPECT_NEAR(probabilities[0], a / z, 1e-14);
+    EXPECT_NEAR(probabilities[1], b / z, 1e-14);
+    EXPECT_EQ(mean[0], 0.25);
+    EXPECT_NEAR(mean[1], (5 * a - 5 * b + 9 * c) / z, 1e-13);
+    EXPECT_THROW((void)eb::kmeans::complete(context, prototypes, {.values = eb::view(values, 1, 2), .known = eb::view(known, 1, 2), .candidates = 4}), eb::InvalidArgument);
+    EXPECT_THROW((void)eb::kmeans::complete(context, prototypes, {.values = eb::view(values, 1, 2), .known = {}}), eb::InvalidArgument);
+}
