@@ -26,9 +26,12 @@ std::vector<float> read_images(const std::string& path) {
     if (file == nullptr) throw std::runtime_error(path + " is missing; install Debian's dataset-fashion-mnist");
     std::vector<unsigned char> bytes(16);
     if (gzread(file, bytes.data(), 16) != 16) throw std::runtime_error(path + ": no idx header");
-    const auto number = [&](std::size_t at) { return bytes[at] << 24 | bytes[at + 1] << 16 | bytes[at + 2] << 8 | bytes[at + 3]; };
+    const auto number = [&](std::size_t at) {
+        return bytes[at] << 24 | bytes[at + 1] << 16 | bytes[at + 2] << 8 | bytes[at + 3];
+    };
     const int count = number(4);
-    if (number(0) != 2051 || number(8) != side || number(12) != side) throw std::runtime_error(path + ": not images of 28 x 28");
+    if (number(0) != 2051 || number(8) != side || number(12) != side)
+        throw std::runtime_error(path + ": not images of 28 x 28");
     bytes.resize(static_cast<std::size_t>(count) * d);
     const int read = gzread(file, bytes.data(), static_cast<unsigned>(bytes.size()));
     gzclose(file);
@@ -58,18 +61,23 @@ int main(int argc, char** argv) try {
     const std::filesystem::path folder = argv[1];
     std::filesystem::create_directories(folder);
     const std::string data = "/usr/share/datasets/fashion-mnist/";
-    const auto train = read_images(data + "train-images-idx3-ubyte.gz"), test = read_images(data + "t10k-images-idx3-ubyte.gz");
+    const auto train = read_images(data + "train-images-idx3-ubyte.gz"),
+               test = read_images(data + "t10k-images-idx3-ubyte.gz");
     const auto n = static_cast<std::int64_t>(train.size()) / d;
 
     auto context = eb::Context::best();
     const auto begin = std::chrono::steady_clock::now();
-    std::cout << context.description() << "\nchoosing " << k << " starting prototypes among " << n << " images ..." << std::endl;
-    const auto model = eb::kmeans::fit(context, eb::view(train, n, d), {.k = k, .seed = 7, .max_iterations = 30,
-        .progress = [](const eb::kmeans::Progress& p) {
-            std::cout << "iteration " << p.iteration << " of at most " << p.max_iterations << ": " << p.moved << " moved, inertia " << p.inertia << std::endl;
-        }});
+    std::cout << context.description() << "\nchoosing " << k << " starting prototypes among " << n << " images ..."
+              << std::endl;
+    const auto model =
+        eb::kmeans::fit(context, eb::view(train, n, d),
+                        {.k = k, .seed = 7, .max_iterations = 30, .progress = [](const eb::kmeans::Progress& p) {
+                             std::cout << "iteration " << p.iteration << " of at most " << p.max_iterations << ": "
+                                       << p.moved << " moved, inertia " << p.inertia << std::endl;
+                         }});
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
-    std::cout << "n " << n << ", d " << d << ", k " << k << ", " << model.iterations << " iterations, inertia " << model.inertia << ", " << seconds.count() << " s: " << model.advice() << '\n';
+    std::cout << "n " << n << ", d " << d << ", k " << k << ", " << model.iterations << " iterations, inertia "
+              << model.inertia << ", " << seconds.count() << " s: " << model.advice() << '\n';
 
     const auto prototypes = eb::to_host(context, model.prototypes);
     std::vector<const float*> images;
@@ -82,15 +90,21 @@ int main(int argc, char** argv) try {
     std::vector<float> seen(test.begin(), test.begin() + shown * d);
     for (std::size_t j = d / 2; j < d; ++j) known[j] = 0;
     for (std::size_t i = 0; i < shown * d; ++i) seen[i] = i % d < d / 2 ? seen[i] : 0;
-    const auto set = eb::kmeans::complete(context, model.prototypes, {.values = eb::view(std::as_const(seen), shown, d), .known = eb::view(std::as_const(known), 1, d), .candidates = candidates, .beta = 0.2});
-    const auto values = eb::to_host(context, set.values), mean = eb::to_host(context, set.mean), probabilities = eb::to_host(context, set.probabilities);
+    const auto set = eb::kmeans::complete(context, model.prototypes,
+                                          {.values = eb::view(std::as_const(seen), shown, d),
+                                           .known = eb::view(std::as_const(known), 1, d),
+                                           .candidates = candidates,
+                                           .beta = 0.2});
+    const auto values = eb::to_host(context, set.values), mean = eb::to_host(context, set.mean),
+               probabilities = eb::to_host(context, set.probabilities);
     std::ofstream labels(folder / "probabilities.txt");
     images.clear();
     for (std::size_t i = 0; i < shown; ++i) {
         images.insert(images.end(), {&test[i * d], &seen[i * d]});
         for (std::size_t c = 0; c < candidates; ++c) {
             images.push_back(&values[(i * candidates + c) * d]);
-            labels << (c + 2) * (side + 1) + 2 << ' ' << i * (side + 1) + 3 << ' ' << static_cast<int>(100 * probabilities[i * candidates + c] + 0.5f) << '\n';
+            labels << (c + 2) * (side + 1) + 2 << ' ' << i * (side + 1) + 3 << ' '
+                   << static_cast<int>(100 * probabilities[i * candidates + c] + 0.5f) << '\n';
         }
         images.push_back(&mean[i * d]);
     }

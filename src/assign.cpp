@@ -13,30 +13,37 @@
 namespace cuebm {
 namespace {
 
-[[noreturn]] void refuse(const char* function, const char* argument, const std::string& got, const std::string& wanted) {
+[[noreturn]] void refuse(const char* function, const char* argument, const std::string& got,
+                         const std::string& wanted) {
     throw InvalidArgument(function, argument, got, wanted);
 }
 
 std::string shape(std::int64_t rows, std::int64_t cols) { return std::to_string(rows) + " x " + std::to_string(cols); }
 
-void check_matrix(const char* function, const char* argument, const void* data, std::int64_t rows, std::int64_t cols, std::int64_t stride,
-                  std::size_t alignment, Device at, Device here) {
-    if (rows > 0 && cols > 0 && data == nullptr) refuse(function, argument, "nullptr", "memory of shape " + shape(rows, cols));
+void check_matrix(const char* function, const char* argument, const void* data, std::int64_t rows, std::int64_t cols,
+                  std::int64_t stride, std::size_t alignment, Device at, Device here) {
+    if (rows > 0 && cols > 0 && data == nullptr)
+        refuse(function, argument, "nullptr", "memory of shape " + shape(rows, cols));
     if (reinterpret_cast<std::uintptr_t>(data) % alignment != 0)
         refuse(function, argument, "a misaligned pointer", "alignment of " + std::to_string(alignment) + " bytes");
-    if (rows > 1 && stride < cols) refuse(function, argument, "stride " + std::to_string(stride), "stride >= cols = " + std::to_string(cols));
+    if (rows > 1 && stride < cols)
+        refuse(function, argument, "stride " + std::to_string(stride), "stride >= cols = " + std::to_string(cols));
     if (at != here) refuse(function, argument, "memory of another device", "memory of the context's device");
 }
 
 template <class View>
-void check_output(const char* function, const char* argument, const View& view, std::int64_t rows, std::int64_t cols, Device here) {
+void check_output(const char* function, const char* argument, const View& view, std::int64_t rows, std::int64_t cols,
+                  Device here) {
     if (!view) return;
-    if (view.rows != rows || view.cols != cols) refuse(function, argument, shape(view.rows, view.cols), shape(rows, cols));
-    check_matrix(function, argument, view.data, rows, cols, view.stride, alignof(decltype(*view.data)), view.device, here);
+    if (view.rows != rows || view.cols != cols)
+        refuse(function, argument, shape(view.rows, view.cols), shape(rows, cols));
+    check_matrix(function, argument, view.data, rows, cols, view.stride, alignof(decltype(*view.data)), view.device,
+                 here);
 }
 
 template <class T>
-void check_output(const char* function, const char* argument, const VectorView<T>& view, std::int64_t size, Device here) {
+void check_output(const char* function, const char* argument, const VectorView<T>& view, std::int64_t size,
+                  Device here) {
     if (!view) return;
     if (view.size != size) refuse(function, argument, std::to_string(view.size) + " elements", std::to_string(size));
     check_matrix(function, argument, view.data, size, 1, view.stride, alignof(T), view.device, here);
@@ -52,10 +59,12 @@ void check(const Assign<T>& a, Device here) {
     if (k < 1 || k > most) refuse(function, "prototypes", shape(k, a.prototypes.cols), "1 <= rows < 2^31");
     if (a.prototypes.cols != d) refuse(function, "prototypes", shape(k, a.prototypes.cols), shape(k, d));
     check_matrix(function, "points", a.points.data, n, d, a.points.stride, alignof(T), a.points.device, here);
-    check_matrix(function, "prototypes", a.prototypes.data, k, d, a.prototypes.stride, alignof(T), a.prototypes.device, here);
+    check_matrix(function, "prototypes", a.prototypes.data, k, d, a.prototypes.stride, alignof(T), a.prototypes.device,
+                 here);
     if (a.known && (a.known.cols != d || (a.known.rows != n && a.known.rows != 1)))
         refuse(function, "known", shape(a.known.rows, a.known.cols), shape(n, d) + " or " + shape(1, d));
-    if (a.known) check_matrix(function, "known", a.known.data, a.known.rows, d, a.known.stride, 1, a.known.device, here);
+    if (a.known)
+        check_matrix(function, "known", a.known.data, a.known.rows, d, a.known.stride, 1, a.known.device, here);
     check_output(function, "labels", a.labels, n, here);
     check_output(function, "energies", a.energies, n, here);
     check_output(function, "free_energies", a.free_energies, n, here);
@@ -63,7 +72,9 @@ void check(const Assign<T>& a, Device here) {
     const std::int64_t m = a.best_labels ? a.best_labels.cols : a.best_energies.cols;
     if (a.best_labels || a.best_energies) {
         const std::int64_t limit = std::min<std::int64_t>(k, 32);
-        if (m < 1 || m > limit) refuse(function, a.best_labels ? "best_labels" : "best_energies", std::to_string(m) + " columns", "1 to min(k, 32) = " + std::to_string(limit));
+        if (m < 1 || m > limit)
+            refuse(function, a.best_labels ? "best_labels" : "best_energies", std::to_string(m) + " columns",
+                   "1 to min(k, 32) = " + std::to_string(limit));
         check_output(function, "best_labels", a.best_labels, n, m, here);
         check_output(function, "best_energies", a.best_energies, n, m, here);
     }
@@ -83,7 +94,8 @@ void check(const Update<T>& a, Device here) {
     if (k < 1 || k > most || a.prototypes.cols != d)
         refuse(function, "prototypes", shape(k, a.prototypes.cols), "k x " + std::to_string(d) + " with 1 <= k < 2^31");
     check_matrix(function, "points", a.points.data, n, d, a.points.stride, alignof(T), a.points.device, here);
-    check_matrix(function, "prototypes", a.prototypes.data, k, d, a.prototypes.stride, alignof(T), a.prototypes.device, here);
+    check_matrix(function, "prototypes", a.prototypes.data, k, d, a.prototypes.stride, alignof(T), a.prototypes.device,
+                 here);
     if (!a.labels) refuse(function, "labels", "nullptr", std::to_string(n) + " labels");
     check_output(function, "labels", a.labels, n, here);
     check_output(function, "weights", a.weights, n, here);

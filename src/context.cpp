@@ -87,8 +87,8 @@ void copy_bytes(Stream& stream, const CopyBytes& copy) {
     const Device here = stream.context().device();
     for (const Device side : {copy.from, copy.to})
         if (side != Device{} && side != here)
-            throw InvalidArgument("copy", side == copy.from ? "source" : "target",
-                                  "memory of another device", "host memory or memory of the stream's device");
+            throw InvalidArgument("copy", side == copy.from ? "source" : "target", "memory of another device",
+                                  "host memory or memory of the stream's device");
     stream.state().queue->copy(copy);
 }
 

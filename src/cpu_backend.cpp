@@ -67,7 +67,8 @@ private:
             for (std::int64_t i = 0; i < n; ++i)
                 for (std::int64_t j = 0; j < width; ++j) {
                     const double value = static_cast<double>(task.points.data[i * task.points.stride + first + j]);
-                    sums[static_cast<std::size_t>(label(i) * columns + j)] += math::to_fixed(weight(i) * value, scale[j]);
+                    sums[static_cast<std::size_t>(label(i) * columns + j)] +=
+                        math::to_fixed(weight(i) * value, scale[j]);
                 }
             for (std::int64_t z = 0; z < k; ++z) {
                 const double count = static_cast<double>(counts[static_cast<std::size_t>(z)]) / weight_scale;
@@ -102,7 +103,8 @@ private:
     // The energies of this row are not finite: are its values, or did the energy overflow?
     static Problem problem_of(const Assign<T>& task, std::int64_t i) {
         for (std::int64_t j = 0; j < task.points.cols; ++j) {
-            const bool known = !task.known || task.known.data[(task.known.rows == 1 ? 0 : i * task.known.stride) + j] != 0;
+            const bool known =
+                !task.known || task.known.data[(task.known.rows == 1 ? 0 : i * task.known.stride) + j] != 0;
             if (known && !std::isfinite(task.points.data[i * task.points.stride + j])) return points_not_finite;
         }
         return energy_overflow;
@@ -112,10 +114,12 @@ private:
 class CpuBackend final : public Backend {
 public:
     explicit CpuBackend(const CpuOptions& options)
-        : team_(options.threads > 0 ? options.threads : std::max(1, static_cast<int>(std::thread::hardware_concurrency()))) {
+        : team_(options.threads > 0 ? options.threads
+                                    : std::max(1, static_cast<int>(std::thread::hardware_concurrency()))) {
         properties_.name = "CPU (" + std::to_string(team_.threads()) + " threads)";
         properties_.processors = team_.threads();
-        properties_.memory_bytes = static_cast<std::size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+        properties_.memory_bytes =
+            static_cast<std::size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
     }
     const DeviceProperties& properties() const override { return properties_; }
     void* allocate(std::size_t bytes) override { return ::operator new(bytes, alignment, std::nothrow); }
@@ -125,7 +129,8 @@ public:
     }
     std::unique_ptr<Queue> make_queue(Pool& pool) override { return std::make_unique<CpuQueue>(pool, team_); }
     std::unique_ptr<Queue> wrap_queue(Pool&, void*) override {
-        throw InvalidArgument("Stream::wrap", "context", "a CPU context", "a CUDA context; the CPU has no native stream");
+        throw InvalidArgument("Stream::wrap", "context", "a CPU context",
+                              "a CUDA context; the CPU has no native stream");
     }
     const AssignOperations<float>& assign_float() const override { return float_; }
     const AssignOperations<double>& assign_double() const override { return double_; }

@@ -26,15 +26,19 @@ void check(Context& context, MatrixView<const T> y, const FitOptions<T>& o) {
         throw InvalidArgument("kmeans::fit", argument, got, wanted);
     };
     const auto text = [](auto value) { return std::to_string(value); };
-    if (y.rows < 1 || y.cols < 1 || y.data == nullptr) refuse("points", text(y.rows) + " x " + text(y.cols), "at least one row and one column");
+    if (y.rows < 1 || y.cols < 1 || y.data == nullptr)
+        refuse("points", text(y.rows) + " x " + text(y.cols), "at least one row and one column");
     if (y.device != context.device()) refuse("points", "memory of another device", "memory of the context's device");
     if (o.k < 1 || o.k > y.rows) refuse("k", text(o.k), "1 <= k <= n = " + text(y.rows));
-    if (o.n_init < 1 || (o.start == Start::given && o.n_init != 1)) refuse("n_init", text(o.n_init), "n_init >= 1, and 1 for given prototypes");
+    if (o.n_init < 1 || (o.start == Start::given && o.n_init != 1))
+        refuse("n_init", text(o.n_init), "n_init >= 1, and 1 for given prototypes");
     if (o.max_iterations < 1) refuse("max_iterations", text(o.max_iterations), "max_iterations >= 1");
     if (!(o.tolerance >= 0)) refuse("tolerance", text(o.tolerance), "tolerance >= 0");
-    if (o.weights && (o.weights.size != y.rows || o.weights.device != context.device())) refuse("weights", text(o.weights.size) + " elements", text(y.rows) + " on the context's device");
+    if (o.weights && (o.weights.size != y.rows || o.weights.device != context.device()))
+        refuse("weights", text(o.weights.size) + " elements", text(y.rows) + " on the context's device");
     if (o.start == Start::given && (!o.prototypes || o.prototypes.rows != o.k || o.prototypes.cols != y.cols))
-        refuse("prototypes", text(o.prototypes.rows) + " x " + text(o.prototypes.cols), text(o.k) + " x " + text(y.cols));
+        refuse("prototypes", text(o.prototypes.rows) + " x " + text(o.prototypes.cols),
+               text(o.k) + " x " + text(y.cols));
 }
 
 template <class T>
@@ -45,7 +49,8 @@ std::vector<double> weights_of(Context& context, VectorView<const T> weights, st
     for (std::size_t i = 0; i < host.size(); ++i) {
         values[i] = static_cast<double>(host[i]);
         if (!(values[i] >= 0) || !std::isfinite(values[i]))
-            throw DataError("weights", static_cast<std::int64_t>(i), "is negative, NaN or infinite; wanted a weight >= 0");
+            throw DataError("weights", static_cast<std::int64_t>(i),
+                            "is negative, NaN or infinite; wanted a weight >= 0");
     }
     if (std::all_of(values.begin(), values.end(), [](double w) { return w == 0; }))
         throw InvalidArgument("kmeans::fit", "weights", "all 0", "a weight > 0");
@@ -57,7 +62,8 @@ template <class T, class F>
 void for_rows(Context& context, MatrixView<const T> y, F row) {
     for (std::int64_t first = 0; first < y.rows; first += chunk) {
         const auto block = to_host<T>(context, y.slice(first, std::min(chunk, y.rows - first)));
-        for (std::int64_t i = 0; i * y.cols < static_cast<std::int64_t>(block.size()); ++i) row(first + i, &block[static_cast<std::size_t>(i * y.cols)]);
+        for (std::int64_t i = 0; i * y.cols < static_cast<std::int64_t>(block.size()); ++i)
+            row(first + i, &block[static_cast<std::size_t>(i * y.cols)]);
     }
 }
 
@@ -81,7 +87,8 @@ double mean_variance(Context& context, MatrixView<const T> y) {
 }
 
 // `count` distinct rows of n, ascending: R. W. Floyd's sampling (J. Bentley, CACM 30(9), 1987).
-std::vector<std::int64_t> choose(std::int64_t n, std::int64_t count, std::uint64_t seed, RandomPurpose purpose, std::uint32_t start) {
+std::vector<std::int64_t> choose(std::int64_t n, std::int64_t count, std::uint64_t seed, RandomPurpose purpose,
+                                 std::uint32_t start) {
     std::vector<std::int64_t> rows;
     if (count == n) {
         rows.resize(static_cast<std::size_t>(n));
@@ -115,7 +122,8 @@ std::vector<T> gather(Context& context, MatrixView<const T> y, const std::vector
 
 // Greedy k-means++. Potentials are integers, so that the draw does not depend on the order of a sum.
 template <class T>
-std::vector<T> plus_plus(Context& context, MatrixView<const T> y, const std::vector<double>& weights, const FitOptions<T>& o, std::uint32_t start) {
+std::vector<T> plus_plus(Context& context, MatrixView<const T> y, const std::vector<double>& weights,
+                         const FitOptions<T>& o, std::uint32_t start) {
     const std::int64_t n = std::min(y.rows, std::max<std::int64_t>(1 << 16, 256 * o.k)), d = y.cols;
     const auto rows = choose(y.rows, n, o.seed, RandomPurpose::kmeans_subsample, start);
     const auto host = gather(context, y, rows);
@@ -130,10 +138,12 @@ std::vector<T> plus_plus(Context& context, MatrixView<const T> y, const std::vec
     for (std::int64_t z = 0; z < o.k; ++z) {
         const std::size_t count = z == 0 ? 1 : most;
         std::uint64_t total = 0;
-        for (std::size_t i = 0; i < closest.size(); ++i) total += static_cast<std::uint64_t>(math::to_fixed(weight[i] * closest[i], scale));
+        for (std::size_t i = 0; i < closest.size(); ++i)
+            total += static_cast<std::uint64_t>(math::to_fixed(weight[i] * closest[i], scale));
         std::vector<T> candidates;
         for (std::size_t c = 0; c < count; ++c) {
-            const auto r = math::random_u64(z == 0 ? first_key : key, static_cast<std::uint64_t>(z), start, static_cast<std::uint32_t>(c));
+            const auto r = math::random_u64(z == 0 ? first_key : key, static_cast<std::uint64_t>(z), start,
+                                            static_cast<std::uint32_t>(c));
             std::size_t row = 0;
             if (total == 0) {  // every point lies on a prototype
                 row = static_cast<std::size_t>(math::scale_down(r, static_cast<std::uint64_t>(n)));
@@ -145,7 +155,8 @@ std::vector<T> plus_plus(Context& context, MatrixView<const T> y, const std::vec
                     left -= part;
                 }
             }
-            candidates.insert(candidates.end(), host.begin() + static_cast<std::ptrdiff_t>(row) * d, host.begin() + static_cast<std::ptrdiff_t>(row + 1) * d);
+            candidates.insert(candidates.end(), host.begin() + static_cast<std::ptrdiff_t>(row) * d,
+                              host.begin() + static_cast<std::ptrdiff_t>(row + 1) * d);
         }
         const auto device_candidates = context.copy(view(candidates, static_cast<std::int64_t>(count), d));
         const auto device_energies = context.template matrix<T>(n, static_cast<std::int64_t>(count));
@@ -156,7 +167,8 @@ std::vector<T> plus_plus(Context& context, MatrixView<const T> y, const std::vec
         for (std::size_t c = 0; c < count && z > 0; ++c) {
             std::uint64_t potential = 0;
             for (std::size_t i = 0; i < closest.size(); ++i)
-                potential += static_cast<std::uint64_t>(math::to_fixed(weight[i] * std::min(closest[i], static_cast<double>(energies[i * count + c])), scale));
+                potential += static_cast<std::uint64_t>(math::to_fixed(
+                    weight[i] * std::min(closest[i], static_cast<double>(energies[i * count + c])), scale));
             if (potential < least) least = potential, best = c;
         }
         double largest = 0;
@@ -166,13 +178,15 @@ std::vector<T> plus_plus(Context& context, MatrixView<const T> y, const std::vec
             largest = std::max(largest, weight[i] * closest[i]);
         }
         scale = math::fixed_point_scale(largest, n);
-        prototypes.insert(prototypes.end(), candidates.begin() + static_cast<std::ptrdiff_t>(best) * d, candidates.begin() + static_cast<std::ptrdiff_t>(best + 1) * d);
+        prototypes.insert(prototypes.end(), candidates.begin() + static_cast<std::ptrdiff_t>(best) * d,
+                          candidates.begin() + static_cast<std::ptrdiff_t>(best + 1) * d);
     }
     return prototypes;
 }
 
 // Gives the empty clusters the points of highest energy, as scikit-learn does. Returns how many stay empty.
-std::int64_t relocate(std::vector<std::int32_t>& labels, const auto& energies, const std::vector<double>& weights, std::int64_t k) {
+std::int64_t relocate(std::vector<std::int32_t>& labels, const auto& energies, const std::vector<double>& weights,
+                      std::int64_t k) {
     std::vector<double> total(static_cast<std::size_t>(k));
     for (std::size_t i = 0; i < labels.size(); ++i) total[static_cast<std::size_t>(labels[i])] += weights[i];
     std::vector<std::int32_t> empty;
@@ -182,25 +196,32 @@ std::int64_t relocate(std::vector<std::int32_t>& labels, const auto& energies, c
     for (std::size_t i = 0; i < labels.size() && !empty.empty(); ++i)
         if (weights[i] > 0 && energies[i] > 0) far.push_back(i);
     const auto count = std::min(far.size(), empty.size());
-    std::partial_sort(far.begin(), far.begin() + static_cast<std::ptrdiff_t>(count), far.end(), [&](std::size_t a, std::size_t b) {
-        return energies[a] > energies[b] || (energies[a] == energies[b] && a < b);
-    });
+    std::partial_sort(far.begin(), far.begin() + static_cast<std::ptrdiff_t>(count), far.end(),
+                      [&](std::size_t a, std::size_t b) {
+                          return energies[a] > energies[b] || (energies[a] == energies[b] && a < b);
+                      });
     for (std::size_t c = 0; c < count; ++c) labels[far[c]] = empty[c];
     return static_cast<std::int64_t>(empty.size() - count);
 }
 
 template <class T>
-Model<T> lloyd(Context& context, MatrixView<const T> y, const std::vector<double>& weights, const FitOptions<T>& o, Matrix<T> start, int start_number, double limit) {
+Model<T> lloyd(Context& context, MatrixView<const T> y, const std::vector<double>& weights, const FitOptions<T>& o,
+               Matrix<T> start, int start_number, double limit) {
     const std::int64_t n = y.rows;
-    Model<T> model{.prototypes = std::move(start), .labels = context.vector<std::int32_t>(n), .energies = context.template vector<T>(n)};
+    Model<T> model{.prototypes = std::move(start),
+                   .labels = context.vector<std::int32_t>(n),
+                   .energies = context.template vector<T>(n)};
     std::vector<std::int32_t> labels, previous;
     std::vector<T> energies;
     const auto infer = [&] {
-        assign(context, Assign<T>{.points = y, .prototypes = model.prototypes, .labels = model.labels, .energies = model.energies});
+        assign(
+            context,
+            Assign<T>{.points = y, .prototypes = model.prototypes, .labels = model.labels, .energies = model.energies});
         labels = to_host(context, model.labels);
         energies = to_host(context, model.energies);
         model.inertia = 0;
-        for (std::size_t i = 0; i < energies.size(); ++i) model.inertia += weights[i] * static_cast<double>(energies[i]);
+        for (std::size_t i = 0; i < energies.size(); ++i)
+            model.inertia += weights[i] * static_cast<double>(energies[i]);
     };
     model.status = Status::iteration_limit;
     std::int64_t still_empty = 0;
@@ -226,16 +247,19 @@ Model<T> lloyd(Context& context, MatrixView<const T> y, const std::vector<double
         still_empty = relocate(labels, energies, weights, o.k);
         const auto device_labels = context.copy(view(std::as_const(labels)));
         const auto before = to_host(context, model.prototypes);
-        update(context, Update<T>{.points = y, .labels = device_labels, .weights = o.weights, .prototypes = model.prototypes});
+        update(context,
+               Update<T>{.points = y, .labels = device_labels, .weights = o.weights, .prototypes = model.prototypes});
         const auto after = to_host(context, model.prototypes);
         double shift = 0;
-        for (std::size_t j = 0; j < after.size(); ++j) shift += std::pow(static_cast<double>(after[j]) - static_cast<double>(before[j]), 2);
+        for (std::size_t j = 0; j < after.size(); ++j)
+            shift += std::pow(static_cast<double>(after[j]) - static_cast<double>(before[j]), 2);
         if (shift <= limit) model.status = Status::converged;
     }
     std::vector<bool> owns(static_cast<std::size_t>(o.k));
     for (const auto label : labels) owns[static_cast<std::size_t>(label)] = true;
     model.empty_clusters = std::count(owns.begin(), owns.end(), false);
-    if (model.status == Status::converged && model.empty_clusters > 0 && still_empty > 0) model.status = Status::too_few_distinct;
+    if (model.status == Status::converged && model.empty_clusters > 0 && still_empty > 0)
+        model.status = Status::too_few_distinct;
     return model;
 }
 
@@ -251,8 +275,10 @@ Model<T> run(Context& context, MatrixView<const T> y, const FitOptions<T>& o) {
         if (o.start == Start::given) {
             start = context.copy(o.prototypes);
         } else {
-            const auto values = o.start == Start::random ? gather(context, y, choose(y.rows, o.k, o.seed, RandomPurpose::kmeans_random, number))
-                                                         : plus_plus(context, y, weights, o, number);
+            const auto values =
+                o.start == Start::random
+                    ? gather(context, y, choose(y.rows, o.k, o.seed, RandomPurpose::kmeans_random, number))
+                    : plus_plus(context, y, weights, o, number);
             start = context.copy(view(values, o.k, y.cols));
         }
         auto model = lloyd(context, y, weights, o, std::move(start), i, limit);
@@ -292,21 +318,33 @@ Completions<T> fill_in(Context& context, MatrixView<const T> prototypes, const C
     auto labels = context.matrix<std::int32_t>(n, m);
     auto energies = context.template matrix<T>(n, m);
     const auto free_energies = context.template vector<T>(n);
-    assign(context, Assign<T>{.points = o.values, .prototypes = prototypes, .known = o.known, .best_labels = labels,
-                              .best_energies = energies, .free_energies = free_energies, .beta = o.beta});
+    assign(context, Assign<T>{.points = o.values,
+                              .prototypes = prototypes,
+                              .known = o.known,
+                              .best_labels = labels,
+                              .best_energies = energies,
+                              .free_energies = free_energies,
+                              .beta = o.beta});
     const auto chosen = to_host(context, labels);
-    const auto energy = to_host(context, energies), free = to_host(context, free_energies), w = to_host<T>(context, prototypes);
+    const auto energy = to_host(context, energies), free = to_host(context, free_energies),
+               w = to_host<T>(context, prototypes);
     const auto known = to_host<std::uint8_t>(context, o.known);
-    const auto at = [](std::int64_t row, std::int64_t columns, std::int64_t column) { return static_cast<std::size_t>(row * columns + column); };
+    const auto at = [](std::int64_t row, std::int64_t columns, std::int64_t column) {
+        return static_cast<std::size_t>(row * columns + column);
+    };
     const auto probability = [&](std::int64_t i, T e) {
-        return std::min(1.0, std::exp(-o.beta * (static_cast<double>(e) - static_cast<double>(free[static_cast<std::size_t>(i)]))));
+        return std::min(
+            1.0, std::exp(-o.beta * (static_cast<double>(e) - static_cast<double>(free[static_cast<std::size_t>(i)]))));
     };
     std::vector<T> probabilities(energy.size()), values(at(n * m, d, 0)), mean(at(n, d, 0));
     for (std::int64_t first = 0; first < n; first += chunk) {
         const std::int64_t rows = std::min(chunk, n - first);
         const auto all_energies = context.template matrix<T>(rows, k);
         const auto mask = o.known.rows == 1 ? o.known : o.known.slice(first, rows);
-        assign(context, Assign<T>{.points = o.values.slice(first, rows), .prototypes = prototypes, .known = mask, .all_energies = all_energies});
+        assign(context, Assign<T>{.points = o.values.slice(first, rows),
+                                  .prototypes = prototypes,
+                                  .known = mask,
+                                  .all_energies = all_energies});
         const auto all = to_host(context, all_energies);
         const auto given = to_host<T>(context, o.values.slice(first, rows));
         std::vector<double> sum(static_cast<std::size_t>(d));
@@ -318,19 +356,25 @@ Completions<T> fill_in(Context& context, MatrixView<const T> prototypes, const C
                 const double p = probability(i, all[at(r, k, z)]);
                 if (!(p > 0)) continue;
                 total += p;
-                for (std::int64_t j = 0; j < d; ++j) sum[static_cast<std::size_t>(j)] += p * static_cast<double>(w[at(z, d, j)]);
+                for (std::int64_t j = 0; j < d; ++j)
+                    sum[static_cast<std::size_t>(j)] += p * static_cast<double>(w[at(z, d, j)]);
             }
-            for (std::int64_t c = 0; c < m; ++c) probabilities[at(i, m, c)] = static_cast<T>(probability(i, energy[at(i, m, c)]));
+            for (std::int64_t c = 0; c < m; ++c)
+                probabilities[at(i, m, c)] = static_cast<T>(probability(i, energy[at(i, m, c)]));
             for (std::int64_t j = 0; j < d; ++j) {
                 const bool is_known = known[at(mask_row, d, j)] != 0;
-                mean[at(i, d, j)] = is_known ? given[at(r, d, j)] : static_cast<T>(sum[static_cast<std::size_t>(j)] / total);
+                mean[at(i, d, j)] =
+                    is_known ? given[at(r, d, j)] : static_cast<T>(sum[static_cast<std::size_t>(j)] / total);
                 for (std::int64_t c = 0; c < m; ++c)
                     values[at(i * m + c, d, j)] = is_known ? given[at(r, d, j)] : w[at(chosen[at(i, m, c)], d, j)];
             }
         }
     }
-    return {.labels = std::move(labels), .energies = std::move(energies), .probabilities = context.copy(view(std::as_const(probabilities), n, m)),
-            .values = context.copy(view(std::as_const(values), n * m, d)), .mean = context.copy(view(std::as_const(mean), n, d))};
+    return {.labels = std::move(labels),
+            .energies = std::move(energies),
+            .probabilities = context.copy(view(std::as_const(probabilities), n, m)),
+            .values = context.copy(view(std::as_const(values), n * m, d)),
+            .mean = context.copy(view(std::as_const(mean), n, d))};
 }
 
 }  // namespace
@@ -341,7 +385,8 @@ std::string Model<T>::advice() const {
         case Status::converged: return "converged";
         case Status::iteration_limit: return "labels still changed after max_iterations; raise it, or the tolerance";
         case Status::cancelled: return "stopped on request; prototypes, labels and inertia belong together";
-        case Status::too_few_distinct: return std::to_string(empty_clusters) + " prototypes own no point: fewer distinct points than k; lower k";
+        case Status::too_few_distinct:
+            return std::to_string(empty_clusters) + " prototypes own no point: fewer distinct points than k; lower k";
     }
     return "";
 }
@@ -350,11 +395,21 @@ template struct Model<double>;
 
 Model<float> fit(Context& c, MatrixView<const float> y, const FitOptions<float>& o) { return run(c, y, o); }
 Model<double> fit(Context& c, MatrixView<const double> y, const FitOptions<double>& o) { return run(c, y, o); }
-Vector<std::int32_t> predict(Context& c, MatrixView<const float> w, MatrixView<const float> y) { return label(c, w, y); }
-Vector<std::int32_t> predict(Context& c, MatrixView<const double> w, MatrixView<const double> y) { return label(c, w, y); }
+Vector<std::int32_t> predict(Context& c, MatrixView<const float> w, MatrixView<const float> y) {
+    return label(c, w, y);
+}
+Vector<std::int32_t> predict(Context& c, MatrixView<const double> w, MatrixView<const double> y) {
+    return label(c, w, y);
+}
 Matrix<float> transform(Context& c, MatrixView<const float> w, MatrixView<const float> y) { return energies(c, w, y); }
-Matrix<double> transform(Context& c, MatrixView<const double> w, MatrixView<const double> y) { return energies(c, w, y); }
-Completions<float> complete(Context& c, MatrixView<const float> w, const Complete<float>& o) { return fill_in(c, w, o); }
-Completions<double> complete(Context& c, MatrixView<const double> w, const Complete<double>& o) { return fill_in(c, w, o); }
+Matrix<double> transform(Context& c, MatrixView<const double> w, MatrixView<const double> y) {
+    return energies(c, w, y);
+}
+Completions<float> complete(Context& c, MatrixView<const float> w, const Complete<float>& o) {
+    return fill_in(c, w, o);
+}
+Completions<double> complete(Context& c, MatrixView<const double> w, const Complete<double>& o) {
+    return fill_in(c, w, o);
+}
 
 }  // namespace cuebm::kmeans

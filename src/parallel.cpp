@@ -49,10 +49,11 @@ void ThreadTeam::parallel_for(std::int64_t tasks, const std::function<void(std::
         return;
     }
     team_->arena.execute([&] {
-        tbb::parallel_for(tbb::blocked_range<std::int64_t>(0, tasks), [&](const tbb::blocked_range<std::int64_t>& range) {
-            const DefaultFloatEnvironment environment;
-            for (std::int64_t i = range.begin(); i != range.end(); ++i) body(i);
-        });
+        tbb::parallel_for(tbb::blocked_range<std::int64_t>(0, tasks),
+                          [&](const tbb::blocked_range<std::int64_t>& range) {
+                              const DefaultFloatEnvironment environment;
+                              for (std::int64_t i = range.begin(); i != range.end(); ++i) body(i);
+                          });
     });
 }
 

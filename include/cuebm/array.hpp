@@ -101,8 +101,7 @@ auto Context::copy(MatrixView<T> source) {
 template <class T>
 auto Context::copy_transposed(MatrixView<T> source) {
     using Value = std::remove_const_t<T>;
-    detail::check_copy("Context::copy_transposed", source.data, source.rows, source.cols, source.stride,
-                       alignof(T));
+    detail::check_copy("Context::copy_transposed", source.data, source.rows, source.cols, source.stride, alignof(T));
     if (source.device != Device{})
         throw InvalidArgument("Context::copy_transposed", "source", "device memory", "host memory");
     std::vector<Value> rows(static_cast<std::size_t>(source.rows * source.cols));
@@ -114,13 +113,12 @@ auto Context::copy_transposed(MatrixView<T> source) {
 
 // Enqueues target = source. Shapes must be equal; each side lies on the host or on the stream's device.
 template <class T, class U>
-    requires std::is_same_v<std::remove_const_t<T>, U>
+requires std::is_same_v<std::remove_const_t<T>, U>
 void copy(Stream& stream, MatrixView<T> source, MatrixView<U> target) {
     detail::check_copy("copy", source.data, source.rows, source.cols, source.stride, alignof(T));
     detail::check_copy("copy", target.data, target.rows, target.cols, target.stride, alignof(T));
     if (source.rows != target.rows || source.cols != target.cols)
-        throw InvalidArgument("copy", "target",
-                              std::to_string(target.rows) + " x " + std::to_string(target.cols),
+        throw InvalidArgument("copy", "target", std::to_string(target.rows) + " x " + std::to_string(target.cols),
                               std::to_string(source.rows) + " x " + std::to_string(source.cols));
     detail::copy_bytes(stream, detail::describe(source, target));
 }
@@ -129,8 +127,7 @@ void copy(Stream& stream, MatrixView<T> source, MatrixView<U> target) {
 template <class T>
 std::vector<T> to_host(const Context& context, MatrixView<const T> source) {
     std::vector<T> values(static_cast<std::size_t>(source.rows * source.cols));
-    detail::copy_bytes(context,
-                       detail::describe(source, cuebm::view(values, source.rows, source.cols)));
+    detail::copy_bytes(context, detail::describe(source, cuebm::view(values, source.rows, source.cols)));
     return values;
 }
 template <class T>
@@ -139,8 +136,8 @@ std::vector<T> to_host(const Context& context, const Matrix<T>& source) {
 }
 template <class T>
 std::vector<T> to_host(const Context& context, const Vector<T>& source) {
-    return to_host<T>(context, MatrixView<const T>{source.data(), 1, source.size(), source.size(),
-                                                   source.view().device});
+    return to_host<T>(context,
+                      MatrixView<const T>{source.data(), 1, source.size(), source.size(), source.view().device});
 }
 
 }  // namespace cuebm

@@ -61,11 +61,11 @@ CUEBM_API void assign(Stream& stream, const Assign<double>& arguments);
 // Cost: n d additions; reads Y twice.
 template <class T>
 struct Update {
-    MatrixView<const T> points;              // [n x d], n >= 1
-    VectorView<const std::int32_t> labels;   // [n], 0 <= label < k, else DataError
-    VectorView<const T> weights{};           // [n], optional: >= 0; absent: all 1
-    MatrixView<T> prototypes;                // [k x d], read and written
-    VectorView<double> cluster_weights{};    // [k], optional: sum of the weights of each
+    MatrixView<const T> points;             // [n x d], n >= 1
+    VectorView<const std::int32_t> labels;  // [n], 0 <= label < k, else DataError
+    VectorView<const T> weights{};          // [n], optional: >= 0; absent: all 1
+    MatrixView<T> prototypes;               // [k x d], read and written
+    VectorView<double> cluster_weights{};   // [k], optional: sum of the weights of each
 };
 
 CUEBM_API void update(Context& context, const Update<float>& arguments);

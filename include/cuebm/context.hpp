@@ -24,7 +24,6 @@ class Vector;
 template <class T>
 class Matrix;
 
-
 struct CpuOptions {
     int threads = 0;               // 0: all that the machine gives this process
     std::size_t memory_limit = 0;  // bytes that arrays and workspaces may take together; 0: no limit
@@ -37,12 +36,12 @@ struct CudaOptions {
 
 // What a device is, as `plan()` and people want to know it.
 struct DeviceProperties {
-    std::string name;                 // "AMD EPYC (avx512, 2 threads)", "NVIDIA H100 80GB HBM3"
+    std::string name;  // "AMD EPYC (avx512, 2 threads)", "NVIDIA H100 80GB HBM3"
     Device device = {};
-    int processors = 1;               // threads of the CPU, multiprocessors of a GPU
-    std::size_t memory_bytes = 0;     // in all
-    std::size_t shared_bytes = 0;     // shared memory that a block may have; 0 on the CPU
-    int compute_capability = 0;       // 90 for sm_90; 0 on the CPU
+    int processors = 1;            // threads of the CPU, multiprocessors of a GPU
+    std::size_t memory_bytes = 0;  // in all
+    std::size_t shared_bytes = 0;  // shared memory that a block may have; 0 on the CPU
+    int compute_capability = 0;    // 90 for sm_90; 0 on the CPU
 };
 
 // Memory of a context's pool. Copies share nothing: a buffer moves, and gives its memory back to the pool
@@ -161,8 +160,7 @@ CUEBM_API void copy_bytes(Stream& stream, const CopyBytes& copy);
 CUEBM_API void copy_bytes(const Context& context, const CopyBytes& copy);  // returns when done
 CUEBM_API void check_copy(const char* function, const void* data, std::int64_t rows, std::int64_t cols,
                           std::int64_t stride, std::size_t alignment);
-CUEBM_API std::size_t checked_bytes(const char* function, std::int64_t rows, std::int64_t cols,
-                                    std::size_t element);
+CUEBM_API std::size_t checked_bytes(const char* function, std::int64_t rows, std::int64_t cols, std::size_t element);
 }  // namespace detail
 
 }  // namespace cuebm

@@ -19,10 +19,10 @@ namespace cuebm {
 
 // How an iterative computation ended.
 enum class Status : std::uint8_t {
-    converged,           // no label changed, or the step fell under the tolerance
-    iteration_limit,     // max_iterations came first
-    cancelled,           // the caller asked to stop; what is returned still belongs together
-    too_few_distinct,    // converged, but some prototypes own no point: fewer distinct points than k
+    converged,         // no label changed, or the step fell under the tolerance
+    iteration_limit,   // max_iterations came first
+    cancelled,         // the caller asked to stop; what is returned still belongs together
+    too_few_distinct,  // converged, but some prototypes own no point: fewer distinct points than k
 };
 CUEBM_API const char* name(Status status) noexcept;
 
@@ -36,24 +36,24 @@ enum class Start : std::uint8_t {
 };
 
 struct Progress {
-    int start = 0;             // which of n_init
-    int iteration = 0;         // Lloyd iterations done
+    int start = 0;      // which of n_init
+    int iteration = 0;  // Lloyd iterations done
     int max_iterations = 0;
-    std::int64_t moved = 0;    // points whose label changed in the last one
-    double inertia = 0;        // sum_i weight_i F(y_i) before its update of the prototypes
+    std::int64_t moved = 0;  // points whose label changed in the last one
+    double inertia = 0;      // sum_i weight_i F(y_i) before its update of the prototypes
 };
 
 template <class T>
 struct FitOptions {
-    std::int64_t k = 8;                   // 1 <= k <= n
+    std::int64_t k = 8;  // 1 <= k <= n
     std::uint64_t seed = 0;
     Start start = Start::plus_plus;
-    MatrixView<const T> prototypes{};     // [k x d], for Start::given; on the context's device; not changed
-    VectorView<const T> weights{};        // [n], optional: >= 0, not all 0
-    int n_init = 1;                       // starts tried; the lowest inertia wins; must be 1 for `given`
-    int max_iterations = 300;             // >= 1
-    double tolerance = 1e-4;              // stop when sum_k ||w_k' - w_k||^2 <= tolerance * mean over features of
-                                          // the variance of Y (scikit-learn's meaning); 0: until no label moves
+    MatrixView<const T> prototypes{};  // [k x d], for Start::given; on the context's device; not changed
+    VectorView<const T> weights{};     // [n], optional: >= 0, not all 0
+    int n_init = 1;                    // starts tried; the lowest inertia wins; must be 1 for `given`
+    int max_iterations = 300;          // >= 1
+    double tolerance = 1e-4;           // stop when sum_k ||w_k' - w_k||^2 <= tolerance * mean over features of
+                                       // the variance of Y (scikit-learn's meaning); 0: until no label moves
     std::function<void(const Progress&)> progress{};  // called by the fitting thread after each iteration
     std::stop_token cancel{};                         // looked at between iterations
 };
@@ -61,12 +61,12 @@ struct FitOptions {
 // What fit() returns. Labels, energies and inertia are those of these prototypes.
 template <class T>
 struct Model {
-    Matrix<T> prototypes;            // [k x d]
-    Vector<std::int32_t> labels;     // [n]
-    Vector<T> energies;              // [n]: F(y_i)
-    double inertia = 0;              // sum_i weight_i F(y_i)
+    Matrix<T> prototypes;         // [k x d]
+    Vector<std::int32_t> labels;  // [n]
+    Vector<T> energies;           // [n]: F(y_i)
+    double inertia = 0;           // sum_i weight_i F(y_i)
     int iterations = 0;
-    std::int64_t empty_clusters = 0; // prototypes that own no point
+    std::int64_t empty_clusters = 0;  // prototypes that own no point
     Status status = Status::converged;
     // One sentence: what the status means and what to try.
     CUEBM_API std::string advice() const;
@@ -78,8 +78,7 @@ struct Model {
 // Cost: 3 n k d operations an iteration, one pass over Y for the labels and two for the means.
 // Memory: 20 n bytes on the host and 8 n on the device besides Y.
 CUEBM_API Model<float> fit(Context& context, MatrixView<const float> points, const FitOptions<float>& options);
-CUEBM_API Model<double> fit(Context& context, MatrixView<const double> points,
-                            const FitOptions<double>& options);
+CUEBM_API Model<double> fit(Context& context, MatrixView<const double> points, const FitOptions<double>& options);
 // Labels [n] of new points. Errors and cost: as Assign.
 CUEBM_API Vector<std::int32_t> predict(Context& context, MatrixView<const float> prototypes,
                                        MatrixView<const float> points);
@@ -87,8 +86,7 @@ CUEBM_API Vector<std::int32_t> predict(Context& context, MatrixView<const double
                                        MatrixView<const double> points);
 
 // Every energy E(y_i, z_k) = ||y_i - w_k||^2, [n x k]; its square root is scikit-learn's transform.
-CUEBM_API Matrix<float> transform(Context& context, MatrixView<const float> prototypes,
-                                  MatrixView<const float> points);
+CUEBM_API Matrix<float> transform(Context& context, MatrixView<const float> prototypes, MatrixView<const float> points);
 CUEBM_API Matrix<double> transform(Context& context, MatrixView<const double> prototypes,
                                    MatrixView<const double> points);
 
@@ -96,10 +94,10 @@ CUEBM_API Matrix<double> transform(Context& context, MatrixView<const double> pr
 // The energy is summed over the known coordinates; each candidate copies the rest from its prototype.
 template <class T>
 struct Complete {
-    MatrixView<const T> values;              // [n x d]; coordinates that are not known are not looked at
-    MatrixView<const std::uint8_t> known;    // [n x d], or [1 x d] for all rows: not 0 where y is given
-    std::int32_t candidates = 1;             // m, 1 <= m <= min(k, 32)
-    double beta = 1;                         // > 0, finite: inverse temperature of the probabilities
+    MatrixView<const T> values;            // [n x d]; coordinates that are not known are not looked at
+    MatrixView<const std::uint8_t> known;  // [n x d], or [1 x d] for all rows: not 0 where y is given
+    std::int32_t candidates = 1;           // m, 1 <= m <= min(k, 32)
+    double beta = 1;                       // > 0, finite: inverse temperature of the probabilities
 };
 
 template <class T>

@@ -25,11 +25,7 @@ struct VectorView {
     Device device = {};
 
     explicit operator bool() const { return data != nullptr; }
-    operator VectorView<const T>() const
-        requires(!std::is_const_v<T>)
-    {
-        return {data, size, stride, device};
-    }
+    operator VectorView<const T>() const requires(!std::is_const_v<T>) { return {data, size, stride, device}; }
 };
 
 // [rows x cols], row-major: element (i, j) is data[i * stride + j]; stride >= cols.
@@ -42,11 +38,7 @@ struct MatrixView {
     Device device = {};
 
     explicit operator bool() const { return data != nullptr; }
-    operator MatrixView<const T>() const
-        requires(!std::is_const_v<T>)
-    {
-        return {data, rows, cols, stride, device};
-    }
+    operator MatrixView<const T>() const requires(!std::is_const_v<T>) { return {data, rows, cols, stride, device}; }
     // Rows [first, first + count), in the same memory.
     MatrixView slice(std::int64_t first, std::int64_t count) const {
         return {data + first * stride, count, cols, stride, device};

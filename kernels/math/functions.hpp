@@ -50,7 +50,8 @@ CUEBM_MATH R exp_nonpositive(R x) {
         factorial /= static_cast<T>(i);
         p = fused(p, f, R{} + T(1) / factorial);
     }
-    const Bits exponent = (to_bits(shifted) << C::mantissa_bits) + (static_cast<decltype(C::half_bits)>(C::bias) << C::mantissa_bits);
+    const Bits exponent =
+        (to_bits(shifted) << C::mantissa_bits) + (static_cast<decltype(C::half_bits)>(C::bias) << C::mantissa_bits);
     return select(tiny, R{}, p * from_bits(exponent));
 }
 

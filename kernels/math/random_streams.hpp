@@ -10,10 +10,10 @@
 namespace cuebm::math {
 
 enum class RandomPurpose : std::uint32_t {
-    kmeans_subsample = 1,  // index: rows chosen so far;   step: n_init start
-    kmeans_first = 2,      // index: 0;                    step: n_init start
-    kmeans_candidates = 3, // index: prototypes so far;    step: n_init start;  draw: candidate
-    kmeans_random = 4,     // index: prototypes so far;    step: n_init start
+    kmeans_subsample = 1,   // index: rows chosen so far;   step: n_init start
+    kmeans_first = 2,       // index: 0;                    step: n_init start
+    kmeans_candidates = 3,  // index: prototypes so far;    step: n_init start;  draw: candidate
+    kmeans_random = 4,      // index: prototypes so far;    step: n_init start
 };
 
 CUEBM_MATH PhiloxKey random_key(std::uint64_t seed, RandomPurpose purpose) {

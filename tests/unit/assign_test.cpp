@@ -26,7 +26,9 @@ template <class T>
 T canonical_energy(const T* y, const T* w, int d) {
     T a[16] = {};
     for (int j = 0; j < d; ++j) a[j % 16] = std::fma(y[j] - w[j], y[j] - w[j], a[j % 16]);
-    const auto half = [&](int i) { return ((a[i] + a[i + 8]) + (a[i + 4] + a[i + 12])) + ((a[i + 2] + a[i + 10]) + (a[i + 6] + a[i + 14])); };
+    const auto half = [&](int i) {
+        return ((a[i] + a[i + 8]) + (a[i + 4] + a[i + 12])) + ((a[i + 2] + a[i + 10]) + (a[i + 6] + a[i + 14]));
+    };
     return half(0) + half(1);
 }
 
@@ -40,17 +42,21 @@ TYPED_TEST_SUITE(AssignTest, Types);
 // Wrong labels, ties that go to a higher index, order of the best, thread-dependent bits, a wrong F_beta.
 TYPED_TEST(AssignTest, AgreesWithDoubleLoops) {
     using T = TypeParam;
-    for (const auto& [n, k, d, mean, sd] : {std::tuple{200, 37, 19, 0.0, 1.0}, {65, 5, 1, 0.0, 1.0}, {3, 40, 1000, 0.0, 1.0},
-                                           {130, 16, 32, 1e4, 1e-2}}) {
+    for (const auto& [n, k, d, mean, sd] :
+         {std::tuple{200, 37, 19, 0.0, 1.0}, {65, 5, 1, 0.0, 1.0}, {3, 40, 1000, 0.0, 1.0}, {130, 16, 32, 1e4, 1e-2}}) {
         const auto y = normal<T>(n * d, 1, mean, sd), w = normal<T>(k * d, 2, mean, sd);
-        std::vector<std::int32_t> labels(static_cast<std::size_t>(n)), other(labels), best(static_cast<std::size_t>(n * 4));
+        std::vector<std::int32_t> labels(static_cast<std::size_t>(n)), other(labels),
+            best(static_cast<std::size_t>(n * 4));
         std::vector<T> energies(static_cast<std::size_t>(n)), free(energies);
         const double beta = 0.7 / (sd * sd);
         for (const int threads : {1, 3}) {
             auto context = eb::Context::cpu({.threads = threads});
-            eb::assign(context, eb::Assign<T>{.points = eb::view(y, n, d), .prototypes = eb::view(w, k, d),
-                                              .labels = eb::view(labels), .energies = eb::view(energies),
-                                              .best_labels = eb::view(best, n, 4), .free_energies = eb::view(free),
+            eb::assign(context, eb::Assign<T>{.points = eb::view(y, n, d),
+                                              .prototypes = eb::view(w, k, d),
+                                              .labels = eb::view(labels),
+                                              .energies = eb::view(energies),
+                                              .best_labels = eb::view(best, n, 4),
+                                              .free_energies = eb::view(free),
                                               .beta = beta});
             if (threads == 1) other = labels;
             EXPECT_EQ(labels, other);
@@ -61,7 +67,8 @@ TYPED_TEST(AssignTest, AgreesWithDoubleLoops) {
             std::vector<double> exact;
             for (int z = 0; z < k; ++z) {
                 double energy = 0;
-                for (int j = 0; j < d; ++j) energy += std::pow(double(y[size_t(i * d + j)]) - double(w[size_t(z * d + j)]), 2);
+                for (int j = 0; j < d; ++j)
+                    energy += std::pow(double(y[size_t(i * d + j)]) - double(w[size_t(z * d + j)]), 2);
                 exact.push_back(energy);
                 least = std::min(least, energy);
                 canonical.emplace_back(canonical_energy(&y[size_t(i * d)], &w[size_t(z * d)], d), z);
@@ -84,8 +91,10 @@ TYPED_TEST(AssignTest, HiddenCoordinatesAreNotLookedAt) {
     const std::vector<std::uint8_t> known{1, 0};
     std::vector<std::int32_t> labels(2);
     auto context = eb::Context::cpu();
-    eb::assign(context, eb::Assign<T>{.points = eb::view(y, 2, 2), .prototypes = eb::view(w, 2, 2),
-                                      .known = eb::view(known, 1, 2), .labels = eb::view(labels)});
+    eb::assign(context, eb::Assign<T>{.points = eb::view(y, 2, 2),
+                                      .prototypes = eb::view(w, 2, 2),
+                                      .known = eb::view(known, 1, 2),
+                                      .labels = eb::view(labels)});
     EXPECT_EQ(labels, (std::vector<std::int32_t>{0, 1}));
 }
 
@@ -98,8 +107,10 @@ TYPED_TEST(AssignTest, DuplicatesAndEqualPoints) {
     std::vector<std::int32_t> labels(1);
     std::vector<T> energies(1);
     auto context = eb::Context::cpu();
-    eb::assign(context, eb::Assign<T>{.points = eb::view(y, 1, 7), .prototypes = eb::view(w, 20, 7),
-                                      .labels = eb::view(labels), .energies = eb::view(energies)});
+    eb::assign(context, eb::Assign<T>{.points = eb::view(y, 1, 7),
+                                      .prototypes = eb::view(w, 20, 7),
+                                      .labels = eb::view(labels),
+                                      .energies = eb::view(energies)});
     EXPECT_EQ(labels[0], 0);
     EXPECT_EQ(energies[0], T(0));
 }
@@ -111,7 +122,8 @@ TYPED_TEST(AssignTest, BadDataNamesTheRow) {
     const auto w = normal<T>(2 * 3, 5);
     std::vector<std::int32_t> labels(300);
     auto context = eb::Context::cpu({.threads = 2});
-    const eb::Assign<T> task{.points = eb::view(std::as_const(y), 300, 3), .prototypes = eb::view(w, 2, 3), .labels = eb::view(labels)};
+    const eb::Assign<T> task{
+        .points = eb::view(std::as_const(y), 300, 3), .prototypes = eb::view(w, 2, 3), .labels = eb::view(labels)};
     for (const T bad : {T(NAN), T(INFINITY), std::numeric_limits<T>::max()}) {
         auto saved = y;
         y[290 * 3] = y[17 * 3 + 1] = bad;

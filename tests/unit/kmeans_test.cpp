@@ -16,7 +16,8 @@ std::vector<float> blobs(int n, int d, int centres) {
     std::normal_distribution<float> noise;
     std::vector<float> y;
     for (int i = 0; i < n; ++i)
-        for (int j = 0; j < d; ++j) y.push_back(noise(generator) + 10.0f * static_cast<float>((i % centres) * (j + 1) % 7));
+        for (int j = 0; j < d; ++j)
+            y.push_back(noise(generator) + 10.0f * static_cast<float>((i % centres) * (j + 1) % 7));
     return y;
 }
 
@@ -26,8 +27,9 @@ std::vector<float> blobs(int n, int d, int centres) {
 TEST(KMeans, kmeans_results) {
     auto context = eb::Context::cpu();
     const std::vector<double> y{0, 0, 0.5, 0, 0.5, 1, 1, 1}, start{0, 0, 1, 1}, weights{3, 1, 1, 3};
-    const auto model = eb::kmeans::fit(context, eb::view(y, 4, 2), {.k = 2, .start = eb::kmeans::Start::given,
-                                                                    .prototypes = eb::view(start, 2, 2), .weights = eb::view(weights)});
+    const auto model = eb::kmeans::fit(
+        context, eb::view(y, 4, 2),
+        {.k = 2, .start = eb::kmeans::Start::given, .prototypes = eb::view(start, 2, 2), .weights = eb::view(weights)});
     EXPECT_EQ(eb::to_host(context, model.labels), (std::vector<std::int32_t>{0, 0, 1, 1}));
     EXPECT_DOUBLE_EQ(model.inertia, 0.375);
     EXPECT_EQ(eb::to_host(context, model.prototypes), (std::vector<double>{0.125, 0, 0.875, 1}));
@@ -42,9 +44,13 @@ TEST(KMeans, relocate_empty_clusters) {
     const std::vector<float> y{-10, -9.5f, -9, -8.5f, -8, -1, 1, 9, 9.5f, 10}, start{-10, -10, -10};
     std::vector<float> prototypes{-10, -10, -10};
     const std::vector<std::int32_t> relocated{0, 0, 0, 0, 0, 0, 0, 0, 2, 1};
-    eb::update(context, eb::Update<float>{.points = eb::view(y, 10, 1), .labels = eb::view(relocated), .prototypes = eb::view(prototypes, 3, 1)});
+    eb::update(context, eb::Update<float>{.points = eb::view(y, 10, 1),
+                                          .labels = eb::view(relocated),
+                                          .prototypes = eb::view(prototypes, 3, 1)});
     EXPECT_EQ(prototypes, (std::vector<float>{-4.5f, 10, 9.5f}));
-    const auto model = eb::kmeans::fit(context, eb::view(y, 10, 1), {.k = 3, .start = eb::kmeans::Start::given, .prototypes = eb::view(start, 3, 1), .max_iterations = 1});
+    const auto model = eb::kmeans::fit(
+        context, eb::view(y, 10, 1),
+        {.k = 3, .start = eb::kmeans::Start::given, .prototypes = eb::view(start, 3, 1), .max_iterations = 1});
     EXPECT_EQ(eb::to_host(context, model.prototypes), prototypes);
     EXPECT_EQ(model.empty_clusters, 0);
 }
@@ -77,8 +83,11 @@ TEST(KMeans, weighted_vs_repeated) {
     const auto n = static_cast<std::int64_t>(repeated.size() / 3);
     const auto start = std::vector<float>(y.begin(), y.begin() + 12);
     const auto given = eb::kmeans::Start::given;
-    const auto a = eb::kmeans::fit(context, eb::view(y, 60, 3), {.k = 4, .start = given, .prototypes = eb::view(start, 4, 3), .weights = eb::view(weights), .tolerance = 0});
-    const auto b = eb::kmeans::fit(context, eb::view(repeated, n, 3), {.k = 4, .start = given, .prototypes = eb::view(start, 4, 3), .tolerance = 0});
+    const auto a = eb::kmeans::fit(
+        context, eb::view(y, 60, 3),
+        {.k = 4, .start = given, .prototypes = eb::view(start, 4, 3), .weights = eb::view(weights), .tolerance = 0});
+    const auto b = eb::kmeans::fit(context, eb::view(repeated, n, 3),
+                                   {.k = 4, .start = given, .prototypes = eb::view(start, 4, 3), .tolerance = 0});
     const auto left = eb::to_host(context, a.prototypes), right = eb::to_host(context, b.prototypes);
     for (std::size_t j = 0; j < left.size(); ++j) EXPECT_NEAR(left[j], right[j], 1e-5f * (1 + std::abs(right[j])));
     EXPECT_NEAR(a.inertia, b.inertia, 1e-5 * b.inertia);
@@ -100,8 +109,15 @@ TEST(KMeans, CancelledHalfWayBelongsTogether) {
     auto context = eb::Context::cpu();
     const auto y = blobs(2000, 5, 7);
     std::stop_source stop;
-    const auto model = eb::kmeans::fit(context, eb::view(y, 2000, 5), {.k = 40, .start = eb::kmeans::Start::random, .tolerance = 0,
-        .progress = [&](const eb::kmeans::Progress& p) { if (p.iteration == 2) stop.request_stop(); }, .cancel = stop.get_token()});
+    const auto model = eb::kmeans::fit(context, eb::view(y, 2000, 5),
+                                       {.k = 40,
+                                        .start = eb::kmeans::Start::random,
+                                        .tolerance = 0,
+                                        .progress =
+                                            [&](const eb::kmeans::Progress& p) {
+                                                if (p.iteration == 2) stop.request_stop();
+                                            },
+                                        .cancel = stop.get_token()});
     EXPECT_EQ(model.status, eb::Status::cancelled);
     EXPECT_EQ(model.iterations, 2);
     const auto labels = eb::kmeans::predict(context, model.prototypes, eb::view(y, 2000, 5));
@@ -140,7 +156,9 @@ TEST(KMeans, CompleteGivesASetOfPredictions) {
     const std::vector<double> w{0, 5, 1, -5, 9, 9}, values{0.25, NAN};
     const std::vector<std::uint8_t> known{1, 0};
     const auto prototypes = context.copy(eb::view(w, 3, 2));
-    const auto set = eb::kmeans::complete(context, prototypes, {.values = eb::view(values, 1, 2), .known = eb::view(known, 1, 2), .candidates = 2, .beta = 2});
+    const auto set = eb::kmeans::complete(
+        context, prototypes,
+        {.values = eb::view(values, 1, 2), .known = eb::view(known, 1, 2), .candidates = 2, .beta = 2});
     const double a = std::exp(-2 * 0.0625), b = std::exp(-2 * 0.5625), c = std::exp(-2 * 76.5625), z = a + b + c;
     EXPECT_EQ(eb::to_host(context, set.labels), (std::vector<std::int32_t>{0, 1}));
     EXPECT_EQ(eb::to_host(context, set.values), (std::vector<double>{0.25, 5, 0.25, -5}));
@@ -149,6 +167,10 @@ TEST(KMeans, CompleteGivesASetOfPredictions) {
     EXPECT_NEAR(probabilities[1], b / z, 1e-14);
     EXPECT_EQ(mean[0], 0.25);
     EXPECT_NEAR(mean[1], (5 * a - 5 * b + 9 * c) / z, 1e-13);
-    EXPECT_THROW((void)eb::kmeans::complete(context, prototypes, {.values = eb::view(values, 1, 2), .known = eb::view(known, 1, 2), .candidates = 4}), eb::InvalidArgument);
-    EXPECT_THROW((void)eb::kmeans::complete(context, prototypes, {.values = eb::view(values, 1, 2), .known = {}}), eb::InvalidArgument);
+    EXPECT_THROW(
+        (void)eb::kmeans::complete(context, prototypes,
+                                   {.values = eb::view(values, 1, 2), .known = eb::view(known, 1, 2), .candidates = 4}),
+        eb::InvalidArgument);
+    EXPECT_THROW((void)eb::kmeans::complete(context, prototypes, {.values = eb::view(values, 1, 2), .known = {}}),
+                 eb::InvalidArgument);
 }

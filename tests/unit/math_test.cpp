@@ -30,7 +30,8 @@ TEST(Functions, ExpAndLogWithinTwoUlp) {
         return static_cast<double>(std::abs(static_cast<long double>(got) - want) / static_cast<long double>(ulp));
     };
     for (int i = 0; i < 200000; ++i) {
-        const float x = -86.9f * static_cast<float>(i) / 200000.0f, y = std::exp2(static_cast<float>(i) / 1600.0f - 60.0f);
+        const float x = -86.9f * static_cast<float>(i) / 200000.0f,
+                    y = std::exp2(static_cast<float>(i) / 1600.0f - 60.0f);
         const double x64 = -707.0 * i / 200000.0, y64 = std::exp2(i / 160.0 - 600.0);
         worst_exp = std::max(worst_exp, error(math::exp_nonpositive(x), std::exp(static_cast<long double>(x))));
         worst_exp64 = std::max(worst_exp64, error(math::exp_nonpositive(x64), std::exp(static_cast<long double>(x64))));
