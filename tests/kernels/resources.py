@@ -14,7 +14,7 @@ USED = re.compile(r"Used (\d+) registers(?:.*?(\d+) bytes smem)?")
 
 def demangle(name):
     plain = subprocess.run(["c++filt", name], capture_output=True, text=True, check=True).stdout.strip()
-    return re.sub(r"^void |\(anonymous namespace\)::|\(.*$", "", plain.replace("(anonymous namespace)::", ""))
+    return re.sub(r"^void |_INTERNAL_\w+::|\(.*$", "", plain.replace("(anonymous namespace)::", ""))
 
 
 def read_remarks(text):
