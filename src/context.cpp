@@ -11,8 +11,8 @@
 namespace cuebm {
 namespace detail {
 
-ContextState::ContextState(std::unique_ptr<Backend> b, std::size_t memory_limit, std::string text)
-    : backend(std::move(b)), description(std::move(text)), limit_(memory_limit) {}
+ContextState::ContextState(std::unique_ptr<Backend> b, std::size_t memory_limit, Allocator allocator, std::string text)
+    : backend(std::move(b)), description(std::move(text)), limit_(memory_limit), allocator_(std::move(allocator)) {}
 
 ContextState::~ContextState() { trim_locked(); }
 
@@ -21,6 +21,18 @@ std::size_t ContextState::round_up(std::size_t bytes) {
     std::size_t step = 256;
     while (step * 16 <= bytes) step *= 2;
     return (std::max<std::size_t>(bytes, 1) + step - 1) / step * step;
+}
+
+// Memory from the user's allocator, or the device's own; nullptr when there is none left.
+void* ContextState::take(std::size_t size) {
+    return allocator_.allocate ? allocator_.allocate(size) : backend->allocate(size);
+}
+
+void ContextState::give(void* data, std::size_t size) noexcept {
+    if (allocator_.release)
+        allocator_.release(data, size);
+    else
+        backend->deallocate(data);
 }
 
 void* ContextState::allocate(std::size_t bytes) {
@@ -36,10 +48,10 @@ void* ContextState::allocate(std::size_t bytes) {
     const auto over = [&] { return limit_ != 0 && used + cached + size > limit_; };
     if (over()) trim_locked();
     if (over()) throw OutOfMemory(bytes, limit_ > used ? limit_ - used : 0);
-    void* data = backend->allocate(size);
+    void* data = take(size);
     if (data == nullptr) {
         trim_locked();
-        data = backend->allocate(size);
+        data = take(size);
     }
     if (data == nullptr) throw OutOfMemory(bytes, backend->free_bytes());
     used += size;
@@ -54,12 +66,12 @@ void ContextState::release(void* data, std::size_t bytes) noexcept {
         free_.emplace(size, data);
         cached += size;
     } catch (...) {
-        backend->deallocate(data);
+        give(data, size);
     }
 }
 
 void ContextState::trim_locked() noexcept {
-    for (const auto& [size, data] : free_) backend->deallocate(data);
+    for (const auto& [size, data] : free_) give(data, size);
     free_.clear();
     cached = 0;
 }
@@ -143,21 +155,31 @@ Buffer::~Buffer() {
     if (data_ != nullptr) owner_->release(data_, bytes_);
 }
 
-Context Context::cpu(const CpuOptions& options) {
-    auto backend = detail::make_cpu_backend(options);
+namespace {
+
+std::shared_ptr<detail::ContextState> make_state(const char* function, std::unique_ptr<detail::Backend> backend,
+                                                 std::size_t memory_limit, const Allocator& allocator) {
+    if (!allocator.allocate != !allocator.release)
+        throw InvalidArgument(function, "allocator", "one function", "both allocate and release, or neither");
     std::string text = backend->properties().name;
-    return Context(std::make_shared<detail::ContextState>(std::move(backend), options.memory_limit, text));
+    return std::make_shared<detail::ContextState>(std::move(backend), memory_limit, allocator, std::move(text));
+}
+
+}  // namespace
+
+Context Context::cpu(const CpuOptions& options) {
+    return Context(
+        make_state("Context::cpu", detail::make_cpu_backend(options), options.memory_limit, options.allocator));
 }
 
 Context Context::cuda(const CudaOptions& options) {
     if (options.device < 0)
         throw InvalidArgument("Context::cuda", "device", std::to_string(options.device), "device >= 0");
-    auto backend = detail::make_cuda_backend(options.device);
-    std::string text = backend->properties().name;
-    return Context(std::make_shared<detail::ContextState>(std::move(backend), options.memory_limit, text));
+    return Context(make_state("Context::cuda", detail::make_cuda_backend(options.device), options.memory_limit,
+                              options.allocator));
 }
 
-Context Context::cuda(int device) { return cuda(CudaOptions{.device = device, .memory_limit = 0}); }
+Context Context::cuda(int device) { return cuda(CudaOptions{.device = device}); }
 
 Context Context::best() {
     std::string why;
