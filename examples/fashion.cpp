@@ -91,11 +91,11 @@ int main(int argc, char** argv) try {
     for (std::size_t j = d / 2; j < d; ++j) known[j] = 0;
     for (std::size_t i = 0; i < shown * d; ++i) seen[i] = i % d < d / 2 ? seen[i] : 0;
     const auto set = eb::kmeans::complete(context, model.prototypes,
-                                          {.values = eb::view(std::as_const(seen), shown, d),
+                                          {.points = eb::view(std::as_const(seen), shown, d),
                                            .known = eb::view(std::as_const(known), 1, d),
                                            .candidates = candidates,
                                            .beta = 0.2});
-    const auto values = eb::to_host(context, set.values), mean = eb::to_host(context, set.mean),
+    const auto values = eb::to_host(context, set.points), mean = eb::to_host(context, set.mean),
                probabilities = eb::to_host(context, set.probabilities);
     std::ofstream labels(folder / "probabilities.txt");
     images.clear();

@@ -1,8 +1,11 @@
-// What a backend must do for the K-means energy. Arguments are checked by src/ before they come here;
-// every function only enqueues. Scratch comes from the queue's workspace (Queue::scratch).
+// What a backend must do for the K-means energy. Arguments are checked by src/ before they come here; every
+// function only enqueues, and none allocates. All results have the same bits on every backend: sums over points
+// are int64 fixed point, sums over coordinates and prototypes run in one fixed order.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include <cuebm/assign.hpp>
 #include <cuebm/view.hpp>
@@ -11,12 +14,120 @@ namespace cuebm::detail {
 
 class Queue;
 
+// scales[j] for feature j, from the largest |weight_i y_ij|; scales[d] for the weights. See math/fixed_point.hpp.
+// Reports points that are not finite and weights that are not valid.
+template <class T>
+struct Scales {
+    MatrixView<const T> points;
+    VectorView<const T> weights;  // absent: all 1
+    double* scales;               // [d + 1]
+};
+
+// Fixed-point sums of weight_i y_i and of weight_i, for each label.
+struct FixedSums {
+    std::int64_t* sums;    // [k x d]
+    std::int64_t* counts;  // [k]
+    const double* scales;  // [d + 1]
+};
+
+// Moves each point whose label changed from the sums of its old cluster to those of its new one: exact.
+template <class T>
+struct Accumulate {
+    MatrixView<const T> points;
+    VectorView<const T> weights;
+    VectorView<const std::int32_t> labels;  // reports those outside [0, k)
+    VectorView<std::int32_t> old_labels;    // [n], -1: in no cluster yet; set to the labels. Absent: all -1
+    std::int64_t k;
+    FixedSums into;
+    std::int64_t* moved;  // [1], the number of points that moved is added to it; null: not wanted
+};
+
+// Adds p_ik weight_i y_i and p_ik weight_i, for every k.
+template <class T>
+struct AccumulateSoft {
+    MatrixView<const T> points, prototypes;
+    VectorView<const T> weights;
+    const T* free_energies;  // [n]; a row whose value is not finite has been reported, and adds nothing
+    double beta;
+    FixedSums into;
+};
+
+// means_k = sums_k / counts_k, or prototypes_k where counts_k = 0; gradients_k = 2 (weight_k w_k - sum_k).
+template <class T>
+struct Finish {
+    FixedSums from;
+    MatrixView<const T> prototypes;
+    MatrixView<T> means;                 // [k x d], may be the prototypes; absent: not wanted
+    MatrixView<T> gradients;             // [k x d]; absent: not wanted
+    VectorView<double> cluster_weights;  // [k]; absent: not wanted
+    double* shifts;                      // [k]: ||means_k - prototypes_k||^2; null: not wanted
+};
+
+// out_i = sum_k p_ik w_k / sum_k p_ik, the mean of the prototypes; with `known`, coordinates that are known keep y's
+// value. Or the gradient 2 weight_i (y_i - mean_i). beta = infinity: p is one-hot at labels.
+template <class T>
+struct SoftMean {
+    MatrixView<const T> points, prototypes;
+    MatrixView<const std::uint8_t> known;   // [n x d] or [1 x d]; absent: E sums over all coordinates
+    VectorView<const std::int32_t> labels;  // for beta = infinity
+    const T* free_energies;                 // [n], for finite beta
+    VectorView<const T> weights;            // for the gradient; absent: all 1
+    double beta;
+    bool gradient;
+    MatrixView<T> out;  // [n x d]
+    double* moves;      // [n]: ||out_i - y_i||^2; null: not wanted
+};
+
+// Row i m + c of `completed`: the known coordinates of points row i, the others of prototypes row labels(i, c).
+// probabilities(i, c) = exp(-beta (energies(i, c) - free_energies_i)).
+template <class T>
+struct FillIn {
+    MatrixView<const T> points, prototypes;
+    MatrixView<const std::uint8_t> known;
+    MatrixView<const std::int32_t> labels;  // [n x m]
+    MatrixView<const T> energies;           // [n x m]
+    const T* free_energies;                 // [n]
+    double beta;
+    MatrixView<T> completed;      // [n m x d]
+    MatrixView<T> probabilities;  // [n x m]
+};
+
+// total[0] = sum of weight_i values_i, each rounded at fixed_point_scale(largest of them, n). Values that are not
+// finite have been reported, and add nothing.
+template <class T>
+struct Total {
+    VectorView<const T> values;  // >= 0
+    VectorView<const T> weights;
+    double* total;  // [3]: the total, and two words of scratch
+};
+
+// The mean over features of the variance over points: sums of y_ij - y_0j and of its square in blocks of
+// math::sum_block rows, row by row, the blocks added in order; then feature by feature.
+template <class T>
+struct Variance {
+    MatrixView<const T> points;
+    double* sums;  // [ceil(n / sum_block) x 2 d], scratch
+    double* mean;  // [1]
+};
+
 template <class T>
 class AssignOperations {
 public:
     virtual ~AssignOperations() = default;
-    virtual void assign(Queue&, const Assign<T>&) const = 0;
-    virtual void update(Queue&, const Update<T>&) const = 0;
+    // What plan() chose for this task, for people; bytes of scratch that assign() then needs; the work.
+    virtual std::string explain(const Assign<T>&) const = 0;
+    virtual std::size_t scratch_bytes(const Assign<T>&) const = 0;
+    virtual void assign(Queue&, const Assign<T>&, std::byte* scratch) const = 0;
+    virtual void scales(Queue&, const Scales<T>&) const = 0;
+    virtual void accumulate(Queue&, const Accumulate<T>&) const = 0;
+    virtual void accumulate_soft(Queue&, const AccumulateSoft<T>&) const = 0;
+    virtual void finish(Queue&, const Finish<T>&) const = 0;
+    virtual void soft_mean(Queue&, const SoftMean<T>&) const = 0;
+    virtual void fill_in(Queue&, const FillIn<T>&) const = 0;
+    virtual void total(Queue&, const Total<T>&) const = 0;
+    virtual void variance(Queue&, const Variance<T>&) const = 0;
+    // to row r = from row rows[r]; rows [to.rows] lies on the device.
+    virtual void gather(Queue&, MatrixView<const T> from, const std::int64_t* rows, MatrixView<T> to) const = 0;
 };
 
 }  // namespace cuebm::detail

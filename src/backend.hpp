@@ -20,11 +20,10 @@ enum Problem : int {
     weights_not_valid,
     energy_overflow,
     label_out_of_range,
-    values_not_finite,
 };
 inline constexpr std::uint64_t no_problem = ~std::uint64_t{0};
 
-// An in-order queue of work. All functions return at once but wait() and the growth of scratch().
+// An in-order queue of work. All functions return at once but wait() and the growth of workspace().
 class Queue {
 public:
     virtual ~Queue() = default;
@@ -36,17 +35,19 @@ public:
     virtual std::uint64_t wait() = 0;
     // Where kernels report a Problem; on the device.
     virtual std::uint64_t* status() = 0;
-    // At least `bytes` of device memory, 256-aligned, valid until the next call in this queue's order.
-    virtual std::byte* scratch(std::size_t bytes) = 0;
+    // The queue's workspace: at least `bytes` of device memory, 256-aligned, grow-only. One call of the API takes it
+    // once and carves it up; the next call's work comes later in the queue's order.
+    virtual std::byte* workspace(std::size_t bytes) = 0;
 };
 
 struct EventState {
+    Device device = {};  // set by Stream::record
     virtual ~EventState() = default;
     virtual bool done() = 0;
     virtual void wait() = 0;
 };
 
-// Gives out and takes back memory of the pool: scratch of a queue comes from here too.
+// Gives out and takes back memory of the pool: the workspace of a queue comes from here too.
 class Pool {
 public:
     virtual ~Pool() = default;
@@ -75,9 +76,11 @@ const AssignOperations<T>& assign_operations(const Backend& backend) {
         return backend.assign_double();
 }
 
-// The plug-in's one exported function. `interface` is this header's number: a plug-in of another build says
-// so instead of crashing. On failure returns nullptr and a sentence in `problem`.
+// The plug-in's one exported function, extern "C". `interface` is this header's number, raised when the seam changes:
+// a plug-in of another build says so instead of crashing. On failure returns nullptr and a sentence in `problem`
+// that says what is missing (driver, device, a newer plug-in) and what to do.
 inline constexpr int backend_interface = 1;
+inline constexpr const char* open_cuda_backend_name = "cuebm_open_cuda_backend";
 using OpenCudaBackend = Backend* (*)(int interface, int device, std::string* problem);
 
 std::unique_ptr<Backend> make_cpu_backend(const CpuOptions& options);

@@ -8,11 +8,27 @@
 
 #include "context_state.hpp"
 
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#endif
+
 namespace cuebm {
 namespace detail {
+namespace {
 
-ContextState::ContextState(std::unique_ptr<Backend> b, std::size_t memory_limit, std::string text)
-    : backend(std::move(b)), description(std::move(text)), limit_(memory_limit) {}
+// The pool would hide overruns and uses after release from AddressSanitizer, so it says which bytes of a block are
+// used.
+void mark_used([[maybe_unused]] void* data, [[maybe_unused]] std::size_t used, [[maybe_unused]] std::size_t size) {
+#if defined(__SANITIZE_ADDRESS__)
+    ASAN_UNPOISON_MEMORY_REGION(data, size);
+    ASAN_POISON_MEMORY_REGION(static_cast<char*>(data) + used, size - used);
+#endif
+}
+
+}  // namespace
+
+ContextState::ContextState(std::unique_ptr<Backend> b, std::size_t memory_limit, Allocator allocator, std::string text)
+    : backend(std::move(b)), description(std::move(text)), limit_(memory_limit), allocator_(std::move(allocator)) {}
 
 ContextState::~ContextState() { trim_locked(); }
 
@@ -23,6 +39,19 @@ std::size_t ContextState::round_up(std::size_t bytes) {
     return (std::max<std::size_t>(bytes, 1) + step - 1) / step * step;
 }
 
+// Memory from the user's allocator, or the device's own; nullptr when there is none left.
+void* ContextState::take(std::size_t size) {
+    return allocator_.allocate ? allocator_.allocate(size) : backend->allocate(size);
+}
+
+void ContextState::give(void* data, std::size_t size) noexcept {
+    mark_used(data, size, size);
+    if (allocator_.release)
+        allocator_.release(data, size);
+    else
+        backend->deallocate(data);
+}
+
 void* ContextState::allocate(std::size_t bytes) {
     const std::size_t size = round_up(bytes);
     std::lock_guard lock(mutex);
@@ -31,18 +60,20 @@ void* ContextState::allocate(std::size_t bytes) {
         free_.erase(found);
         cached -= size;
         used += size;
+        mark_used(data, bytes, size);
         return data;
     }
     const auto over = [&] { return limit_ != 0 && used + cached + size > limit_; };
     if (over()) trim_locked();
     if (over()) throw OutOfMemory(bytes, limit_ > used ? limit_ - used : 0);
-    void* data = backend->allocate(size);
+    void* data = take(size);
     if (data == nullptr) {
         trim_locked();
-        data = backend->allocate(size);
+        data = take(size);
     }
     if (data == nullptr) throw OutOfMemory(bytes, backend->free_bytes());
     used += size;
+    mark_used(data, bytes, size);
     return data;
 }
 
@@ -50,16 +81,17 @@ void ContextState::release(void* data, std::size_t bytes) noexcept {
     const std::size_t size = round_up(bytes);
     std::lock_guard lock(mutex);
     used -= size;
+    mark_used(data, 0, size);
     try {
         free_.emplace(size, data);
         cached += size;
     } catch (...) {
-        backend->deallocate(data);
+        give(data, size);
     }
 }
 
 void ContextState::trim_locked() noexcept {
-    for (const auto& [size, data] : free_) backend->deallocate(data);
+    for (const auto& [size, data] : free_) give(data, size);
     free_.clear();
     cached = 0;
 }
@@ -143,21 +175,31 @@ Buffer::~Buffer() {
     if (data_ != nullptr) owner_->release(data_, bytes_);
 }
 
-Context Context::cpu(const CpuOptions& options) {
-    auto backend = detail::make_cpu_backend(options);
+namespace {
+
+std::shared_ptr<detail::ContextState> make_state(const char* function, std::unique_ptr<detail::Backend> backend,
+                                                 std::size_t memory_limit, const Allocator& allocator) {
+    if (!allocator.allocate != !allocator.release)
+        throw InvalidArgument(function, "allocator", "one function", "both allocate and release, or neither");
     std::string text = backend->properties().name;
-    return Context(std::make_shared<detail::ContextState>(std::move(backend), options.memory_limit, text));
+    return std::make_shared<detail::ContextState>(std::move(backend), memory_limit, allocator, std::move(text));
+}
+
+}  // namespace
+
+Context Context::cpu(const CpuOptions& options) {
+    return Context(
+        make_state("Context::cpu", detail::make_cpu_backend(options), options.memory_limit, options.allocator));
 }
 
 Context Context::cuda(const CudaOptions& options) {
     if (options.device < 0)
         throw InvalidArgument("Context::cuda", "device", std::to_string(options.device), "device >= 0");
-    auto backend = detail::make_cuda_backend(options.device);
-    std::string text = backend->properties().name;
-    return Context(std::make_shared<detail::ContextState>(std::move(backend), options.memory_limit, text));
+    return Context(make_state("Context::cuda", detail::make_cuda_backend(options.device), options.memory_limit,
+                              options.allocator));
 }
 
-Context Context::cuda(int device) { return cuda(CudaOptions{.device = device, .memory_limit = 0}); }
+Context Context::cuda(int device) { return cuda(CudaOptions{.device = device}); }
 
 Context Context::best() {
     std::string why;
@@ -202,8 +244,16 @@ Context Stream::context() const { return Context(state_->context); }
 
 void Stream::wait() { detail::throw_problem(state_->queue->wait()); }
 
-Event Stream::record() { return Event(state_->queue->record()); }
-void Stream::wait_for(const Event& event) { state_->queue->wait_for(event.state_); }
+Event Stream::record() {
+    auto event = state_->queue->record();
+    event->device = context().device();
+    return Event(std::move(event));
+}
+void Stream::wait_for(const Event& event) {
+    if (event.state_->device != context().device())
+        throw InvalidArgument("Stream::wait_for", "event", "an event of another device", "one of the stream's device");
+    state_->queue->wait_for(event.state_);
+}
 
 bool Event::done() const { return state_->done(); }
 void Event::wait() const { state_->wait(); }

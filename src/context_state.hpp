@@ -14,7 +14,8 @@
 namespace cuebm::detail {
 
 struct ContextState final : Pool, std::enable_shared_from_this<ContextState> {
-    ContextState(std::unique_ptr<Backend> backend, std::size_t memory_limit, std::string description);
+    ContextState(std::unique_ptr<Backend> backend, std::size_t memory_limit, Allocator allocator,
+                 std::string description);
     ~ContextState() override;
 
     void* allocate(std::size_t bytes) override;
@@ -30,7 +31,10 @@ struct ContextState final : Pool, std::enable_shared_from_this<ContextState> {
 private:
     static std::size_t round_up(std::size_t bytes);
     void trim_locked() noexcept;
+    void* take(std::size_t size);
+    void give(void* data, std::size_t size) noexcept;
     std::size_t limit_;
+    Allocator allocator_;
     std::multimap<std::size_t, void*> free_;  // by size
 };
 

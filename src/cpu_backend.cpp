@@ -1,4 +1,4 @@
-// The CPU behind the seam, and for now the sentence that says why there is no GPU.
+// The CPU behind the seam.
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
@@ -12,8 +12,9 @@
 #include <cuebm/error.hpp>
 
 #include "cpu/assign.hpp"
+#include "cpu/fixed_sums.hpp"
+#include "cpu/soft.hpp"
 #include "cpu_queue.hpp"
-#include "math/fixed_point.hpp"
 
 namespace cuebm::detail {
 namespace {
@@ -21,63 +22,44 @@ namespace {
 template <class T>
 class CpuAssign final : public AssignOperations<T> {
 public:
-    void assign(Queue& queue, const Assign<T>& task) const override {
-        auto& cpu_queue = static_cast<CpuQueue&>(queue);
-        cpu_queue.enqueue([&cpu_queue, task] { run(cpu_queue, task); });
+    std::string explain(const Assign<T>&) const override { return "canonical energies of every pair"; }
+    std::size_t scratch_bytes(const Assign<T>&) const override { return 0; }
+    void assign(Queue& queue, const Assign<T>& task, std::byte*) const override {
+        enqueue(queue, [=](CpuQueue& q) { run(q, task); });
     }
-
-    void update(Queue& queue, const Update<T>& task) const override {
-        auto& cpu_queue = static_cast<CpuQueue&>(queue);
-        cpu_queue.enqueue([&cpu_queue, task] { mean(cpu_queue, task); });
+    void scales(Queue& queue, const Scales<T>& task) const override {
+        enqueue(queue, [=](CpuQueue& q) { cpu::scales(q, task); });
+    }
+    void accumulate(Queue& queue, const Accumulate<T>& task) const override {
+        enqueue(queue, [=](CpuQueue& q) { cpu::accumulate(q, task); });
+    }
+    void accumulate_soft(Queue& queue, const AccumulateSoft<T>& task) const override {
+        enqueue(queue, [=](CpuQueue& q) { cpu::accumulate_soft(q, task); });
+    }
+    void finish(Queue& queue, const Finish<T>& task) const override {
+        enqueue(queue, [=](CpuQueue& q) { cpu::finish(q, task); });
+    }
+    void soft_mean(Queue& queue, const SoftMean<T>& task) const override {
+        enqueue(queue, [=](CpuQueue& q) { cpu::soft_mean(q, task); });
+    }
+    void fill_in(Queue& queue, const FillIn<T>& task) const override {
+        enqueue(queue, [=](CpuQueue& q) { cpu::fill_in(q, task); });
+    }
+    void gather(Queue& queue, MatrixView<const T> from, const std::int64_t* rows, MatrixView<T> to) const override {
+        enqueue(queue, [=](CpuQueue& q) { cpu::gather(q, from, rows, to); });
+    }
+    void total(Queue& queue, const Total<T>& task) const override {
+        enqueue(queue, [=](CpuQueue& q) { cpu::total(q, task); });
+    }
+    void variance(Queue& queue, const Variance<T>& task) const override {
+        enqueue(queue, [=](CpuQueue& q) { cpu::variance(q, task); });
     }
 
 private:
-    // Fixed-point means. A task owns 16 features (one cache line of floats), so no two tasks share a sum.
-    static void mean(CpuQueue& queue, const Update<T>& task) {
-        const std::int64_t n = task.points.rows, d = task.points.cols, k = task.prototypes.rows, columns = 16;
-        const auto weight = [&](std::int64_t i) {
-            return task.weights ? static_cast<double>(task.weights.data[i * task.weights.stride]) : 1.0;
-        };
-        const auto label = [&](std::int64_t i) { return task.labels.data[i * task.labels.stride]; };
-        double heaviest = 0;
-        for (std::int64_t i = 0; i < n; ++i) {
-            if (label(i) < 0 || label(i) >= k) return queue.report(i, label_out_of_range);
-            if (!(weight(i) >= 0) || !std::isfinite(weight(i))) return queue.report(i, weights_not_valid);
-            heaviest = std::max(heaviest, weight(i));
-        }
-        const double weight_scale = math::fixed_point_scale(heaviest, n);
-        std::vector<std::int64_t> counts(static_cast<std::size_t>(k));
-        for (std::int64_t i = 0; i < n; ++i)
-            counts[static_cast<std::size_t>(label(i))] += math::to_fixed(weight(i), weight_scale);
-        if (task.cluster_weights)
-            for (std::int64_t z = 0; z < k; ++z)
-                task.cluster_weights.data[z * task.cluster_weights.stride] =
-                    static_cast<double>(counts[static_cast<std::size_t>(z)]) / weight_scale;
-        queue.team().parallel_for((d + columns - 1) / columns, [&](std::int64_t block) {
-            const std::int64_t first = block * columns, width = std::min(columns, d - first);
-            double scale[columns] = {};
-            for (std::int64_t i = 0; i < n; ++i)
-                for (std::int64_t j = 0; j < width; ++j) {
-                    const double value = static_cast<double>(task.points.data[i * task.points.stride + first + j]);
-                    if (!std::isfinite(value)) return queue.report(i, points_not_finite);
-                    scale[j] = std::max(scale[j], std::fabs(value) * weight(i));
-                }
-            for (std::int64_t j = 0; j < width; ++j) scale[j] = math::fixed_point_scale(scale[j], n);
-            std::vector<std::int64_t> sums(static_cast<std::size_t>(k * columns));
-            for (std::int64_t i = 0; i < n; ++i)
-                for (std::int64_t j = 0; j < width; ++j) {
-                    const double value = static_cast<double>(task.points.data[i * task.points.stride + first + j]);
-                    sums[static_cast<std::size_t>(label(i) * columns + j)] +=
-                        math::to_fixed(weight(i) * value, scale[j]);
-                }
-            for (std::int64_t z = 0; z < k; ++z) {
-                const double count = static_cast<double>(counts[static_cast<std::size_t>(z)]) / weight_scale;
-                if (!(count > 0)) continue;  // a prototype without weight keeps its value
-                for (std::int64_t j = 0; j < width; ++j)
-                    task.prototypes.data[z * task.prototypes.stride + first + j] = static_cast<T>(
-                        static_cast<double>(sums[static_cast<std::size_t>(z * columns + j)]) / scale[j] / count);
-            }
-        });
+    template <class F>
+    static void enqueue(Queue& queue, F work) {
+        auto& cpu_queue = static_cast<CpuQueue&>(queue);
+        cpu_queue.enqueue([&cpu_queue, work] { work(cpu_queue); });
     }
 
     static constexpr std::int64_t rows_a_task = 64;  // enough work to outweigh the scheduling of a task
@@ -85,7 +67,7 @@ private:
     static void run(CpuQueue& queue, const Assign<T>& task) {
         if (task.check_finite) check_prototypes(queue, task);
         const std::int64_t n = task.points.rows, d = task.points.cols;
-        queue.team().parallel_for((n + rows_a_task - 1) / rows_a_task, [&](std::int64_t block) {
+        queue.team().parallel_for((n + rows_a_task - 1) / rows_a_task, [&](std::int64_t block, int) {
             std::vector<T> scratch(static_cast<std::size_t>(2 * d));
             const std::int64_t first = block * rows_a_task, last = std::min(n, first + rows_a_task);
             const std::int64_t bad = cpu::assign_rows(task, first, last, scratch.data(), scratch.data() + d);
@@ -149,10 +131,6 @@ std::unique_ptr<Backend> make_cpu_backend(const CpuOptions& options) {
     if (options.threads < 0)
         throw InvalidArgument("Context::cpu", "threads", std::to_string(options.threads), "threads >= 0");
     return std::make_unique<CpuBackend>(options);
-}
-
-std::unique_ptr<Backend> make_cuda_backend(int) {
-    throw DeviceError("this version has no CUDA plug-in yet; use Context::cpu()");
 }
 
 }  // namespace cuebm::detail

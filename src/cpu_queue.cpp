@@ -4,6 +4,8 @@
 #include <cstring>
 #include <utility>
 
+#include "float_environment.hpp"
+
 namespace cuebm::detail {
 namespace {
 
@@ -38,7 +40,7 @@ CpuQueue::~CpuQueue() {
     }
     changed_.notify_all();
     thread_.join();  // after the work that is enqueued
-    if (scratch_ != nullptr) pool_.release(scratch_, scratch_bytes_);
+    if (workspace_ != nullptr) pool_.release(workspace_, workspace_bytes_);
 }
 
 void CpuQueue::enqueue(std::function<void()> task) {
@@ -50,6 +52,7 @@ void CpuQueue::enqueue(std::function<void()> task) {
 }
 
 void CpuQueue::run() {
+    const DefaultFloatEnvironment environment;  // a new thread inherits its creator's
     std::unique_lock lock(mutex_);
     for (;;) {
         changed_.wait(lock, [&] { return stop_ || !tasks_.empty(); });
@@ -114,16 +117,17 @@ void CpuQueue::wait_for(const std::shared_ptr<EventState>& event) {
     enqueue([event] { event->wait(); });
 }
 
-std::byte* CpuQueue::scratch(std::size_t bytes) {
-    if (bytes > scratch_bytes_) {
+std::byte* CpuQueue::workspace(std::size_t bytes) {
+    if (bytes > workspace_bytes_) {
         std::unique_lock lock(mutex_);  // the work in flight may still use the old block
         changed_.wait(lock, [&] { return !busy_ && tasks_.empty(); });
         lock.unlock();
-        if (scratch_ != nullptr) pool_.release(std::exchange(scratch_, nullptr), std::exchange(scratch_bytes_, 0));
-        scratch_ = pool_.allocate(bytes);
-        scratch_bytes_ = bytes;
+        if (workspace_ != nullptr)
+            pool_.release(std::exchange(workspace_, nullptr), std::exchange(workspace_bytes_, 0));
+        workspace_ = pool_.allocate(bytes);
+        workspace_bytes_ = bytes;
     }
-    return static_cast<std::byte*>(scratch_);
+    return static_cast<std::byte*>(workspace_);
 }
 
 }  // namespace cuebm::detail

@@ -30,7 +30,7 @@ public:
     void wait_for(const std::shared_ptr<EventState>& event) override;
     std::uint64_t wait() override;
     std::uint64_t* status() override { return &status_; }
-    std::byte* scratch(std::size_t bytes) override;
+    std::byte* workspace(std::size_t bytes) override;
 
 private:
     void run();
@@ -43,8 +43,8 @@ private:
     bool busy_ = false, stop_ = false;
     std::exception_ptr error_;
     std::uint64_t status_ = no_problem;
-    void* scratch_ = nullptr;
-    std::size_t scratch_bytes_ = 0;
+    void* workspace_ = nullptr;
+    std::size_t workspace_bytes_ = 0;
     std::thread thread_;
 };
 

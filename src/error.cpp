@@ -22,7 +22,10 @@ InvalidArgument::InvalidArgument(const std::string& function, std::string argume
     : Error(function + ": " + argument + ": got " + got + ", wanted " + wanted), argument_(std::move(argument)) {}
 
 DataError::DataError(std::string argument, std::int64_t row, const std::string& problem)
-    : Error(argument + ": row " + std::to_string(row) + ": " + problem), argument_(std::move(argument)), row_(row) {}
+    : Error(argument + ": row " + std::to_string(row) + ": " + problem),
+      argument_(std::move(argument)),
+      problem_(problem),
+      row_(row) {}
 
 OutOfMemory::OutOfMemory(std::size_t asked_bytes, std::size_t free_bytes)
     : Error("out of memory: asked for " + std::to_string(asked_bytes) + " bytes, " + std::to_string(free_bytes) +
@@ -56,7 +59,6 @@ void throw_problem(std::uint64_t status) {
         case energy_overflow:
             throw DataError("points", row, "its energies overflow the type; scale the data down or use double");
         case label_out_of_range: throw DataError("labels", row, "is no label; wanted 0 <= label < k");
-        case values_not_finite: throw DataError("values", row, "a known coordinate is NaN or infinite");
         default: throw DataError("data", row, "is not valid");
     }
 }

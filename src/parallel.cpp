@@ -2,7 +2,6 @@
 #include "parallel.hpp"
 
 #include <atomic>
-#include <cfenv>
 #include <exception>
 #include <mutex>
 #include <thread>
@@ -14,26 +13,9 @@
 #include <tbb/task_arena.h>
 #endif
 
+#include "float_environment.hpp"
+
 namespace cuebm::detail {
-namespace {
-
-// Saves the caller's floating-point environment and sets the default one (on x86 that includes MXCSR's
-// flush-to-zero and denormals-are-zero bits).
-class DefaultFloatEnvironment {
-public:
-    DefaultFloatEnvironment() {
-        std::fegetenv(&saved_);
-        std::fesetenv(FE_DFL_ENV);
-    }
-    ~DefaultFloatEnvironment() { std::fesetenv(&saved_); }
-    DefaultFloatEnvironment(const DefaultFloatEnvironment&) = delete;
-    DefaultFloatEnvironment& operator=(const DefaultFloatEnvironment&) = delete;
-
-private:
-    std::fenv_t saved_;
-};
-
-}  // namespace
 
 #if defined(CUEBM_TBB)
 
@@ -42,17 +24,18 @@ struct ThreadTeam::Team {
     tbb::task_arena arena;
 };
 
-void ThreadTeam::parallel_for(std::int64_t tasks, const std::function<void(std::int64_t)>& body) {
+void ThreadTeam::parallel_for(std::int64_t tasks, const std::function<void(std::int64_t, int)>& body) {
     if (threads_ == 1 || tasks <= 1) {
         const DefaultFloatEnvironment environment;
-        for (std::int64_t i = 0; i < tasks; ++i) body(i);
+        for (std::int64_t i = 0; i < tasks; ++i) body(i, 0);
         return;
     }
     team_->arena.execute([&] {
         tbb::parallel_for(tbb::blocked_range<std::int64_t>(0, tasks),
                           [&](const tbb::blocked_range<std::int64_t>& range) {
                               const DefaultFloatEnvironment environment;
-                              for (std::int64_t i = range.begin(); i != range.end(); ++i) body(i);
+                              const int slot = tbb::this_task_arena::current_thread_index();
+                              for (std::int64_t i = range.begin(); i != range.end(); ++i) body(i, slot);
                           });
     });
 }
@@ -63,22 +46,22 @@ struct ThreadTeam::Team {
     explicit Team(int) {}
 };
 
-void ThreadTeam::parallel_for(std::int64_t tasks, const std::function<void(std::int64_t)>& body) {
+void ThreadTeam::parallel_for(std::int64_t tasks, const std::function<void(std::int64_t, int)>& body) {
     std::atomic<std::int64_t> next{0};
     std::exception_ptr error;
     std::mutex mutex;
-    const auto work = [&] {
+    const auto work = [&](int slot) {
         const DefaultFloatEnvironment environment;
         try {
-            for (std::int64_t i; (i = next.fetch_add(1)) < tasks;) body(i);
+            for (std::int64_t i; (i = next.fetch_add(1)) < tasks;) body(i, slot);
         } catch (...) {
             const std::lock_guard lock(mutex);
             error = std::current_exception();
         }
     };
     std::vector<std::thread> helpers;
-    for (int i = 1; i < threads_ && i < tasks; ++i) helpers.emplace_back(work);
-    work();
+    for (int i = 1; i < threads_ && i < tasks; ++i) helpers.emplace_back(work, i);
+    work(0);
     for (auto& helper : helpers) helper.join();
     if (error) std::rethrow_exception(error);
 }

@@ -12,9 +12,10 @@ public:
     explicit ThreadTeam(int threads);
     ~ThreadTeam();
     int threads() const { return threads_; }
-    // Calls body(i) for every i in [0, tasks), in any order, on up to threads() threads, with the floating-point
-    // environment of the C standard: a user's flush-to-zero or rounding mode must not change results.
-    void parallel_for(std::int64_t tasks, const std::function<void(std::int64_t)>& body);
+    // Calls body(task, slot) for every task in [0, tasks), in any order, on up to threads() threads, with the
+    // floating-point environment of the C standard: a user's flush-to-zero or rounding mode must not change results.
+    // Calls of one loop that run at the same time have different slots in [0, threads()): a slot may own scratch.
+    void parallel_for(std::int64_t tasks, const std::function<void(std::int64_t task, int slot)>& body);
 
 private:
     struct Team;

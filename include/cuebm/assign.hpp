@@ -18,8 +18,10 @@
 // prototypes or weights, negative weights, energies that overflow T.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <string>
 
 #include <cuebm/context.hpp>
 #include <cuebm/export.hpp>
@@ -30,7 +32,8 @@ namespace cuebm {
 inline constexpr double infinity = std::numeric_limits<double>::infinity();
 
 // Inference. Give the outputs that are wanted, leave the others absent; at least one.
-// Cost: 3 n k d operations; reads Y once.
+// Cost: 2 n k d operations where prototypes can be screened (float; labels and energies alone; nothing hidden), else
+// 3 n k d; reads Y once.
 template <class T>
 struct Assign {
     MatrixView<const T> points;              // [n x d], n >= 0
@@ -52,6 +55,28 @@ CUEBM_API void assign(Context& context, const Assign<double>& arguments);
 CUEBM_API void assign(Stream& stream, const Assign<float>& arguments);
 CUEBM_API void assign(Stream& stream, const Assign<double>& arguments);
 
+// Gradients of sum_i weight_i F_beta(y_i), or of F at beta = infinity (where it is defined: away from ties).
+//
+//   dF_beta/dy_i = 2 weight_i (y_i - sum_k p_ik w_k)     p_ik = exp(-beta (E_ik - F_beta(y_i)))
+//   d/dw_k       = 2 sum_i weight_i p_ik (w_k - y_i)
+//
+// The sum over points is in fixed point (see Update): bit-identical whatever the order. Cost: three times that of
+// Assign; d/dw adds n d integer operations for each prototype whose probability has not underflowed.
+template <class T>
+struct AssignGradient {
+    MatrixView<const T> points;           // [n x d], n >= 1
+    MatrixView<const T> prototypes;       // [k x d]
+    VectorView<const T> weights{};        // [n], optional: >= 0; absent: all 1
+    double beta = infinity;               // > 0
+    MatrixView<T> point_gradients{};      // [n x d], optional
+    MatrixView<T> prototype_gradients{};  // [k x d], optional; one of the two must be there
+};
+
+CUEBM_API void assign_gradient(Context& context, const AssignGradient<float>& arguments);
+CUEBM_API void assign_gradient(Context& context, const AssignGradient<double>& arguments);
+CUEBM_API void assign_gradient(Stream& stream, const AssignGradient<float>& arguments);
+CUEBM_API void assign_gradient(Stream& stream, const AssignGradient<double>& arguments);
+
 // Coordinate descent over W: w_k = sum_i weight_i y_i / sum_i weight_i over the points with label k. A
 // prototype without weight keeps its value.
 //
@@ -72,5 +97,18 @@ CUEBM_API void update(Context& context, const Update<float>& arguments);
 CUEBM_API void update(Context& context, const Update<double>& arguments);
 CUEBM_API void update(Stream& stream, const Update<float>& arguments);
 CUEBM_API void update(Stream& stream, const Update<double>& arguments);
+
+// How a call would run, in words, for people: "screened fp32, 14 x 32 tiles, avx512". Which way is taken depends on the
+// arguments' shapes and the device, and never changes a bit of the results.
+CUEBM_API std::string explain(const Context& context, const Assign<float>& arguments);
+CUEBM_API std::string explain(const Context& context, const Assign<double>& arguments);
+
+// Bytes that the call takes from its stream's workspace, which grows to the largest call and is then kept.
+CUEBM_API std::size_t workspace_bytes(const Context& context, const Assign<float>& arguments);
+CUEBM_API std::size_t workspace_bytes(const Context& context, const Assign<double>& arguments);
+CUEBM_API std::size_t workspace_bytes(const Context& context, const AssignGradient<float>& arguments);
+CUEBM_API std::size_t workspace_bytes(const Context& context, const AssignGradient<double>& arguments);
+CUEBM_API std::size_t workspace_bytes(const Context& context, const Update<float>& arguments);
+CUEBM_API std::size_t workspace_bytes(const Context& context, const Update<double>& arguments);
 
 }  // namespace cuebm

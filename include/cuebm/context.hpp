@@ -24,19 +24,28 @@ class Vector;
 template <class T>
 class Matrix;
 
+// Where the pool gets a device's memory, if not from the system. Both functions or neither; they may be called from
+// several threads, and must outlive every context, stream and array that uses them.
+struct Allocator {
+    std::function<void*(std::size_t bytes)> allocate{};  // 256-aligned memory of the device; nullptr: none is left
+    std::function<void(void* data, std::size_t bytes)> release{};
+};
+
 struct CpuOptions {
     int threads = 0;               // 0: all that the machine gives this process
     std::size_t memory_limit = 0;  // bytes that arrays and workspaces may take together; 0: no limit
+    Allocator allocator{};
 };
 
 struct CudaOptions {
     int device = 0;
     std::size_t memory_limit = 0;  // bytes, as above
+    Allocator allocator{};
 };
 
 // What a device is, as `plan()` and people want to know it.
 struct DeviceProperties {
-    std::string name;  // "AMD EPYC (avx512, 2 threads)", "NVIDIA H100 80GB HBM3"
+    std::string name;  // "CPU (avx512, 2 threads)", "NVIDIA H100 80GB HBM3"
     Device device = {};
     int processors = 1;            // threads of the CPU, multiprocessors of a GPU
     std::size_t memory_bytes = 0;  // in all
@@ -71,7 +80,7 @@ class CUEBM_API Context {
 public:
     // The first GPU that works, else the CPU. `description()` says which, and why there is no GPU.
     static Context best();
-    // Errors: InvalidArgument for threads < 0.
+    // Errors: InvalidArgument for threads < 0, or half an allocator.
     static Context cpu(const CpuOptions& options = {});
     // Errors: DeviceError that says what is missing (plug-in, driver, device) and what to do.
     static Context cuda(int device = 0);

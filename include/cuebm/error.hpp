@@ -38,9 +38,10 @@ public:
     ~DataError() override;
     const std::string& argument() const noexcept { return argument_; }
     std::int64_t row() const noexcept { return row_; }  // the first bad row (or element, of a vector)
+    const std::string& problem() const noexcept { return problem_; }
 
 private:
-    std::string argument_;
+    std::string argument_, problem_;
     std::int64_t row_;
 };
 

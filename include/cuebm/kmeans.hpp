@@ -2,7 +2,8 @@
 //
 // Training is block coordinate descent (S. P. Lloyd, "Least squares quantization in PCM", IEEE Transactions
 // on Information Theory 28, 1982): z by exact inference, W by exact means, each step lowering
-// sum_i weight_i F(y_i). The result depends on the data and the seed alone: same bits whatever the thread count.
+// sum_i weight_i F(y_i). The result depends on the data and the seed alone: same bits on every device, whatever the
+// thread count. Points, prototypes and results lie on the context's device.
 #pragma once
 
 #include <cstdint>
@@ -48,7 +49,7 @@ struct FitOptions {
     std::int64_t k = 8;  // 1 <= k <= n
     std::uint64_t seed = 0;
     Start start = Start::plus_plus;
-    MatrixView<const T> prototypes{};  // [k x d], for Start::given; on the context's device; not changed
+    MatrixView<const T> prototypes{};  // [k x d], for Start::given; on the host or the context's device; not changed
     VectorView<const T> weights{};     // [n], optional: >= 0, not all 0
     int n_init = 1;                    // starts tried; the lowest inertia wins; must be 1 for `given`
     int max_iterations = 300;          // >= 1
@@ -75,26 +76,38 @@ struct Model {
 // Empty clusters are relocated to the points of highest energy, as scikit-learn does; where those already
 // lie on a prototype (fewer distinct points than k) they stay, and the status says so.
 // Errors: as Assign, and InvalidArgument for k < 1 or k > n, n_init < 1, max_iterations < 1, tolerance < 0.
-// Cost: 3 n k d operations an iteration, one pass over Y for the labels and two for the means.
-// Memory: 20 n bytes on the host and 8 n on the device besides Y.
+// Cost: an Assign and an Update of the points that moved, each iteration. Both forms block the calling thread.
+// Memory: 16 n + 8 k d bytes on the device besides Y, and for k-means++ a copy of its subsample; weights are
+// copied to the host.
 CUEBM_API Model<float> fit(Context& context, MatrixView<const float> points, const FitOptions<float>& options);
 CUEBM_API Model<double> fit(Context& context, MatrixView<const double> points, const FitOptions<double>& options);
+CUEBM_API Model<float> fit(Stream& stream, MatrixView<const float> points, const FitOptions<float>& options);
+CUEBM_API Model<double> fit(Stream& stream, MatrixView<const double> points, const FitOptions<double>& options);
+
 // Labels [n] of new points. Errors and cost: as Assign.
 CUEBM_API Vector<std::int32_t> predict(Context& context, MatrixView<const float> prototypes,
                                        MatrixView<const float> points);
 CUEBM_API Vector<std::int32_t> predict(Context& context, MatrixView<const double> prototypes,
                                        MatrixView<const double> points);
+CUEBM_API Vector<std::int32_t> predict(Stream& stream, MatrixView<const float> prototypes,
+                                       MatrixView<const float> points);
+CUEBM_API Vector<std::int32_t> predict(Stream& stream, MatrixView<const double> prototypes,
+                                       MatrixView<const double> points);
 
 // Every energy E(y_i, z_k) = ||y_i - w_k||^2, [n x k]; its square root is scikit-learn's transform.
+// Errors and cost: as Assign.
 CUEBM_API Matrix<float> transform(Context& context, MatrixView<const float> prototypes, MatrixView<const float> points);
 CUEBM_API Matrix<double> transform(Context& context, MatrixView<const double> prototypes,
+                                   MatrixView<const double> points);
+CUEBM_API Matrix<float> transform(Stream& stream, MatrixView<const float> prototypes, MatrixView<const float> points);
+CUEBM_API Matrix<double> transform(Stream& stream, MatrixView<const double> prototypes,
                                    MatrixView<const double> points);
 
 // Given some coordinates of y, predict the others: a set of sharp predictions instead of one blurred mean.
 // The energy is summed over the known coordinates; each candidate copies the rest from its prototype.
 template <class T>
 struct Complete {
-    MatrixView<const T> values;            // [n x d]; coordinates that are not known are not looked at
+    MatrixView<const T> points;            // [n x d]; coordinates that are not known are not looked at
     MatrixView<const std::uint8_t> known;  // [n x d], or [1 x d] for all rows: not 0 where y is given
     std::int32_t candidates = 1;           // m, 1 <= m <= min(k, 32)
     double beta = 1;                       // > 0, finite: inverse temperature of the probabilities
@@ -105,16 +118,51 @@ struct Completions {
     Matrix<std::int32_t> labels;  // [n x m], best first
     Matrix<T> energies;           // [n x m]
     Matrix<T> probabilities;      // [n x m]: exp(-beta E) over the sum for all k prototypes
-    Matrix<T> values;             // [n m x d]: row i m + c is candidate c of point i, known coordinates kept
+    Matrix<T> points;             // [n m x d]: row i m + c is candidate c of point i, known coordinates kept
     Matrix<T> mean;               // [n x d]: the probability-weighted mean, which least squares would predict
+    Vector<T> free_energies;      // [n]: F_beta of the known coordinates
 };
 
-// Errors and cost: as Assign; DataError where a known value is NaN or infinite. The copies from prototypes are
-// made on the host, and the mean from all n k energies, 4096 points at a time.
+// Errors: as Assign; InvalidArgument for a missing mask, candidates outside 1 to min(k, 32), beta that is not positive
+// and finite; DataError where a known value is NaN or infinite. Cost: twice that of Assign, and n k d operations.
 CUEBM_API Completions<float> complete(Context& context, MatrixView<const float> prototypes,
                                       const Complete<float>& arguments);
 CUEBM_API Completions<double> complete(Context& context, MatrixView<const double> prototypes,
                                        const Complete<double>& arguments);
+CUEBM_API Completions<float> complete(Stream& stream, MatrixView<const float> prototypes,
+                                      const Complete<float>& arguments);
+CUEBM_API Completions<double> complete(Stream& stream, MatrixView<const double> prototypes,
+                                       const Complete<double>& arguments);
+
+// The nearest point of the learned manifold. beta = infinity: the nearest prototype. Finite: the minimiser of F_beta
+// that descent from y reaches, y <- sum_k p_k(y) w_k, which is gradient descent with step 1/2 and never raises F_beta
+// (mean shift: D. Comaniciu and P. Meer, IEEE TPAMI 24, 2002).
+template <class T>
+struct Project {
+    MatrixView<const T> points;  // [n x d]
+    double beta = infinity;      // > 0
+    int max_iterations = 1000;   // >= 1
+    double tolerance = 1e-6;     // >= 0: stop when no point moves by more than tolerance * max_k |w_k|
+};
+
+template <class T>
+struct Projection {
+    Matrix<T> points;    // [n x d]
+    Vector<T> energies;  // [n]: F_beta there; F at beta = infinity
+    int iterations = 0;  // of descent; 0 at beta = infinity
+    Status status = Status::converged;
+};
+
+// Errors: as Assign; InvalidArgument for max_iterations < 1, tolerance < 0. Cost: twice that of Assign and n k d
+// operations an iteration. Both forms block the calling thread.
+CUEBM_API Projection<float> project(Context& context, MatrixView<const float> prototypes,
+                                    const Project<float>& arguments);
+CUEBM_API Projection<double> project(Context& context, MatrixView<const double> prototypes,
+                                     const Project<double>& arguments);
+CUEBM_API Projection<float> project(Stream& stream, MatrixView<const float> prototypes,
+                                    const Project<float>& arguments);
+CUEBM_API Projection<double> project(Stream& stream, MatrixView<const double> prototypes,
+                                     const Project<double>& arguments);
 
 }  // namespace kmeans
 }  // namespace cuebm

@@ -30,7 +30,14 @@ CUEBM_MATH T canonical_energy(const T* y, const T* w, std::int64_t d) {
     return tree_sum(a);
 }
 
-// The same order for sums of doubles over rows (inertia, statistics): fixed blocks, added in a fixed order.
+// Sums of doubles over rows run in fixed blocks, added in a fixed order.
 inline constexpr std::int64_t sum_block = 4096;  // rows; part of the contract, not a tuning constant
+
+// From sums of n differences to one value, and of their squares.
+CUEBM_MATH double variance(double sum, double squares, std::int64_t n) {
+    const double count = static_cast<double>(n), mean = sum / count;
+    const double value = fused(-mean, mean, squares / count);
+    return value > 0 ? value : 0.0;
+}
 
 }  // namespace cuebm::math

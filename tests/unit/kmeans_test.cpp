@@ -158,10 +158,10 @@ TEST(KMeans, CompleteGivesASetOfPredictions) {
     const auto prototypes = context.copy(eb::view(w, 3, 2));
     const auto set = eb::kmeans::complete(
         context, prototypes,
-        {.values = eb::view(values, 1, 2), .known = eb::view(known, 1, 2), .candidates = 2, .beta = 2});
+        {.points = eb::view(values, 1, 2), .known = eb::view(known, 1, 2), .candidates = 2, .beta = 2});
     const double a = std::exp(-2 * 0.0625), b = std::exp(-2 * 0.5625), c = std::exp(-2 * 76.5625), z = a + b + c;
     EXPECT_EQ(eb::to_host(context, set.labels), (std::vector<std::int32_t>{0, 1}));
-    EXPECT_EQ(eb::to_host(context, set.values), (std::vector<double>{0.25, 5, 0.25, -5}));
+    EXPECT_EQ(eb::to_host(context, set.points), (std::vector<double>{0.25, 5, 0.25, -5}));
     const auto probabilities = eb::to_host(context, set.probabilities), mean = eb::to_host(context, set.mean);
     EXPECT_NEAR(probabilities[0], a / z, 1e-14);
     EXPECT_NEAR(probabilities[1], b / z, 1e-14);
@@ -169,8 +169,8 @@ TEST(KMeans, CompleteGivesASetOfPredictions) {
     EXPECT_NEAR(mean[1], (5 * a - 5 * b + 9 * c) / z, 1e-13);
     EXPECT_THROW(
         (void)eb::kmeans::complete(context, prototypes,
-                                   {.values = eb::view(values, 1, 2), .known = eb::view(known, 1, 2), .candidates = 4}),
+                                   {.points = eb::view(values, 1, 2), .known = eb::view(known, 1, 2), .candidates = 4}),
         eb::InvalidArgument);
-    EXPECT_THROW((void)eb::kmeans::complete(context, prototypes, {.values = eb::view(values, 1, 2), .known = {}}),
+    EXPECT_THROW((void)eb::kmeans::complete(context, prototypes, {.points = eb::view(values, 1, 2), .known = {}}),
                  eb::InvalidArgument);
 }

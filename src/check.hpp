@@ -1,0 +1,95 @@
+// Checks of arguments that every family shares. Each failure is an InvalidArgument that names the argument.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <type_traits>
+
+#include <cuebm/error.hpp>
+#include <cuebm/view.hpp>
+
+namespace cuebm::detail {
+
+inline constexpr std::int64_t most_columns = std::numeric_limits<std::int32_t>::max();
+
+[[noreturn]] inline void refuse(const char* function, const char* argument, const std::string& got,
+                                const std::string& wanted) {
+    throw InvalidArgument(function, argument, got, wanted);
+}
+
+inline std::string shape(std::int64_t rows, std::int64_t cols) {
+    return std::to_string(rows) + " x " + std::to_string(cols);
+}
+
+// Memory that a view claims: there, aligned, wide enough, on this device, and of a size that can be addressed.
+template <class T>
+void check_memory(const char* function, const char* argument, const MatrixView<T>& view, Device here) {
+    if (view.rows > 0 && view.cols > 0 && view.data == nullptr)
+        refuse(function, argument, "nullptr", "memory of shape " + shape(view.rows, view.cols));
+    if (reinterpret_cast<std::uintptr_t>(view.data) % alignof(T) != 0)
+        refuse(function, argument, "a misaligned pointer", "alignment of " + std::to_string(alignof(T)) + " bytes");
+    if (view.rows > 1 && view.stride < view.cols)
+        refuse(function, argument, "stride " + std::to_string(view.stride),
+               "stride >= cols = " + std::to_string(view.cols));
+    std::int64_t bytes = 0;
+    if (view.rows > 1 && (__builtin_mul_overflow(view.rows, view.stride, &bytes) ||
+                          __builtin_mul_overflow(bytes, std::int64_t{sizeof(T)}, &bytes)))
+        refuse(function, argument, shape(view.rows, view.cols) + " with stride " + std::to_string(view.stride),
+               "fewer than 2^63 bytes");
+    if (view.device != here) refuse(function, argument, "memory of another device", "memory of the context's device");
+}
+
+// A matrix that must be there, of this shape.
+template <class T>
+void check_shape(const char* function, const char* argument, const MatrixView<T>& view, std::int64_t rows,
+                 std::int64_t cols, Device here) {
+    if (view.rows != rows || view.cols != cols)
+        refuse(function, argument, shape(view.rows, view.cols), shape(rows, cols));
+    check_memory(function, argument, view, here);
+}
+
+template <class T>
+void check_shape(const char* function, const char* argument, const VectorView<T>& view, std::int64_t size,
+                 Device here) {
+    if (view.size != size) refuse(function, argument, std::to_string(view.size) + " elements", std::to_string(size));
+    check_memory(function, argument, MatrixView<T>{view.data, size, 1, view.stride, view.device}, here);
+}
+
+// The same, if it is there at all.
+template <class T>
+void check_optional(const char* function, const char* argument, const MatrixView<T>& view, std::int64_t rows,
+                    std::int64_t cols, Device here) {
+    if (view) check_shape(function, argument, view, rows, cols, here);
+}
+
+template <class T>
+void check_optional(const char* function, const char* argument, const VectorView<T>& view, std::int64_t size,
+                    Device here) {
+    if (view) check_shape(function, argument, view, size, here);
+}
+
+// Points [n x d] and prototypes [k x d] that belong together.
+template <class T, class U>
+void check_points_and_prototypes(const char* function, const MatrixView<T>& points, const MatrixView<U>& prototypes,
+                                 std::int64_t least_rows, Device here) {
+    const std::int64_t d = points.cols, k = prototypes.rows;
+    if (points.rows < least_rows)
+        refuse(function, "points", shape(points.rows, d), "rows >= " + std::to_string(least_rows));
+    if (d < 1 || d > most_columns) refuse(function, "points", shape(points.rows, d), "1 <= cols < 2^31");
+    if (k < 1 || k > most_columns) refuse(function, "prototypes", shape(k, prototypes.cols), "1 <= rows < 2^31");
+    check_memory(function, "points", points, here);
+    check_shape(function, "prototypes", prototypes, k, d, here);
+}
+
+// An inverse temperature that T can hold; infinity where zero temperature is allowed.
+template <class T>
+void check_beta(const char* function, double beta, bool may_be_infinite) {
+    const bool finite = beta > 0 && beta <= static_cast<double>(std::numeric_limits<T>::max()) &&
+                        beta >= static_cast<double>(std::numeric_limits<T>::min());
+    if (finite || (may_be_infinite && beta == std::numeric_limits<double>::infinity())) return;
+    refuse(function, "beta", std::to_string(beta), may_be_infinite ? "beta > 0" : "a finite beta > 0");
+}
+
+}  // namespace cuebm::detail

@@ -1,0 +1,199 @@
+// What learnt prototypes are used for: label points, complete them, project them onto the manifold.
+#include <algorithm>
+#include <cmath>
+
+#include <cuebm/error.hpp>
+#include <cuebm/kmeans.hpp>
+
+#include "check.hpp"
+#include "context_state.hpp"
+#include "float_environment.hpp"
+
+namespace cuebm::kmeans {
+namespace {
+
+using namespace detail;
+
+template <class T>
+Vector<std::int32_t> label(Stream& stream, MatrixView<const T> prototypes, MatrixView<const T> points) {
+    check_points_and_prototypes("kmeans::predict", points, prototypes, 0, stream.context().device());
+    auto labels = stream.context().vector<std::int32_t>(points.rows);
+    if (points.rows > 0) assign(stream, Assign<T>{.points = points, .prototypes = prototypes, .labels = labels});
+    return labels;
+}
+
+template <class T>
+Matrix<T> energies(Stream& stream, MatrixView<const T> prototypes, MatrixView<const T> points) {
+    check_points_and_prototypes("kmeans::transform", points, prototypes, 0, stream.context().device());
+    auto all = stream.context().matrix<T>(points.rows, prototypes.rows);
+    if (points.rows > 0) assign(stream, Assign<T>{.points = points, .prototypes = prototypes, .all_energies = all});
+    return all;
+}
+
+template <class T>
+Completions<T> fill_in(Stream& stream, MatrixView<const T> prototypes, const Complete<T>& o) {
+    constexpr auto function = "kmeans::complete";
+    Context context = stream.context();
+    const std::int64_t n = o.points.rows, d = o.points.cols, m = o.candidates;
+    check_points_and_prototypes(function, o.points, prototypes, 0, context.device());
+    if (!o.known) refuse(function, "known", "nullptr", "a mask of n x d or 1 x d");
+    check_shape(function, "known", o.known, o.known.rows == 1 ? 1 : n, d, context.device());
+    if (m < 1 || m > std::min<std::int64_t>(prototypes.rows, 32))
+        refuse(function, "candidates", std::to_string(m), "1 to min(k, 32)");
+    check_beta<T>(function, o.beta, false);
+    Completions<T> result{.labels = context.matrix<std::int32_t>(n, m),
+                          .energies = context.matrix<T>(n, m),
+                          .probabilities = context.matrix<T>(n, m),
+                          .points = context.matrix<T>(n * m, d),
+                          .mean = context.matrix<T>(n, d),
+                          .free_energies = context.vector<T>(n)};
+    if (n == 0) return result;
+    assign(stream, Assign<T>{.points = o.points,
+                             .prototypes = prototypes,
+                             .known = o.known,
+                             .best_labels = result.labels,
+                             .best_energies = result.energies,
+                             .free_energies = result.free_energies,
+                             .beta = o.beta});
+    const auto& operations = assign_operations<T>(*context.state().backend);
+    auto& queue = *stream.state().queue;
+    operations.fill_in(queue, {.points = o.points,
+                               .prototypes = prototypes,
+                               .known = o.known,
+                               .labels = result.labels,
+                               .energies = result.energies,
+                               .free_energies = result.free_energies.data(),
+                               .beta = o.beta,
+                               .completed = result.points,
+                               .probabilities = result.probabilities});
+    operations.soft_mean(queue, {.points = o.points,
+                                 .prototypes = prototypes,
+                                 .known = o.known,
+                                 .labels = {},
+                                 .free_energies = result.free_energies.data(),
+                                 .weights = {},
+                                 .beta = o.beta,
+                                 .gradient = false,
+                                 .out = result.mean,
+                                 .moves = nullptr});
+    return result;
+}
+
+// The largest norm of a prototype, the scale of "no point moves".
+template <class T>
+double largest_norm(Context& context, MatrixView<const T> prototypes) {
+    const auto w = to_host<T>(context, prototypes);
+    double largest = 0;
+    for (std::int64_t z = 0; z < prototypes.rows; ++z) {
+        double squares = 0;
+        for (std::int64_t j = 0; j < prototypes.cols; ++j)
+            squares += std::pow(static_cast<double>(w[static_cast<std::size_t>(z * prototypes.cols + j)]), 2);
+        largest = std::max(largest, squares);
+    }
+    return std::sqrt(largest);
+}
+
+template <class T>
+class Descent {
+public:
+    Descent(Stream& stream, MatrixView<const T> prototypes, const Project<T>& o)
+        : stream_(stream),
+          context_(stream.context()),
+          prototypes_(prototypes),
+          o_(o),
+          labels_(context_.vector<std::int32_t>(o.points.rows)),
+          moves_(context_.vector<double>(o.points.rows)) {}
+
+    Projection<T> run() {
+        const std::int64_t n = o_.points.rows;
+        const bool soft = o_.beta < infinity;
+        Projection<T> result{.points = context_.copy(o_.points),
+                             .energies = context_.vector<T>(n),
+                             .iterations = 0,
+                             .status = Status::iteration_limit};
+        if (n == 0) return result.status = Status::converged, std::move(result);
+        infer(result);
+        if (!soft) {
+            (void)step(result);
+            result.status = Status::converged;
+        } else {
+            const double limit = o_.tolerance * largest_norm(context_, prototypes_);
+            while (result.status != Status::converged && result.iterations < o_.max_iterations) {
+                ++result.iterations;
+                if (step(result) <= limit) result.status = Status::converged;
+                infer(result);
+            }
+        }
+        if (!soft) infer(result);
+        stream_.wait();
+        return result;
+    }
+
+private:
+    void infer(const Projection<T>& at) {
+        assign(stream_, Assign<T>{.points = at.points,
+                                  .prototypes = prototypes_,
+                                  .labels = labels_,
+                                  .energies = o_.beta < infinity ? VectorView<T>{} : at.energies.view(),
+                                  .free_energies = o_.beta < infinity ? at.energies.view() : VectorView<T>{},
+                                  .beta = o_.beta});
+        stream_.wait();
+    }
+
+    // One step for all points; returns the longest move.
+    double step(const Projection<T>& at) {
+        assign_operations<T>(*context_.state().backend)
+            .soft_mean(*stream_.state().queue, {.points = at.points,
+                                                .prototypes = prototypes_,
+                                                .known = {},
+                                                .labels = labels_,
+                                                .free_energies = at.energies.data(),
+                                                .weights = {},
+                                                .beta = o_.beta,
+                                                .gradient = false,
+                                                .out = at.points,
+                                                .moves = moves_.data()});
+        stream_.wait();
+        const auto moves = to_host(context_, moves_);
+        return std::sqrt(*std::max_element(moves.begin(), moves.end()));
+    }
+
+    Stream& stream_;
+    Context context_;
+    MatrixView<const T> prototypes_;
+    const Project<T>& o_;
+    Vector<std::int32_t> labels_;
+    Vector<double> moves_;
+};
+
+template <class T>
+Projection<T> descend(Stream& stream, MatrixView<const T> prototypes, const Project<T>& o) {
+    constexpr auto function = "kmeans::project";
+    const DefaultFloatEnvironment environment;
+    check_points_and_prototypes(function, o.points, prototypes, 0, stream.context().device());
+    check_beta<T>(function, o.beta, true);
+    if (o.max_iterations < 1)
+        refuse(function, "max_iterations", std::to_string(o.max_iterations), "max_iterations >= 1");
+    if (!(o.tolerance >= 0)) refuse(function, "tolerance", std::to_string(o.tolerance), "tolerance >= 0");
+    return Descent<T>(stream, prototypes, o).run();
+}
+
+}  // namespace
+
+#define CUEBM_PUBLIC(Result, function, work, Argument, T)                                                \
+    Result function(Stream& stream, MatrixView<const T> w, Argument a) { return work<T>(stream, w, a); } \
+    Result function(Context& context, MatrixView<const T> w, Argument a) {                               \
+        Stream stream(context);                                                                          \
+        auto result = work<T>(stream, w, a);                                                             \
+        stream.wait();                                                                                   \
+        return result;                                                                                   \
+    }
+#define CUEBM_PUBLIC_OF(T)                                                     \
+    CUEBM_PUBLIC(Vector<std::int32_t>, predict, label, MatrixView<const T>, T) \
+    CUEBM_PUBLIC(Matrix<T>, transform, energies, MatrixView<const T>, T)       \
+    CUEBM_PUBLIC(Completions<T>, complete, fill_in, const Complete<T>&, T)     \
+    CUEBM_PUBLIC(Projection<T>, project, descend, const Project<T>&, T)
+CUEBM_PUBLIC_OF(float)
+CUEBM_PUBLIC_OF(double)
+
+}  // namespace cuebm::kmeans
