@@ -14,6 +14,7 @@ set(CMAKE_COMPILE_WARNING_AS_ERROR ${CUEBM_WARNINGS_AS_ERRORS})
 set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
 set(CMAKE_BUILD_RPATH_USE_ORIGIN ON)
+set(CMAKE_BUILD_RPATH $ORIGIN $ORIGIN/../lib)
 
 # The contract "same bits" needs: no contraction but where fma is written.
 add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wconversion;-ffp-contract=off;-fno-math-errno>")

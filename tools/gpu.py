@@ -1,6 +1,7 @@
 """The run on a GPU: `pack` makes build/cuda/bin and build/cuda/lib independent of this machine, `run` runs them.
 
 `run` writes one JSON with device, driver, commit, date and the result of each step to $OUT, or to bench/results/.
+`device` only says whether there is a GPU.
 Not tried on a GPU yet: it was written on a machine without one.
 """
 import datetime
@@ -19,6 +20,7 @@ BUILD = ROOT / "build/cuda"
 COMMIT = BUILD / "lib/commit.txt"
 SYSTEM = re.compile(r"^(ld-linux|linux-vdso|libc\.|libm\.|libpthread|libdl|librt)")  # every machine has its own
 SANITIZERS = ["memcheck", "racecheck", "initcheck", "synccheck"]
+NO_GPU = "no GPU: nothing was run (`./dev gpu build` makes what a GPU machine can run)"
 LIMIT_S = 600  # a step that takes longer has failed
 
 
@@ -31,7 +33,7 @@ def pack():
     for binary in [*programs("*"), *BUILD.glob("lib/*.so")]:
         listing = subprocess.run(["ldd", binary], capture_output=True, text=True, check=True).stdout
         for name, path in re.findall(r"^\s*(\S+) => (/\S+)", listing, flags=re.M):
-            if not SYSTEM.match(name) and pathlib.Path(path).parent != BUILD / "lib":
+            if not SYSTEM.match(name) and pathlib.Path(path).resolve().parent != BUILD / "lib":
                 shutil.copy(path, BUILD / "lib" / name)
     COMMIT.write_text(subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True,
                                      text=True, check=True).stdout)
@@ -51,8 +53,7 @@ def query_device():
 
 def step(name, command):
     # A test program that is asked for CUDA by name fails without it, and so cannot pass on the CPU by mistake.
-    environment = dict(os.environ, CUEBM_TEST_BACKENDS="cuda",
-                       LD_LIBRARY_PATH=f"{BUILD / 'lib'}:{os.environ.get('LD_LIBRARY_PATH', '')}")
+    environment = dict(os.environ, CUEBM_TEST_BACKENDS="cuda")
     print(f"== {name}", flush=True)
     start = time.monotonic()
     try:
@@ -93,7 +94,7 @@ def bench_steps():
 def run():
     device = query_device()
     if device is None:
-        sys.exit("no GPU: nothing was run")
+        sys.exit(NO_GPU)
     if not programs("*"):
         sys.exit("build/cuda/bin is empty: run `./dev gpu build` on a machine with nvcc and GoogleTest, and carry "
                  "build/cuda/bin and build/cuda/lib here; nothing was run")
@@ -110,7 +111,7 @@ def run():
 
 
 if __name__ == "__main__":
-    actions = {"pack": pack, "run": run}
+    actions = {"pack": pack, "run": run, "device": lambda: query_device() or sys.exit(NO_GPU)}
     if len(sys.argv) != 2 or sys.argv[1] not in actions:
-        sys.exit("usage: gpu.py pack|run")
+        sys.exit("usage: gpu.py pack|run|device")
     actions[sys.argv[1]]()
