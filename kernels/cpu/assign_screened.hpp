@@ -88,7 +88,7 @@ __attribute__((noinline)) void screen_tile(const Screen& screen, const float* y,
     const float* w = screen.panels + panel * screen.groups * 4 * screened_prototypes;
     Pack<float> dot[screened_points][2] = {};
     for (std::int64_t g = 0; g < screen.groups; ++g, y += 4 * screened_points, w += 4 * screened_prototypes)
-#pragma GCC unroll 4
+#pragma GCC unroll 1  // unrolled, the accumulators spill
         for (int q = 0; q < 4; ++q) {
             const Pack<float> w0 = math::load(w + q * screened_prototypes);
             const Pack<float> w1 = math::load(w + q * screened_prototypes + W);
