@@ -11,9 +11,6 @@ if(CUEBM_TBB)
     target_link_libraries(cuebm_objects PUBLIC TBB::tbb)
     target_compile_definitions(cuebm_objects PRIVATE CUEBM_TBB)
 endif()
-if(CUEBM_SANITIZE)  # ifunc resolvers run before the sanitizers' runtime is up
-    target_compile_definitions(cuebm_objects PRIVATE CUEBM_ONE_ISA)
-endif()
 
 # Kernels for one instruction set are told by their file's name; the library picks one when it is used.
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
