@@ -98,7 +98,7 @@ __global__ void atomics(unsigned long long* lowest, int* highest, float* sum, un
     atomicMin(lowest, 100ull - i);
     atomicMax(highest, int(i) - 50);
     atomicAdd(sum, 0.5f);
-    unsigned long long old = *product, seen;  // by compare and swap
+    unsigned long long old = 0, seen;  // by compare and swap
     do {
         seen = old;
         old = atomicCAS(product, seen, seen + 3);

@@ -40,12 +40,14 @@ constexpr std::size_t page = 4096, stack_bytes = 256 * 1024;
 
 }  // namespace
 
-char* map_pages(std::size_t bytes, char* at) {
-    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (at ? MAP_FIXED : 0);
-    void* pages = mmap(at, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
+char* map_pages(std::size_t bytes) {
+    constexpr int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    void* pages = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
     if (pages == MAP_FAILED) throw std::bad_alloc();
     return static_cast<char*>(pages);
 }
+
+void unmap_pages(char* pages, std::size_t bytes) { munmap(pages, bytes); }
 
 Fiber::~Fiber() {
 #if defined(CUEBM_EMULATOR_TSAN)
@@ -54,22 +56,20 @@ Fiber::~Fiber() {
 #if defined(CUEBM_EMULATOR_ASAN)
     if (ours_) __asan_unpoison_memory_region(stack_, bytes_);
 #endif
-    if (ours_) munmap(stack_ - page, bytes_ + page);
+    if (ours_) unmap_pages(stack_ - page, bytes_ + page);
 }
 
 void Fiber::prepare(void (*start)()) {
-    if (!stack_) {
+    if (!ours_) {
         char* pages = map_pages(stack_bytes + page);
         mprotect(pages, page, PROT_NONE);  // a kernel that overflows its stack stops here
         stack_ = pages + page;
         bytes_ = stack_bytes;
         ours_ = true;
-    }
 #if defined(CUEBM_EMULATOR_TSAN)
-    map_pages(bytes_, stack_);
-    if (tsan_) __tsan_destroy_fiber(tsan_);
-    tsan_ = __tsan_create_fiber(0);
+        tsan_ = __tsan_create_fiber(0);
 #endif
+    }
 #if defined(CUEBM_EMULATOR_ASAN)
     __asan_unpoison_memory_region(stack_, bytes_);
     fake_stack_ = nullptr;

@@ -24,8 +24,8 @@ public:
     Fiber& operator=(const Fiber&) = delete;
     ~Fiber();
 
-    // The next switch to this fiber calls start(), which must not return. Whatever ran here before is dropped; for
-    // ThreadSanitizer it is a new thread, which comes after what this OS thread did so far.
+    // The next switch to this fiber calls start(), which must not return. Whatever ran here before is dropped.
+    // ThreadSanitizer sees each fiber as a thread of its own.
     void prepare(void (*start)());
     // Stands for the OS thread's own stack from now on.
     void adopt_this_thread();
@@ -49,8 +49,9 @@ private:
     [[maybe_unused]] void* tsan_ = nullptr;        // ThreadSanitizer's
 };
 
-// Pages of zeros, over those at `at` if given. ThreadSanitizer then forgets who touched them.
-char* map_pages(std::size_t bytes, char* at = nullptr);
+// Fresh pages, and their end. ThreadSanitizer forgets who touched pages that are unmapped.
+char* map_pages(std::size_t bytes);
+void unmap_pages(char* pages, std::size_t bytes);
 
 // What happens-before means to ThreadSanitizer: what came before release(p) comes before what follows acquire(p).
 void release(void* order);

@@ -37,7 +37,7 @@ struct Copy {
 enum class State : unsigned char { ready, at_barrier, at_collective, done };
 
 struct Thread {
-    Fiber fiber;
+    Fiber* fiber;
     uint3 index;
     unsigned number;  // within the block
     State state;
@@ -104,7 +104,10 @@ void poison([[maybe_unused]] void* data, [[maybe_unused]] std::size_t bytes, [[m
 class Machine {
 public:
     Machine() { scheduler_.adopt_this_thread(); }
-    ~Machine() { poison(arena_, arena_bytes, false); }
+    ~Machine() {
+        poison(arena_, arena_bytes, false);
+        unmap_pages(arena_, arena_bytes);
+    }
     Machine(const Machine&) = delete;
     Machine& operator=(const Machine&) = delete;
 
@@ -124,6 +127,7 @@ public:
 private:
     static void thread_main();
     void run_block();
+    Fiber& take_fiber();
     void thread_done();
     void describe_deadlock();
     void* take_shared(std::size_t bytes, std::size_t alignment);
@@ -140,7 +144,9 @@ private:
     void (*run_thread_)(const void*) = nullptr;
     const void* kernel_ = nullptr;
     unsigned count_ = 0, exited_ = 0;
-    char end_order_ = 0;
+    char start_order_ = 0, end_order_ = 0;
+    std::vector<std::unique_ptr<Fiber>> fibers_;
+    std::size_t next_fiber_ = 0;
 
     std::array<Thread*, most_threads> ready_;  // a ring; each thread is in it once at most
     unsigned first_ready_ = 0, last_ready_ = 0;
@@ -193,14 +199,15 @@ Fiber& Machine::activate(Thread* next) {
     running_ = next;
     if (!next) return scheduler_;
     threadIdx = next->index;
-    return next->fiber;
+    return *next->fiber;
 }
 
 // The running thread is queued or waits: the next one's turn.
 void Machine::switch_away() {
     Thread& me = *running_;
     Thread* next = next_ready();
-    if (next != &me) Fiber::switch_to(me.fiber, activate(next));
+    release(&end_order_);  // in case of a failure this was the last we heard of it
+    if (next != &me) Fiber::switch_to(*me.fiber, activate(next));
 }
 
 void Machine::give_way() {
@@ -215,9 +222,9 @@ void Machine::fail(const char* format, ...) {
     std::vsnprintf(failure_, sizeof failure_, format, arguments);
     va_end(arguments);
     failed_ = true;
-    release(&failure_);
+    release(&end_order_);
     Thread& me = *running_;
-    Fiber::switch_to(me.fiber, activate(nullptr));
+    Fiber::switch_to(*me.fiber, activate(nullptr));
     __builtin_unreachable();  // the scheduler drops this fiber
 }
 
@@ -289,6 +296,7 @@ std::uint64_t Machine::collective(unsigned mask, std::uint64_t value, Take take,
 
 void Machine::thread_main() {
     Fiber::arrived();
+    acquire(&current->start_order_);
     current->run_thread_(current->kernel_);
     current->thread_done();
 }
@@ -308,7 +316,7 @@ void Machine::thread_done() {
     ++exited_;
     me.state = State::done;
     release(&end_order_);
-    Fiber::finish(me.fiber, activate(next_ready()));
+    Fiber::finish(*me.fiber, activate(next_ready()));
 }
 
 void* Machine::take_shared(std::size_t bytes, std::size_t alignment) {
@@ -372,11 +380,28 @@ void Machine::describe_deadlock() {
     failed_ = true;
 }
 
+// Each thread of a launch gets a fiber of its own under ThreadSanitizer, or it would take consecutive blocks for
+// ordered. It has room for 8128, so from the 2048th thread on they are shared.
+Fiber& Machine::take_fiber() {
+#if defined(CUEBM_EMULATOR_TSAN)
+    constexpr std::size_t most_fibers = 2048;
+#else
+    constexpr std::size_t most_fibers = most_threads;
+#endif
+    const std::size_t place = next_fiber_++ % most_fibers;
+    if (place == fibers_.size()) fibers_.push_back(std::make_unique<Fiber>());
+    return *fibers_[place];
+}
+
 void Machine::run_block() {
+#if !defined(CUEBM_EMULATOR_TSAN)
+    next_fiber_ = 0;
+#endif
     exited_ = arrived_ = votes_ = 0;
     first_ready_ = last_ready_ = 0;
 #if defined(CUEBM_EMULATOR_TSAN)
-    map_pages(arena_bytes, arena_);  // or this block would race with the last one
+    unmap_pages(arena_, arena_bytes);  // or this block would race with the last one
+    arena_ = map_pages(arena_bytes);
 #endif
     poison(arena_, arena_bytes, false);
     std::memset(arena_, 0xff, arena_bytes);  // NaN in every type; on the GPU anything
@@ -397,15 +422,14 @@ void Machine::run_block() {
         thread.fenced = false;
         thread.groups = thread.first_copy = thread.last_copy = 0;
         thread.site = {};
-        thread.fiber.prepare(thread_main);
+        thread.fiber = &take_fiber();
+        thread.fiber->prepare(thread_main);
     }
     for (unsigned i = 0; i < count_; ++i) make_ready(threads_[order_ == Order::reverse ? count_ - 1 - i : i]);
+    release(&start_order_);
     Fiber::switch_to(scheduler_, activate(next_ready()));
     running_ = nullptr;
-    if (failed_)
-        acquire(&failure_);
-    else if (exited_ < count_)
-        describe_deadlock();
+    if (!failed_ && exited_ < count_) describe_deadlock();
 }
 
 const char* Machine::run(const cudaLaunchConfig_t& config, void (*run_thread)(const void*), const void* kernel) {
@@ -418,6 +442,7 @@ const char* Machine::run(const cudaLaunchConfig_t& config, void (*run_thread)(co
     order_ = settings().order;
     random_ = settings().seed ^ ++launches_ << 32;
     failed_ = false;
+    next_fiber_ = 0;
     std::vector<unsigned> blocks(gridDim.x * gridDim.y * gridDim.z);
     std::iota(blocks.begin(), blocks.end(), 0u);
     if (order_ == Order::reverse) std::reverse(blocks.begin(), blocks.end());
