@@ -71,7 +71,8 @@ void Fiber::prepare(void (*start)()) {
 #endif
     }
 #if defined(CUEBM_EMULATOR_ASAN)
-    __asan_unpoison_memory_region(stack_, bytes_);
+    if (running_) __asan_unpoison_memory_region(stack_, bytes_);  // dropped with functions still on the stack
+    running_ = true;
     fake_stack_ = nullptr;
 #endif
 #if defined(__x86_64__)
@@ -119,6 +120,7 @@ void Fiber::arrived() {
 
 void Fiber::finish(Fiber& from, Fiber& to) {
 #if defined(CUEBM_EMULATOR_ASAN)
+    from.running_ = false;
     __sanitizer_start_switch_fiber(nullptr, to.stack_, to.bytes_);
 #endif
     change_stack(from, to);

@@ -45,6 +45,7 @@ private:
 #else
     ucontext_t context_{};
 #endif
+    [[maybe_unused]] bool running_ = false;        // prepared, and not finished
     [[maybe_unused]] void* fake_stack_ = nullptr;  // AddressSanitizer's
     [[maybe_unused]] void* tsan_ = nullptr;        // ThreadSanitizer's
 };

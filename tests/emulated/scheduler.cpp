@@ -26,7 +26,8 @@ namespace {
 
 constexpr unsigned most_threads = 1024, most_copies = 256, most_variables = 64;
 constexpr std::size_t red_zone = 64;
-constexpr std::size_t arena_bytes = (shared_limit / 4096 + 4) * 4096;
+// The arena: Orders in the first page, then shared memory and its red zones.
+constexpr std::size_t page = 4096, arena_bytes = (shared_limit / page + 5) * page;
 
 struct Copy {
     void* target;
@@ -63,8 +64,14 @@ struct Warp {
     std::array<Meeting, 32> meeting;
     std::uint64_t value[32], result[32];
     unsigned argument[32];
-    unsigned orders;  // consecutive meetings use different addresses, or a fast lane would order itself with the last
-    char order[64];
+    unsigned orders;  // given out
+};
+
+// Addresses for release() and acquire() within a block. Two barriers or meetings in turn use different ones, or a
+// thread that is quick to come to the second would be ordered before those that are slow to leave the first.
+struct Orders {
+    char barrier[2];
+    char warp[most_threads / 32][64];
 };
 
 struct Variable {
@@ -155,9 +162,9 @@ private:
 
     unsigned arrived_ = 0, votes_ = 0, result_ = 0, barriers_ = 0;
     Thread* first_at_barrier_ = nullptr;
-    char barrier_order_[2] = {};
     std::array<Warp, most_threads / 32> warps_;
 
+    Orders& orders() { return *reinterpret_cast<Orders*>(arena_); }
     char* arena_ = map_pages(arena_bytes);
     std::size_t arena_used_ = 0, static_bytes_ = 0, dynamic_bytes_ = 0;
     void* dynamic_shared_ = nullptr;
@@ -240,7 +247,7 @@ int Machine::barrier(bool predicate, Site site) {
     me.site = site;
     me.state = State::at_barrier;
     votes_ += predicate;
-    char* order = &barrier_order_[barriers_ % 2];
+    char* order = &orders().barrier[barriers_ % 2];
     release(order);
     if (++arrived_ == count_) {
         ++barriers_;
@@ -267,7 +274,7 @@ std::uint64_t Machine::collective(unsigned mask, std::uint64_t value, Take take,
     Meeting& meeting = warp.meeting[place];
     if (place == warp.meetings) {
         ++warp.meetings;
-        meeting = {mask, 0, take, orders_memory, site, &warp.order[warp.orders++ % sizeof warp.order]};
+        meeting = {mask, 0, take, orders_memory, site, &orders().warp[me.number / 32][warp.orders++ % 64]};
     } else if (!same(meeting.site, site) || meeting.take != take) {
         fail("divergent warp: %s at a collective at %s, others of its mask %08x at %s", who(me).text, where(site).text,
              mask, where(meeting.site).text);
@@ -299,6 +306,9 @@ void Machine::thread_main() {
     acquire(&current->start_order_);
     current->run_thread_(current->kernel_);
     current->thread_done();
+    // Not in thread_done(): its frame would stay, and AddressSanitizer's marks round it.
+    Fiber& own = *current->running_->fiber;
+    Fiber::finish(own, current->activate(current->next_ready()));
 }
 
 void Machine::thread_done() {
@@ -316,7 +326,6 @@ void Machine::thread_done() {
     ++exited_;
     me.state = State::done;
     release(&end_order_);
-    Fiber::finish(*me.fiber, activate(next_ready()));
 }
 
 void* Machine::take_shared(std::size_t bytes, std::size_t alignment) {
@@ -347,7 +356,7 @@ void* Machine::shared_variable(const void* key, std::size_t bytes, std::size_t a
 void Machine::start_copy(void* target, const void* source, unsigned bytes, const std::uint64_t (&data)[2], Site site) {
     Thread& me = *running_;
     const auto* first = static_cast<const char*>(target);
-    if (first < arena_ || first >= arena_ + arena_bytes)
+    if (first < arena_ + page || first >= arena_ + arena_bytes)
         fail("copy_async at %s by %s: the target is not in shared memory", where(site).text, who(me).text);
     if (reinterpret_cast<std::uintptr_t>(target) % bytes || reinterpret_cast<std::uintptr_t>(source) % bytes)
         fail("copy_async at %s by %s: %u bytes, but target %p or source %p is not aligned to that", where(site).text,
@@ -400,13 +409,13 @@ void Machine::run_block() {
     exited_ = arrived_ = votes_ = 0;
     first_ready_ = last_ready_ = 0;
 #if defined(CUEBM_EMULATOR_TSAN)
-    unmap_pages(arena_, arena_bytes);  // or this block would race with the last one
+    unmap_pages(arena_, arena_bytes);  // or this block would race, or be ordered, with the last one
     arena_ = map_pages(arena_bytes);
 #endif
     poison(arena_, arena_bytes, false);
     std::memset(arena_, 0xff, arena_bytes);  // NaN in every type; on the GPU anything
     poison(arena_, arena_bytes, true);
-    arena_used_ = red_zone;
+    arena_used_ = page;
     static_bytes_ = variable_count_ = 0;
     dynamic_shared_ = take_shared(dynamic_bytes_, 16);
 
