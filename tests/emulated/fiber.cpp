@@ -1,5 +1,5 @@
 // The switch between fibers, by hand on x86-64 (no system call) and by ucontext elsewhere.
-// Built without -fsanitize=thread, like all of the emulator: its bookkeeping is no business of ThreadSanitizer.
+// Built without -fsanitize=thread, like scheduler.cpp: their bookkeeping is no business of ThreadSanitizer.
 #include "fiber.hpp"
 
 #include <pthread.h>

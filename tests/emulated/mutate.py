@@ -32,9 +32,13 @@ def find_sites(file):
 def copy_tree(source, scratch):
     listing = ["git", "-C", source, "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     for name in subprocess.run(listing, check=True, capture_output=True, text=True).stdout.split("\0"):
-        if name and (source / name).is_file():
-            (scratch / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source / name, scratch / name)  # keeps the time, so that only changes are built
+        original, copy = source / name, scratch / name
+        if not name or not original.is_file():
+            continue
+        # What is the same keeps its time, so that only changes are built.
+        if not copy.is_file() or copy.read_bytes() != original.read_bytes():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(original, copy)
 
 
 class Build:
