@@ -149,4 +149,12 @@ void acquire([[maybe_unused]] void* order) {
 #endif
 }
 
+void Fiber::release_for([[maybe_unused]] Fiber& dropped, [[maybe_unused]] Fiber& self, [[maybe_unused]] void* order) {
+#if defined(CUEBM_EMULATOR_TSAN)
+    __tsan_switch_to_fiber(dropped.tsan_, 1);
+    __tsan_release(order);
+    __tsan_switch_to_fiber(self.tsan_, 1);
+#endif
+}
+
 }  // namespace cuebm::emulator

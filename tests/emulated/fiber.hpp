@@ -33,6 +33,8 @@ public:
     static void switch_to(Fiber& from, Fiber& to);
     static void arrived();                       // first thing in start()
     static void finish(Fiber& from, Fiber& to);  // last thing: `from` has to be prepared before it runs again
+    // release(order) on behalf of a fiber that will not run again, called by `self`.
+    static void release_for(Fiber& dropped, Fiber& self, void* order);
 
 private:
     static void change_stack(Fiber& from, Fiber& to);

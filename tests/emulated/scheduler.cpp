@@ -162,7 +162,7 @@ private:
 
     unsigned arrived_ = 0, votes_ = 0, result_ = 0, barriers_ = 0;
     Thread* first_at_barrier_ = nullptr;
-    std::array<Warp, most_threads / 32> warps_;
+    std::array<Warp, most_threads / 32> warps_{};
 
     Orders& orders() { return *reinterpret_cast<Orders*>(arena_); }
     char* arena_ = map_pages(arena_bytes);
@@ -213,7 +213,6 @@ Fiber& Machine::activate(Thread* next) {
 void Machine::switch_away() {
     Thread& me = *running_;
     Thread* next = next_ready();
-    release(&end_order_);  // in case of a failure this was the last we heard of it
     if (next != &me) Fiber::switch_to(*me.fiber, activate(next));
 }
 
@@ -229,7 +228,6 @@ void Machine::fail(const char* format, ...) {
     std::vsnprintf(failure_, sizeof failure_, format, arguments);
     va_end(arguments);
     failed_ = true;
-    release(&end_order_);
     Thread& me = *running_;
     Fiber::switch_to(*me.fiber, activate(nullptr));
     __builtin_unreachable();  // the scheduler drops this fiber
@@ -439,6 +437,9 @@ void Machine::run_block() {
     Fiber::switch_to(scheduler_, activate(next_ready()));
     running_ = nullptr;
     if (!failed_ && exited_ < count_) describe_deadlock();
+    if (failed_)  // what the dropped threads did comes before the launch's end, too
+        for (unsigned i = 0; i < count_; ++i)
+            if (threads_[i].state != State::done) Fiber::release_for(*threads_[i].fiber, scheduler_, &end_order_);
 }
 
 const char* Machine::run(const cudaLaunchConfig_t& config, void (*run_thread)(const void*), const void* kernel) {
