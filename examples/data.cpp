@@ -59,7 +59,13 @@ bool take(const xt::detail::npy_file& file, std::vector<float>& values) {
 Data read_npy(const std::string& path) {
     std::ifstream stream(path, std::ios::binary);
     if (!stream) throw std::runtime_error(path + " cannot be opened; give --npy the path of a file that exists");
-    const auto file = xt::detail::load_npy_file(stream);
+    const auto file = [&] {
+        try {
+            return xt::detail::load_npy_file(stream);
+        } catch (const std::exception& error) {
+            throw std::runtime_error(path + " is no npy file (" + error.what() + "); write it with numpy.save");
+        }
+    }();
     if (!stream) throw std::runtime_error(path + " is cut short; save it again");
     if (file.m_shape.size() != 2 || file.m_fortran_order)
         throw std::runtime_error(path + ": wanted a 2-d array in C order; save numpy.ascontiguousarray(x) instead");
