@@ -189,7 +189,8 @@ int main(int argc, char** argv) try {
     if (o.image_width == 0) return 0;
     write_prototypes(context, model, static_cast<std::size_t>(o.image_width), o);
     std::ofstream about(o.folder / "about.gnuplot");
-    about << "k = " << o.k << "; name = \"" << (o.npy.empty() ? "Fashion-MNIST" : o.npy) << "\"; candidates = 0\n";
+    about << "k = " << o.k << "; name = \"" << (o.npy.empty() ? "Fashion-MNIST" : fs::path(o.npy).filename().string())
+          << "\"; candidates = 0\n";
     if (o.npy.empty()) write_completions(context, model.prototypes, o, about);
 } catch (const std::exception& error) {
     std::cerr << "fashion: " << error.what() << '\n';

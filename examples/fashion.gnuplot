@@ -4,9 +4,9 @@ stats folder.'/prototypes.txt' matrix nooutput prefix "grid"
 set palette gray negative; unset colorbox; unset xtics; unset ytics; unset border; set size ratio -1
 set lmargin 0; set rmargin 0; set bmargin 0; set tmargin 2.5
 
-# Three pixels of the picture a pixel of an image, at most 1500 wide.
-scale = grid_size_x * 3 > 1500 ? 1500.0 / grid_size_x : 3
-set terminal pngcairo size (scale * grid_size_x < 900 ? 900 : scale * grid_size_x), scale * grid_size_y + 50 font "Sans,18"
+# At most 1500 wide, and at most 12 pixels of the picture a pixel of an image.
+scale = grid_size_x * 12 > 1500 ? 1500.0 / grid_size_x : 12
+set terminal pngcairo size (scale * grid_size_x < 1000 ? 1000 : scale * grid_size_x), scale * grid_size_y + 60 font "Sans,18"
 set output folder.'/prototypes.png'
 set title sprintf("The %d prototypes of %s learnt by K-means, those with the most points first", k, name) noenhanced offset 0,-0.5
 set xrange [-0.5:grid_size_x - 0.5]; set yrange [grid_size_y - 0.5:-0.5]
