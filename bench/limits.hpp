@@ -16,7 +16,7 @@ struct Limits {
     double copy_bytes = 0;  // a second, read and written counted both
 };
 
-// All threads of the context at once; each figure is the best of three runs.
+// All threads of the context at once; each figure is the best of five runs.
 Limits measure_limits(cuebm::Context& context);
 
 }  // namespace bench
