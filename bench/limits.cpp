@@ -49,31 +49,30 @@ struct Kernel {
     void (*run)();
 };
 
-#define CUEBM_BENCH_CHAINS(Register, zero, step) \
-    Register sums[chains];                       \
-    for (auto& sum : sums) sum = zero;           \
-    for (std::int64_t i = 0; i < steps; ++i)     \
-        for (auto& sum : sums) {                 \
-            step;                                \
-            asm volatile("" : "+v"(sum));        \
+#define CUEBM_BENCH_CHAINS(Register, zero, constraint, step)                                   \
+    Register sums[chains];                                                                     \
+    for (auto& sum : sums) sum = zero;                                                         \
+    for (std::int64_t i = 0; i < steps; ++i) _Pragma("GCC unroll 12") for (auto& sum : sums) { \
+            step;                                                                              \
+            asm volatile("" : constraint(sum));                                                \
         }
 
 #if defined(__x86_64__)
 __attribute__((target("avx2,fma"))) void fp32_avx2() {
     const __m256 a = _mm256_set1_ps(0.5f);
-    CUEBM_BENCH_CHAINS(__m256, _mm256_setzero_ps(), sum = _mm256_fmadd_ps(sum, a, a))
+    CUEBM_BENCH_CHAINS(__m256, _mm256_setzero_ps(), "+v", sum = _mm256_fmadd_ps(sum, a, a))
 }
 __attribute__((target("avx512f"))) void fp32_avx512() {
     const __m512 a = _mm512_set1_ps(0.5f);
-    CUEBM_BENCH_CHAINS(__m512, _mm512_setzero_ps(), sum = _mm512_fmadd_ps(sum, a, a))
+    CUEBM_BENCH_CHAINS(__m512, _mm512_setzero_ps(), "+v", sum = _mm512_fmadd_ps(sum, a, a))
 }
 __attribute__((target("avx512f,avx512bf16"))) void bf16_avx512() {
     const auto a = reinterpret_cast<__m512bh>(_mm512_set1_epi32(0x3f003f00));  // 0.5, twice
-    CUEBM_BENCH_CHAINS(__m512, _mm512_setzero_ps(), sum = _mm512_dpbf16_ps(sum, a, a))
+    CUEBM_BENCH_CHAINS(__m512, _mm512_setzero_ps(), "+v", sum = _mm512_dpbf16_ps(sum, a, a))
 }
 __attribute__((target("avx512f,avx512vnni"))) void int8_avx512() {
     const __m512i a = _mm512_set1_epi8(1);
-    CUEBM_BENCH_CHAINS(__m512i, _mm512_setzero_si512(), sum = _mm512_dpbusd_epi32(sum, a, a))
+    CUEBM_BENCH_CHAINS(__m512i, _mm512_setzero_si512(), "+v", sum = _mm512_dpbusd_epi32(sum, a, a))
 }
 std::vector<Kernel> fp32_kernels() {
     return {{"avx512", __builtin_cpu_supports("avx512f") != 0, 32, fp32_avx512},
@@ -86,12 +85,7 @@ std::vector<Kernel> int8_kernels() { return {{"", __builtin_cpu_supports("avx512
 void fp32_vector4() {
     using Vector4 = float __attribute__((vector_size(16)));
     const Vector4 a = {0.5f, 0.5f, 0.5f, 0.5f};
-    Vector4 sums[chains] = {};
-    for (std::int64_t i = 0; i < steps; ++i)
-        for (auto& sum : sums) {
-            sum = sum * a + a;
-            asm volatile("" : "+w"(sum));
-        }
+    CUEBM_BENCH_CHAINS(Vector4, Vector4{}, "+w", sum = sum * a + a)
 }
 std::vector<Kernel> fp32_kernels() { return {{"4 floats", true, 8, fp32_vector4}}; }
 std::vector<Kernel> bf16_kernels() { return {}; }

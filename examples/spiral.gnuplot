@@ -66,6 +66,6 @@ plot folder.'/race.txt' index 0 using 1:2:4 with filledcurves fs transparent sol
      folder.'/race.txt' index 0 using 1:3 with lines lw 4 lc rgb orange title "coordinate descent (no rate), quartiles", \
      folder.'/race.txt' index 2 using 1:3 with lines lw 3 dt 4 lc rgb blue title "gradient descent, rate 2", \
      folder.'/race.txt' index 3 using 1:3 with lines lw 3 dt 2 lc rgb blue title "rate 4", \
-     folder.'/race.txt' index 4 using 1:3 with lines lw 3 dt 1 lc rgb blue title "rate 8", \
+     folder.'/race.txt' index 4 using 1:3 with lines lw 3 dt (18,6) lc rgb blue title "rate 8", \
      folder.'/race.txt' index 5 using 1:3 with lines lw 3 dt 5 lc rgb "black" title "rate 16, best of 1, 2, 4, ... 32", \
      folder.'/race.txt' index 6 using 1:3 with lines lw 3 dt 3 lc rgb "black" title "rate 32 (diverges)"
