@@ -59,10 +59,11 @@ std::vector<float> blobs(const Case& c) {
     return points;
 }
 
+const std::string images_file = examples::fashion_folder + "train-images-idx3-ubyte.gz";
+
 std::vector<float> host_points(const Case& c) {
-    const auto path = examples::fashion_folder + "train-images-idx3-ubyte.gz";
-    if (!c.fashion || !std::filesystem::exists(path)) return blobs(c);
-    auto images = examples::read_images(path).values;
+    if (!c.fashion || !std::filesystem::exists(images_file)) return blobs(c);
+    auto images = examples::read_images(images_file).values;
     images.resize(static_cast<std::size_t>(c.n * c.d));
     return images;
 }
@@ -220,15 +221,17 @@ int main(int argc, char** argv) try {
                    : device == "cpu" || threads > 0 ? eb::Context::cpu({.threads = threads})
                                                     : eb::Context::best();
     Bench b{.context = context, .limits = bench::measure_limits(context)};
-    const std::pair<const char*, std::string> about[] = {{"processor", b.limits.processor},
-                                                         {"device", context.properties().name},
-                                                         {"isa", b.limits.isa},
-                                                         {"threads", std::to_string(context.properties().processors)},
-                                                         {"cuebm", eb::version()},
-                                                         {"peak_fp32_gflops", text(b.limits.fp32_flops)},
-                                                         {"peak_bf16_gflops", text(b.limits.bf16_flops)},
-                                                         {"peak_int8_gops", text(b.limits.int8_ops)},
-                                                         {"copy_gbytes", text(b.limits.copy_bytes)}};
+    const std::pair<const char*, std::string> about[] = {
+        {"processor", b.limits.processor},
+        {"device", context.properties().name},
+        {"isa", b.limits.isa},
+        {"threads", std::to_string(context.properties().processors)},
+        {"cuebm", eb::version()},
+        {"d_784", std::filesystem::exists(images_file) ? "Fashion-MNIST" : "blobs (dataset-fashion-mnist is missing)"},
+        {"peak_fp32_gflops", text(b.limits.fp32_flops)},
+        {"peak_bf16_gflops", text(b.limits.bf16_flops)},
+        {"peak_int8_gops", text(b.limits.int8_ops)},
+        {"copy_gbytes", text(b.limits.copy_bytes)}};
     std::cerr << context.description() << '\n';
     for (const auto& [key, value] : about) benchmark::AddCustomContext(key, value);
 

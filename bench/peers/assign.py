@@ -45,6 +45,8 @@ def load(n, d, k, real):
     if real and FASHION.exists():
         points = np.frombuffer(gzip.open(FASHION).read(), np.uint8, offset=16).reshape(-1, 784)[:n] / np.float32(255)
     else:
+        if real:
+            print(f"{FASHION} is missing (Debian: dataset-fashion-mnist); blobs instead")
         centres = rng.random((k, d), np.float32)
         points = rng.standard_normal((n, d), np.float32)
         points *= np.float32(0.3)
