@@ -9,7 +9,11 @@
 #include <vector>
 
 #if defined(CUEBM_TBB)
+#include <optional>
+
 #include <tbb/blocked_range.h>
+#include <tbb/global_control.h>
+#include <tbb/info.h>
 #include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
 #endif
@@ -38,7 +42,12 @@ private:
 #if defined(CUEBM_TBB)
 
 struct ThreadTeam::Team {
-    explicit Team(int threads) : arena(threads) {}
+    explicit Team(int threads) : arena(threads) {
+        // Else oneTBB gives fewer than were asked for, and says so on stderr.
+        if (threads > tbb::info::default_concurrency())
+            allowed.emplace(tbb::global_control::max_allowed_parallelism, static_cast<std::size_t>(threads));
+    }
+    std::optional<tbb::global_control> allowed;
     tbb::task_arena arena;
 };
 

@@ -1,0 +1,17 @@
+# The programs of the contracts' tests: unit_tests (mathematics, without a device) and parity_tests (one source, run over
+# every backend that is there). A process for each case would spend its time on starting up, so each is one test.
+find_package(GTest REQUIRED)
+
+function(cuebm_test_program name)
+    file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/${ARGV1}/*.cpp)
+    add_executable(${name} ${sources} ${PROJECT_SOURCE_DIR}/tests/support/backends.cpp)
+    target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests ${PROJECT_SOURCE_DIR}/kernels)
+    # The reference and the shared mathematics are exact only without contraction.
+    target_compile_options(${name} PRIVATE -Wall -Wextra -Wconversion -Werror -ffp-contract=off)
+    target_link_libraries(${name} PRIVATE cuebm GTest::gtest_main)
+    add_test(NAME ${name} COMMAND ${name} --gtest_brief=1)
+endfunction()
+cuebm_test_program(unit_tests unit)
+cuebm_test_program(parity_tests parity)
+# An array that no machine can give is refused, not fatal, under AddressSanitizer too.
+set_property(TEST parity_tests APPEND PROPERTY ENVIRONMENT "ASAN_OPTIONS=allocator_may_return_null=1")
