@@ -36,7 +36,7 @@ void check(const Assign<T>& a, Device here) {
     }
     if (!a.labels && !a.energies && !a.free_energies && !a.all_energies && !a.best_labels && !a.best_energies)
         refuse(function, "labels", "no output at all", "at least one output view");
-    check_beta<T>(function, a.beta, !a.free_energies);
+    check_beta<T>(function, a.beta, !a.free_energies, k);
 }
 
 template <class T>
@@ -59,7 +59,7 @@ void check(const AssignGradient<T>& a, Device here) {
     check_optional(function, "prototype_gradients", a.prototype_gradients, a.prototypes.rows, d, here);
     if (!a.point_gradients && !a.prototype_gradients)
         refuse(function, "point_gradients", "no output at all", "at least one output view");
-    check_beta<T>(function, a.beta, true);
+    check_beta<T>(function, a.beta, true, a.prototypes.rows);
 }
 
 template <class T>
