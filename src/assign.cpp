@@ -6,6 +6,7 @@
 
 #include "check.hpp"
 #include "context_state.hpp"
+#include "float_environment.hpp"
 #include "workspace.hpp"
 
 namespace cuebm {
@@ -178,6 +179,7 @@ const AssignOperations<T>& operations_of(const Context& context) {
 
 template <template <class> class Arguments, class T>
 void enqueue(Stream& stream, const Arguments<T>& arguments) {
+    const DefaultFloatEnvironment environment;
     const Context context = stream.context();
     check(arguments, context.device());
     if (arguments.points.rows > 0) dispatch(*stream.state().queue, operations_of<T>(context), arguments);

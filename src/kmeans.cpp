@@ -10,6 +10,7 @@
 
 #include "check.hpp"
 #include "context_state.hpp"
+#include "float_environment.hpp"
 #include "kmeans_start.hpp"
 #include "math/canonical.hpp"
 
@@ -219,6 +220,7 @@ private:
 
 template <class T>
 Model<T> run(Stream& stream, MatrixView<const T> y, const FitOptions<T>& o) {
+    const DefaultFloatEnvironment environment;
     check(stream.context(), y, o);
     return Fit<T>(stream, y, o).run();
 }

@@ -7,6 +7,7 @@
 
 #include "check.hpp"
 #include "context_state.hpp"
+#include "float_environment.hpp"
 
 namespace cuebm::kmeans {
 namespace {
@@ -32,6 +33,7 @@ Matrix<T> energies(Stream& stream, MatrixView<const T> prototypes, MatrixView<co
 template <class T>
 Completions<T> fill_in(Stream& stream, MatrixView<const T> prototypes, const Complete<T>& o) {
     constexpr auto function = "kmeans::complete";
+    const DefaultFloatEnvironment environment;
     Context context = stream.context();
     const std::int64_t n = o.points.rows, d = o.points.cols, m = o.candidates;
     check_points_and_prototypes(function, o.points, prototypes, 0, context.device());
@@ -168,6 +170,7 @@ private:
 template <class T>
 Projection<T> descend(Stream& stream, MatrixView<const T> prototypes, const Project<T>& o) {
     constexpr auto function = "kmeans::project";
+    const DefaultFloatEnvironment environment;
     check_points_and_prototypes(function, o.points, prototypes, 0, stream.context().device());
     check_beta<T>(function, o.beta, true, prototypes.rows);
     if (o.max_iterations < 1)

@@ -2,7 +2,6 @@
 #include "parallel.hpp"
 
 #include <atomic>
-#include <cfenv>
 #include <exception>
 #include <mutex>
 #include <thread>
@@ -18,36 +17,30 @@
 #include <tbb/task_arena.h>
 #endif
 
+#include "float_environment.hpp"
+
 namespace cuebm::detail {
-namespace {
-
-// Saves the caller's floating-point environment and sets the default one (on x86 that includes MXCSR's
-// flush-to-zero and denormals-are-zero bits).
-class DefaultFloatEnvironment {
-public:
-    DefaultFloatEnvironment() {
-        std::fegetenv(&saved_);
-        std::fesetenv(FE_DFL_ENV);
-    }
-    ~DefaultFloatEnvironment() { std::fesetenv(&saved_); }
-    DefaultFloatEnvironment(const DefaultFloatEnvironment&) = delete;
-    DefaultFloatEnvironment& operator=(const DefaultFloatEnvironment&) = delete;
-
-private:
-    std::fenv_t saved_;
-};
-
-}  // namespace
 
 #if defined(CUEBM_TBB)
 
+namespace {
+
+// oneTBB gives no more threads than the machine has, and complains on stderr, unless it is told that more are wanted.
+void allow(int threads) {
+    static std::mutex mutex;
+    static int allowed = tbb::info::default_concurrency();
+    static std::optional<tbb::global_control> control;
+    const std::lock_guard lock(mutex);
+    if (threads <= allowed) return;
+    allowed = threads;
+    control.reset();
+    control.emplace(tbb::global_control::max_allowed_parallelism, static_cast<std::size_t>(threads));
+}
+
+}  // namespace
+
 struct ThreadTeam::Team {
-    explicit Team(int threads) : arena(threads) {
-        // Else oneTBB gives fewer than were asked for, and says so on stderr.
-        if (threads > tbb::info::default_concurrency())
-            allowed.emplace(tbb::global_control::max_allowed_parallelism, static_cast<std::size_t>(threads));
-    }
-    std::optional<tbb::global_control> allowed;
+    explicit Team(int threads) : arena(threads) { allow(threads); }
     tbb::task_arena arena;
 };
 

@@ -35,6 +35,11 @@ Context Backend::make(std::size_t memory_limit, const Allocator& allocator) cons
 
 namespace {
 
+std::string asked_for() {
+    const char* chosen = std::getenv("CUEBM_TEST_BACKENDS");
+    return chosen != nullptr ? chosen : "";
+}
+
 bool works(const Backend& backend, std::string* why) {
     try {
         (void)backend.make();
@@ -48,6 +53,7 @@ bool works(const Backend& backend, std::string* why) {
 }  // namespace
 
 std::vector<Backend> cpu_backends() {
+    if (asked_for() == "cuda") return {};
     std::vector<Backend> result{{.name = "cpu_1_thread", .threads = 1}, {.name = "cpu_3_threads", .threads = 3}};
     for (const char* isa : {"base", "avx2", "avx512"}) {
         const Backend forced{.name = std::string("cpu_") + isa, .threads = 2, .isa = isa};
@@ -59,10 +65,8 @@ std::vector<Backend> cpu_backends() {
 
 std::vector<Backend> backends() {
     static const std::vector<Backend> all = [] {
-        const char* chosen = std::getenv("CUEBM_TEST_BACKENDS");
-        const std::string which = chosen != nullptr ? chosen : "";
-        std::vector<Backend> result;
-        if (which != "cuda") result = cpu_backends();
+        const std::string which = asked_for();
+        auto result = cpu_backends();
         const Backend cuda{.name = "cuda", .kind = Device::Kind::cuda};
         std::string why;
         // One that is asked for by name is never left out: without it the tests fail.
