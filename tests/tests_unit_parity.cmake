@@ -15,3 +15,10 @@ cuebm_test_program(unit_tests unit)
 cuebm_test_program(parity_tests parity)
 # An array that no machine can give is refused, not fatal, under AddressSanitizer too.
 set_property(TEST parity_tests APPEND PROPERTY ENVIRONMENT "ASAN_OPTIONS=allocator_may_return_null=1")
+
+# cuRAND's generator on the host is a second opinion on Philox; it needs no GPU.
+find_package(CUDAToolkit QUIET)
+if(TARGET CUDA::curand AND NOT CUEBM_SANITIZE)
+    target_compile_definitions(unit_tests PRIVATE CUEBM_TEST_CURAND)
+    target_link_libraries(unit_tests PRIVATE CUDA::curand)
+endif()
