@@ -24,8 +24,8 @@ enum Problem : int {
 };
 inline constexpr std::uint64_t no_problem = ~std::uint64_t{0};
 
-// The least word that is reported stays: bad prototypes before all else, since they spoil the energies of every row; then
-// the lowest row.
+// The least word that is reported stays: bad prototypes before all else, since they spoil the energies of every row;
+// then the lowest row.
 CUEBM_MATH std::uint64_t status_word(std::int64_t row, int problem) {
     const std::uint64_t later = problem == prototypes_not_finite ? 0 : 1;
     return later << 62 | static_cast<std::uint64_t>(row) << 8 | static_cast<std::uint64_t>(problem);

@@ -85,14 +85,13 @@ void check_points_and_prototypes(const char* function, const MatrixView<T>& poin
     check_shape(function, "prototypes", prototypes, k, d, here);
 }
 
-// An inverse temperature that T can hold, with the log(k) / beta by which F_beta may lie under the least energy; infinity
-// where zero temperature is allowed.
+// An inverse temperature that T can hold, with the log(k) / beta by which F_beta may lie under the least energy;
+// infinity where zero temperature is allowed.
 template <class T>
 void check_beta(const char* function, double beta, bool may_be_infinite, std::int64_t k) {
     constexpr double least = static_cast<double>(std::numeric_limits<T>::min());
     constexpr double most = static_cast<double>(std::numeric_limits<T>::max());
-    const bool finite =
-        beta >= least && beta <= most && std::log(static_cast<double>(k)) <= beta * (most / 2);
+    const bool finite = beta >= least && beta <= most && std::log(static_cast<double>(k)) <= beta * (most / 2);
     if (finite || (may_be_infinite && beta == std::numeric_limits<double>::infinity())) return;
     char got[32];
     std::snprintf(got, sizeof got, "%g", beta);

@@ -148,7 +148,8 @@ inline Matrix update(const Matrix& y, const std::vector<std::int32_t>& labels, c
     }
     for (std::int64_t k = 0; k < w.rows; ++k)
         for (std::int64_t j = 0; j < w.cols; ++j)
-            if (counts[static_cast<std::size_t>(k)] > 0) result(k, j) = sums(k, j) / counts[static_cast<std::size_t>(k)];
+            if (counts[static_cast<std::size_t>(k)] > 0)
+                result(k, j) = sums(k, j) / counts[static_cast<std::size_t>(k)];
     return result;
 }
 

@@ -105,7 +105,8 @@ CUEBM_TEST(BadArguments, OfAssign) {
     EXPECT_EQ(changed([](Task& t) { t.best_labels = {}, t.best_energies.cols = 33; }), "best_energies");
     EXPECT_EQ(changed([](Task& t) { t = {.points = t.points, .prototypes = t.prototypes}; }), "labels");
     const double subnormal = static_cast<double>(std::numeric_limits<T>::denorm_min());
-    for (const double beta : {0.0, -0.0, -1.0, static_cast<double>(NAN), -eb::infinity, eb::infinity, subnormal, 1e-310}) {
+    for (const double beta :
+         {0.0, -0.0, -1.0, static_cast<double>(NAN), -eb::infinity, eb::infinity, subnormal, 1e-310}) {
         SCOPED_TRACE(beta);
         EXPECT_EQ(changed([&](Task& t) { t.beta = beta; }), "beta");
         if (beta == eb::infinity) continue;
@@ -115,7 +116,8 @@ CUEBM_TEST(BadArguments, OfAssign) {
     const auto wide = normal_problem<T>(2, 40, 3);
     EXPECT_EQ(refused([&] { (void)solve(context, wide, Want::best, 33); }), "best_labels");
     EXPECT_NE(refused([&] { (void)eb::explain(context, Task{.points = good.points, .prototypes = {}}); }), "accepted");
-    EXPECT_NE(refused([&] { (void)eb::workspace_bytes(context, Task{.points = good.points, .prototypes = {}}); }), "accepted");
+    EXPECT_NE(refused([&] { (void)eb::workspace_bytes(context, Task{.points = good.points, .prototypes = {}}); }),
+              "accepted");
 }
 
 CUEBM_TEST(BadArguments, OfUpdateAndGradient) {
@@ -232,7 +234,8 @@ CUEBM_TEST(BadArguments, OfUses) {
     EXPECT_EQ(projecting({.points = points, .beta = 1, .max_iterations = 0}), "max_iterations");
     EXPECT_EQ(projecting({.points = points, .beta = 1, .tolerance = -1}), "tolerance");
     EXPECT_EQ(projecting({.points = {points.data, 9, 2, 3, context.device()}}), "prototypes");
-    const eb::MatrixView<const T> narrow{points.data, 9, 2, 3, context.device()}, none{points.data, 0, 3, 3, context.device()};
+    const eb::MatrixView<const T> narrow{points.data, 9, 2, 3, context.device()},
+        none{points.data, 0, 3, 3, context.device()};
     EXPECT_EQ(refused([&] { (void)eb::kmeans::predict(context, prototypes, narrow); }), "prototypes");
     EXPECT_EQ(refused([&] { (void)eb::kmeans::transform(context, prototypes, narrow); }), "prototypes");
     EXPECT_EQ(refused([&] { (void)eb::kmeans::predict(context, none, points); }), "prototypes");
@@ -245,7 +248,10 @@ CUEBM_TEST(BadArguments, OfCopies) {
     EXPECT_NE(refused([&] { (void)context.copy(View{nullptr, 3, 4, 4, {}}); }), "accepted");
     EXPECT_NE(refused([&] { (void)context.copy(View{host.data(), 3, 4, 3, {}}); }), "accepted");
     EXPECT_NE(refused([&] { (void)context.copy(View{host.data(), -3, 4, 4, {}}); }), "accepted");
-    EXPECT_NE(refused([&] { (void)context.copy(View{host.data(), 3, 4, 4, {eb::Device::Kind::cuda, 7}}); }), "accepted");
+    EXPECT_NE(refused([&] {
+                  (void)context.copy(View{host.data(), 3, 4, 4, {eb::Device::Kind::cuda, 7}});
+              }),
+              "accepted");
     auto view = View{host.data(), 2, 2, 4, {}};
     misalign(view);
     EXPECT_NE(refused([&] { (void)context.copy(view); }), "accepted");
@@ -262,17 +268,17 @@ CUEBM_TEST(BadArguments, EmptyDataIsNoError) {
     const Placed<T> w(context, problem.prototypes, 4, 3);
     const Placed<std::int32_t> labels(context, 1, 1);
     const eb::MatrixView<const T> prototypes = w.view(), none{nullptr, 0, 3, 3, context.device()};
-    eb::assign(context, eb::Assign<T>{.points = none,
-                                      .prototypes = prototypes,
-                                      .labels = {labels.vector().data, 0, 1, context.device()}});
+    eb::assign(context,
+               eb::Assign<T>{
+                   .points = none, .prototypes = prototypes, .labels = {labels.vector().data, 0, 1, context.device()}});
     EXPECT_EQ(eb::kmeans::predict(context, prototypes, none).size(), 0);
     EXPECT_EQ(eb::kmeans::transform(context, prototypes, none).rows(), 0);
     const auto projection = eb::kmeans::project(context, prototypes, eb::kmeans::Project<T>{.points = none, .beta = 1});
     EXPECT_EQ(projection.points.rows(), 0);
     EXPECT_EQ(projection.status, eb::Status::converged);
     const Placed<std::uint8_t> known(context, std::vector<std::uint8_t>(3, 1), 1, 3);
-    const auto completions = eb::kmeans::complete(context, prototypes,
-                                                  eb::kmeans::Complete<T>{.points = none, .known = known.view()});
+    const auto completions =
+        eb::kmeans::complete(context, prototypes, eb::kmeans::Complete<T>{.points = none, .known = known.view()});
     EXPECT_EQ(completions.points.rows(), 0);
 }
 

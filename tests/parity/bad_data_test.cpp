@@ -70,8 +70,7 @@ CUEBM_TEST(BadData, OfEnergiesThatOverflow) {
     auto context = backend.make();
     auto problem = normal_problem<T>(30, 20, 4);
     problem.points[17 * 4 + 1] = std::numeric_limits<T>::max();
-    for (const unsigned want : {unsigned{Want::labels}, unsigned{Want::energies}, unsigned{Want::all_energies}})
-        try {
+    for (const unsigned want : {unsigned{Want::labels}, unsigned{Want::energies}, unsigned{Want::all_energies}}) try {
             (void)solve(context, problem, want);
             FAIL() << "accepted";
         } catch (const eb::DataError& error) {
@@ -103,7 +102,8 @@ CUEBM_TEST(BadData, InUpdateAndGradient) {
     auto context = backend.make();
     const std::int64_t n = 140, k = 5, d = 7;
     const auto good = normal_problem<T>(n, k, d);
-    const auto run = [&](const std::vector<T>& y, const std::vector<std::int32_t>& labels, const std::vector<T>& weights) {
+    const auto run = [&](const std::vector<T>& y, const std::vector<std::int32_t>& labels,
+                         const std::vector<T>& weights) {
         const Placed<T> points(context, y, n, d), w(context, good.prototypes, k, d), weight(context, weights, n, 1);
         const Placed<std::int32_t> label(context, labels, n, 1);
         const auto first = complaint([&] {
@@ -149,10 +149,10 @@ CUEBM_TEST(BadData, InUpdateAndGradient) {
     const Placed<T> points(context, good.points, n, d), w(context, good.prototypes, k, d),
         zero(context, std::vector<T>(static_cast<std::size_t>(n), T(0)), n, 1);
     const Placed<std::int32_t> label(context, labels, n, 1);
-    eb::update(context, eb::Update<T>{.points = points.view(),
-                                      .labels = label.vector(),
-                                      .weights = zero.vector(),
-                                      .prototypes = w.view()});
+    eb::update(
+        context,
+        eb::Update<T>{
+            .points = points.view(), .labels = label.vector(), .weights = zero.vector(), .prototypes = w.view()});
     EXPECT_TRUE(same_bits(w.host(), good.prototypes));
 }
 
@@ -184,8 +184,7 @@ CUEBM_TEST(BadData, InFit) {
     start[3 * 4 + 1] = static_cast<T>(NAN);
     EXPECT_EQ(complaint([&] {
                   (void)eb::kmeans::fit(
-                      stream, view,
-                      {.k = 5, .start = eb::kmeans::Start::given, .prototypes = eb::view(start, 5, 4)});
+                      stream, view, {.k = 5, .start = eb::kmeans::Start::given, .prototypes = eb::view(start, 5, 4)});
               }),
               (Complaint{"prototypes", 3}));
     const auto model = eb::kmeans::fit(stream, view, {.k = 5});
@@ -214,7 +213,8 @@ CUEBM_TEST(BadData, InUses) {
     const Placed<std::uint8_t> hidden(context, mask, 1, 5);
     const auto completing = [&](const Placed<std::uint8_t>& m) {
         return complaint([&] {
-            (void)eb::kmeans::complete(context, prototypes, eb::kmeans::Complete<T>{.points = points, .known = m.view()});
+            (void)eb::kmeans::complete(context, prototypes,
+                                       eb::kmeans::Complete<T>{.points = points, .known = m.view()});
         });
     };
     EXPECT_EQ(completing(known), wanted);

@@ -18,7 +18,8 @@ CUEBM_TEST(CuVS, BatchesOfOneAndMoreThanThereAre) {
     for (const std::int64_t batch : {1, 40, 1000}) {
         std::vector<std::int32_t> labels;
         for (std::int64_t first = 0; first < 41; first += batch) {
-            const auto part = eb::kmeans::predict(context, w, view.slice(first, std::min<std::int64_t>(batch, 41 - first)));
+            const auto part =
+                eb::kmeans::predict(context, w, view.slice(first, std::min<std::int64_t>(batch, 41 - first)));
             const auto host = eb::to_host(context, part);
             labels.insert(labels.end(), host.begin(), host.end());
         }
@@ -74,9 +75,9 @@ CUEBM_TEST(CuVS, WeightsOfAHundredToOne) {
     for (int i = 0; i < 120; ++i) weights.push_back(i % 10 == 0 ? T(100) : T(1));
     exact.assign(weights.begin(), weights.end());
     const std::vector<T> start(y.begin(), y.begin() + 12);
-    const auto f = fit(context, y, 120, 4,
-                       {.k = 3, .start = eb::kmeans::Start::given, .prototypes = eb::view(start, 3, 4), .tolerance = 0},
-                       weights);
+    const auto f =
+        fit(context, y, 120, 4,
+            {.k = 3, .start = eb::kmeans::Start::given, .prototypes = eb::view(start, 3, 4), .tolerance = 0}, weights);
     eb::reference::Matrix w(start, 3, 4);
     for (int i = 0; i < 100; ++i) w = eb::reference::lloyd({y, 120, 4}, w, exact);
     EXPECT_TRUE(close_to(f.prototypes, w.values, 16, 5));

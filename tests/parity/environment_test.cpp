@@ -59,7 +59,8 @@ Everything<T> everything(const Backend& backend, const Problem<T>& p, const std:
     auto context = backend.make();
     Everything<T> result;
     result.answers = solve(context, p, Want::labels | Want::energies | Want::all_energies | Want::free_energies);
-    const auto y = context.copy(eb::view(p.points, p.n, p.d)), prototypes = context.copy(eb::view(p.prototypes, p.k, p.d));
+    const auto y = context.copy(eb::view(p.points, p.n, p.d)),
+               prototypes = context.copy(eb::view(p.prototypes, p.k, p.d));
     const eb::MatrixView<const T> points = y.view();
     const auto gradient = context.template matrix<T>(p.k, p.d);
     eb::assign_gradient(
@@ -72,14 +73,14 @@ Everything<T> everything(const Backend& backend, const Problem<T>& p, const std:
     result.energies = eb::to_host(context, model.energies);
     result.inertia = model.inertia;
     result.iterations = model.iterations;
-    const auto projection = eb::kmeans::project(
-        context, eb::MatrixView<const T>(prototypes.view()), eb::kmeans::Project<T>{.points = points, .beta = p.beta});
+    const auto projection = eb::kmeans::project(context, eb::MatrixView<const T>(prototypes.view()),
+                                                eb::kmeans::Project<T>{.points = points, .beta = p.beta});
     result.projected = eb::to_host(context, projection.points);
     const std::vector<std::uint8_t> mask(static_cast<std::size_t>(p.d), 1);
     const auto known = context.copy(eb::view(mask, 1, p.d));
-    const auto completions =
-        eb::kmeans::complete(context, eb::MatrixView<const T>(prototypes.view()),
-                             eb::kmeans::Complete<T>{.points = points, .known = known, .candidates = 2, .beta = p.beta});
+    const auto completions = eb::kmeans::complete(
+        context, eb::MatrixView<const T>(prototypes.view()),
+        eb::kmeans::Complete<T>{.points = points, .known = known, .candidates = 2, .beta = p.beta});
     result.mean = eb::to_host(context, completions.mean);
     return result;
 }
@@ -92,7 +93,8 @@ CUEBM_TEST(Environment, OfTheUserChangesNoBit) {
     problem.beta = 0.7;
     const bool is_float = sizeof(T) == sizeof(float);
     for (std::size_t j = 0; j < 17; ++j)  // the first point and prototype have subnormal energies
-        problem.points[j] = static_cast<T>((is_float ? 1e-20 : 1e-158) * static_cast<double>(j)), problem.prototypes[j] = 0;
+        problem.points[j] = static_cast<T>((is_float ? 1e-20 : 1e-158) * static_cast<double>(j)),
+        problem.prototypes[j] = 0;
     std::vector<T> weights;
     for (int i = 0; i < 130; ++i) weights.push_back(static_cast<T>(1 + i % 7) / 7);
     const auto wanted = everything(backend, problem, weights);

@@ -40,11 +40,20 @@ void expect_free_energies(const eb::Context& on, const Problem<T>& problem) {
 
 }  // namespace
 
-// A rescaling that is forgotten when a lower energy comes, an absent prototype that is counted, a class lost in the tree.
+// A rescaling that is forgotten when a lower energy comes, an absent prototype that is counted, a class lost in the
+// tree.
 CUEBM_TEST(FreeEnergy, OfEveryShape) {
     const auto context = backend.make();
-    for (const auto& [n, k, d] : {std::tuple{1, 1, 1}, {15, 17, 16}, {33, 31, 15}, {64, 65, 3}, {65, 64, 63}, {17, 129, 33},
-                                  {100, 15, 100}, {4, 100, 1000}, {130, 16, 8}, {5, 2, 32}}) {
+    for (const auto& [n, k, d] : {std::tuple{1, 1, 1},
+                                  {15, 17, 16},
+                                  {33, 31, 15},
+                                  {64, 65, 3},
+                                  {65, 64, 63},
+                                  {17, 129, 33},
+                                  {100, 15, 100},
+                                  {4, 100, 1000},
+                                  {130, 16, 8},
+                                  {5, 2, 32}}) {
         SCOPED_TRACE(testing::Message() << "n " << n << ", k " << k << ", d " << d);
         auto problem = normal_problem<T>(n, k, d);
         problem.beta = 2.0 / d;
@@ -52,7 +61,8 @@ CUEBM_TEST(FreeEnergy, OfEveryShape) {
     }
 }
 
-// Overflow or underflow of exp at the ends: huge beta gives min E and the logarithm of its ties, tiny beta -log k / beta.
+// Overflow or underflow of exp at the ends: huge beta gives min E and the logarithm of its ties, tiny beta -log k /
+// beta.
 CUEBM_TEST(FreeEnergy, OfTinyAndHugeBeta) {
     const auto context = backend.make();
     auto problem = normal_problem<T>(40, 35, 10);

@@ -58,8 +58,8 @@ void expect_gradients(const eb::Context& context, const Problem<T>& p, std::vect
     const double exponent = std::isinf(p.beta) ? 0 : p.beta * energy + std::log(static_cast<double>(p.k)) + 8;
     const double steps = (static_cast<double>(p.d) / 16 + 8) * exponent + static_cast<double>(p.k) + 8;
     const double heaviest = *std::max_element(all.begin(), all.end());
-    EXPECT_TRUE(close_to(got.points, eb::reference::point_gradients(y, w, all, p.beta).values, steps,
-                         4 * size * heaviest));
+    EXPECT_TRUE(
+        close_to(got.points, eb::reference::point_gradients(y, w, all, p.beta).values, steps, 4 * size * heaviest));
     EXPECT_TRUE(close_to(got.prototypes, eb::reference::prototype_gradients(y, w, all, p.beta).values, steps,
                          4 * size * total));
 }

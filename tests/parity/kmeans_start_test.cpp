@@ -78,8 +78,8 @@ CUEBM_TEST(KMeansStart, sample_weight_zero) {
 
 // The laws below depend on no backend: the bits above are equal.
 
-// A first row that is not uniform by weight; a second that is not drawn by weight times energy, with greedy choice of the
-// best of 2 + floor(ln 2) = 2. The exact law by enumeration; the statistic of Pearson has mean f and standard error
+// A first row that is not uniform by weight; a second that is not drawn by weight times energy, with greedy choice of
+// the best of 2 + floor(ln 2) = 2. The exact law by enumeration; the statistic of Pearson has mean f and standard error
 // sqrt(2 f) for f degrees of freedom, and must lie within 5 of them.
 TEST(OnCpu, PlusPlusDrawsByItsLaw) {
     auto context = eb::Context::cpu({.threads = 1});

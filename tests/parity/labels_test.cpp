@@ -13,14 +13,13 @@ CUEBM_CPU_SUITE(LargeLabels);
 
 namespace {
 
-constexpr unsigned everything =
-    Want::labels | Want::energies | Want::best | Want::all_energies | Want::free_energies;
+constexpr unsigned everything = Want::labels | Want::energies | Want::best | Want::all_energies | Want::free_energies;
 
 // Sizes around those of tiles, packs and warps, one, and far from any; at most three tiles, for the emulator.
 constexpr std::tuple<int, int, int> shapes[] = {
-    {1, 1, 1},    {1, 17, 16},  {15, 16, 17}, {16, 15, 31},   {17, 1, 33},  {31, 33, 15},  {32, 64, 16},  {33, 31, 1},
-    {63, 65, 32}, {64, 32, 63}, {65, 63, 64}, {100, 100, 5},  {2, 64, 65},  {16, 65, 100}, {3, 32, 1000}, {130, 129, 2},
-    {5, 2, 129},  {128, 64, 4}, {129, 65, 7}, {100, 127, 33},
+    {1, 1, 1},     {1, 17, 16},   {15, 16, 17}, {16, 15, 31}, {17, 1, 33},   {31, 33, 15},   {32, 64, 16},
+    {33, 31, 1},   {63, 65, 32},  {64, 32, 63}, {65, 63, 64}, {100, 100, 5}, {2, 64, 65},    {16, 65, 100},
+    {3, 32, 1000}, {130, 129, 2}, {5, 2, 129},  {128, 64, 4}, {129, 65, 7},  {100, 127, 33},
 };
 
 }  // namespace
@@ -86,12 +85,14 @@ CUEBM_TEST(Labels, OfWhatIsKnown) {
             auto problem = normal_problem<T>(n, k, d);
             problem.beta = 1;
             const auto draws = normal<double>(rows * d, 3);
-            for (const double draw : draws) problem.known.push_back(draw > 0 ? static_cast<std::uint8_t>(1 + rows % 255) : 0);
+            for (const double draw : draws)
+                problem.known.push_back(draw > 0 ? static_cast<std::uint8_t>(1 + rows % 255) : 0);
             const auto visible = problem;
             for (std::int64_t i = 0; i < n; ++i)
                 for (std::int64_t j = 0; j < d; ++j)
                     if (!eb::reference::is_known(problem.known, d, rows == 1 ? 0 : i, j))
-                        problem.points[static_cast<std::size_t>(i * d + j)] = static_cast<T>(j % 2 == 0 ? NAN : INFINITY);
+                        problem.points[static_cast<std::size_t>(i * d + j)] =
+                            static_cast<T>(j % 2 == 0 ? NAN : INFINITY);
             for (const Layout layout : {Layout{}, {.pad = 3, .offset = 1}})
                 for (const unsigned want : {everything, unsigned{Want::labels}})
                     expect_canonical(solve(context, problem, want, 4, layout), visible, want, 4);

@@ -44,15 +44,16 @@ CUEBM_TEST(Large, StridesPastTwoToThe31) {
         energies(n * stride), gradient(k * stride);
     const Mapped<std::int32_t> labels(n * stride), best(n * stride);
     const Mapped<std::uint8_t> known(n * stride);
-    for (const void* data : {static_cast<void*>(points.data()), static_cast<void*>(prototypes.data()),
-                             static_cast<void*>(all.data()), static_cast<void*>(best_energies.data()),
-                             static_cast<void*>(energies.data()), static_cast<void*>(gradient.data()),
-                             static_cast<void*>(labels.data()), static_cast<void*>(best.data()),
-                             static_cast<void*>(known.data())})
+    for (const void* data :
+         {static_cast<void*>(points.data()), static_cast<void*>(prototypes.data()), static_cast<void*>(all.data()),
+          static_cast<void*>(best_energies.data()), static_cast<void*>(energies.data()),
+          static_cast<void*>(gradient.data()), static_cast<void*>(labels.data()), static_cast<void*>(best.data()),
+          static_cast<void*>(known.data())})
         if (data == nullptr) GTEST_SKIP() << "this machine maps no such memory";
     const auto problem = normal_problem<T>(n, k, d);
     for (std::int64_t j = 0; j < d; ++j) {
-        for (std::int64_t i = 0; i < n; ++i) points.data()[i * stride + j] = problem.points[static_cast<std::size_t>(i * d + j)];
+        for (std::int64_t i = 0; i < n; ++i)
+            points.data()[i * stride + j] = problem.points[static_cast<std::size_t>(i * d + j)];
         for (std::int64_t i = 0; i < n; ++i) known.data()[i * stride + j] = 1;
         for (std::int64_t z = 0; z < k; ++z)
             prototypes.data()[z * stride + j] = problem.prototypes[static_cast<std::size_t>(z * d + j)];
@@ -84,10 +85,10 @@ CUEBM_TEST(Large, StridesPastTwoToThe31) {
     rows(labels.data(), 1, got.labels);
     expect_canonical(got, problem, Want::labels);
 
-    eb::assign_gradient(context, eb::AssignGradient<T>{.points = y,
-                                                       .prototypes = w,
-                                                       .beta = 1,
-                                                       .prototype_gradients = {gradient.data(), k, d, stride, {}}});
+    eb::assign_gradient(
+        context,
+        eb::AssignGradient<T>{
+            .points = y, .prototypes = w, .beta = 1, .prototype_gradients = {gradient.data(), k, d, stride, {}}});
     eb::update(context,
                eb::Update<T>{.points = y, .labels = task.labels, .prototypes = {prototypes.data(), k, d, stride, {}}});
     const eb::reference::Matrix exact_y(problem.points, n, d), exact_w(problem.prototypes, k, d);

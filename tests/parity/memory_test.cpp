@@ -203,7 +203,8 @@ CUEBM_TEST(Memory, WorkspaceBytesTellsTheTruth) {
 
 // Half an allocator.
 CUEBM_TEST(Memory, HalfAnAllocatorIsRefused) {
-    EXPECT_THROW((void)backend.make(0, {.allocate = [](std::size_t) -> void* { return nullptr; }}), eb::InvalidArgument);
+    EXPECT_THROW((void)backend.make(0, {.allocate = [](std::size_t) -> void* { return nullptr; }}),
+                 eb::InvalidArgument);
     EXPECT_THROW((void)backend.make(0, {.release = [](void*, std::size_t) {}}), eb::InvalidArgument);
 }
 

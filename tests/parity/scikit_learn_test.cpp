@@ -55,7 +55,8 @@ CUEBM_TEST(ScikitLearn, kmeans_results) {
     EXPECT_EQ(f.status, eb::Status::converged);
 }
 
-// A cluster that is empty after the first inference, and stays so. The tie of the farthest points goes to the lower row.
+// A cluster that is empty after the first inference, and stays so. The tie of the farthest points goes to the lower
+// row.
 CUEBM_TEST(ScikitLearn, kmeans_relocated_clusters) {
     auto context = backend.make();
     const std::vector<T> y{0, 0, 0.5, 0, 0.5, 1, 1, 1}, start{0.5, 0.5, 3, 3};
@@ -139,8 +140,8 @@ CUEBM_TEST(ScikitLearn, n_init) {
     double previous = INFINITY;
     std::set<double> seen;
     for (const int n_init : {1, 5, 10}) {
-        const auto f = fit(context, y, n, d,
-                           {.k = 8, .seed = 3, .start = Start::random, .n_init = n_init, .max_iterations = 1});
+        const auto f =
+            fit(context, y, n, d, {.k = 8, .seed = 3, .start = Start::random, .n_init = n_init, .max_iterations = 1});
         EXPECT_LE(f.inertia, previous);
         previous = f.inertia;
         seen.insert(f.inertia);
@@ -265,8 +266,9 @@ CUEBM_TEST(ScikitLearn, score_max_iter) {
     const auto y = normal<T>(100 * 10, 3);
     double previous = INFINITY;
     for (const int max_iterations : {1, 2, 4}) {
-        const auto f = fit(context, y, 100, 10,
-                           {.k = 8, .seed = 5, .start = Start::random, .max_iterations = max_iterations, .tolerance = 0});
+        const auto f =
+            fit(context, y, 100, 10,
+                {.k = 8, .seed = 5, .start = Start::random, .max_iterations = max_iterations, .tolerance = 0});
         EXPECT_LT(f.inertia, previous);
         EXPECT_EQ(f.iterations, max_iterations);
         previous = f.inertia;

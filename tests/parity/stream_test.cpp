@@ -63,9 +63,9 @@ CUEBM_TEST(Streams, KeepTheirOrder) {
     const Placed<T> means_a(context, small.prototypes, 9, 5), means_b(context, large.prototypes, 100, 40);
     for (const auto& [there, means] : {std::pair{&a, &means_a}, {&b, &means_b}}) {
         eb::assign(stream, there->task());
-        eb::update(stream, eb::Update<T>{.points = there->task().points,
-                                         .labels = there->task().labels,
-                                         .prototypes = means->view()});
+        eb::update(
+            stream,
+            eb::Update<T>{.points = there->task().points, .labels = there->task().labels, .prototypes = means->view()});
     }
     stream.wait();
     const auto expect = [&](const Problem<T>& p, const auto& means) {

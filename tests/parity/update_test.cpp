@@ -69,8 +69,7 @@ void expect_means(const eb::Context& context, const Clusters<T>& c, Layout layou
     std::vector<double> weights(static_cast<std::size_t>(c.n), 1.0), totals(static_cast<std::size_t>(c.k));
     if (!c.weights.empty()) weights.assign(c.weights.begin(), c.weights.end());
     for (std::size_t i = 0; i < weights.size(); ++i) totals[static_cast<std::size_t>(c.labels[i])] += weights[i];
-    const auto wanted =
-        eb::reference::update({c.points, c.n, c.d}, c.labels, weights, {c.prototypes, c.k, c.d});
+    const auto wanted = eb::reference::update({c.points, c.n, c.d}, c.labels, weights, {c.prototypes, c.k, c.d});
     // Sums are off by n roundings at 2^-(62 - log2 n) of the largest, which is nothing; what counts is one rounding to
     // T, and in double those of the reference.
     EXPECT_TRUE(close_to(got.prototypes, wanted.values, sizeof(T) == sizeof(float) ? 1 : 64, 5));
@@ -82,8 +81,8 @@ void expect_means(const eb::Context& context, const Clusters<T>& c, Layout layou
 // A cluster's sum that misses a block, a weight left out of a sum or a count, an empty prototype that is lost.
 CUEBM_TEST(Update, OfEveryShape) {
     const auto context = backend.make();
-    for (const auto& [n, k, d] : {std::tuple{1, 1, 1}, {17, 15, 16}, {100, 33, 31}, {65, 2, 64}, {130, 129, 3},
-                                  {33, 4, 1000}, {200, 16, 17}})
+    for (const auto& [n, k, d] :
+         {std::tuple{1, 1, 1}, {17, 15, 16}, {100, 33, 31}, {65, 2, 64}, {130, 129, 3}, {33, 4, 1000}, {200, 16, 17}})
         for (const bool weighted : {false, true}) {
             SCOPED_TRACE(testing::Message() << "n " << n << ", k " << k << ", d " << d << ", weighted " << weighted);
             const auto c = clusters<T>(n, k, d, weighted);
@@ -150,8 +149,8 @@ CUEBM_TEST(Update, OfFeaturesOfVeryDifferentSize) {
     for (std::size_t i = 0; i < c.points.size(); ++i)
         c.points[i] = static_cast<T>(static_cast<double>(c.points[i]) * sizes[i % 6]);
     const auto got = means(context, c);
-    const auto wanted = eb::reference::update({c.points, 100, 6}, c.labels, std::vector<double>(100, 1.0),
-                                              {c.prototypes, 3, 6});
+    const auto wanted =
+        eb::reference::update({c.points, 100, 6}, c.labels, std::vector<double>(100, 1.0), {c.prototypes, 3, 6});
     for (std::int64_t z = 1; z < 3; ++z)
         for (std::int64_t j = 0; j < 6; ++j)
             EXPECT_NEAR(static_cast<double>(got.prototypes[static_cast<std::size_t>(z * 6 + j)]), wanted(z, j),

@@ -44,7 +44,8 @@ Projected<T> project(eb::Context context, const Problem<T>& p, int max_iteration
         eb::kmeans::Project<T>{
             .points = y.view(), .beta = p.beta, .max_iterations = max_iterations, .tolerance = tolerance});
     EXPECT_TRUE(same_bits(y.host(), p.points));
-    return {eb::to_host(context, result.points), eb::to_host(context, result.energies), result.iterations, result.status};
+    return {eb::to_host(context, result.points), eb::to_host(context, result.energies), result.iterations,
+            result.status};
 }
 
 }  // namespace
@@ -157,9 +158,7 @@ CUEBM_TEST(Uses, ProjectNeverRaisesTheFreeEnergy) {
         p.beta = beta;
         const eb::reference::Matrix w(p.prototypes, 20, 3);
         eb::reference::Matrix y(p.points, 70, 3);
-        const auto energies_at = [&] {
-            return eb::reference::free_energies(eb::reference::energies(y, w), beta);
-        };
+        const auto energies_at = [&] { return eb::reference::free_energies(eb::reference::energies(y, w), beta); };
         auto before = energies_at();
         const auto one_thread = eb::Context::cpu({.threads = 1});
         for (int iterations = 1; iterations <= 6; ++iterations) {

@@ -22,7 +22,8 @@ struct Problem {
 
 template <class T>
 Problem<T> normal_problem(std::int64_t n, std::int64_t k, std::int64_t d, double mean = 0, double sd = 1) {
-    return {.n = n, .k = k, .d = d, .points = normal<T>(n * d, 1, mean, sd), .prototypes = normal<T>(k * d, 2, mean, sd)};
+    return {
+        .n = n, .k = k, .d = d, .points = normal<T>(n * d, 1, mean, sd), .prototypes = normal<T>(k * d, 2, mean, sd)};
 }
 
 // Which outputs are asked for; kernels may take other ways for other sets.

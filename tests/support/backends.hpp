@@ -50,26 +50,25 @@ class OnEachCase : public testing::TestWithParam<Case> {};
 }  // namespace cuebm::test
 
 // A suite whose tests run on every backend, or on the CPU's alone, in float and in double.
-#define CUEBM_SUITE_ON(Suite, where)                                                         \
-    namespace {                                                                              \
-    class Suite : public cuebm::test::OnEachCase {};                                         \
-    }                                                                                        \
-    INSTANTIATE_TEST_SUITE_P(, Suite, testing::ValuesIn(cuebm::test::cases(where)),          \
-                             [](const auto& info) {                                          \
-                                 return info.param.backend.name + (info.param.is_double ? "_double" : "_float"); \
-                             })
+#define CUEBM_SUITE_ON(Suite, where)                                                                       \
+    namespace {                                                                                            \
+    class Suite : public cuebm::test::OnEachCase {};                                                       \
+    }                                                                                                      \
+    INSTANTIATE_TEST_SUITE_P(, Suite, testing::ValuesIn(cuebm::test::cases(where)), [](const auto& info) { \
+        return info.param.backend.name + (info.param.is_double ? "_double" : "_float");                    \
+    })
 #define CUEBM_SUITE(Suite) CUEBM_SUITE_ON(Suite, cuebm::test::backends())
 #define CUEBM_CPU_SUITE(Suite) CUEBM_SUITE_ON(Suite, cuebm::test::cpu_backends())
 
 // A test of such a suite. Its body is a template over the type of data, T, and sees the `backend`.
-#define CUEBM_TEST(Suite, Name)                                                    \
-    template <class T>                                                             \
-    void Suite##_##Name(const cuebm::test::Backend& backend);                      \
-    TEST_P(Suite, Name) {                                                          \
-        if (GetParam().is_double)                                                  \
-            Suite##_##Name<double>(GetParam().backend);                            \
-        else                                                                       \
-            Suite##_##Name<float>(GetParam().backend);                             \
-    }                                                                              \
-    template <class T>                                                             \
+#define CUEBM_TEST(Suite, Name)                               \
+    template <class T>                                        \
+    void Suite##_##Name(const cuebm::test::Backend& backend); \
+    TEST_P(Suite, Name) {                                     \
+        if (GetParam().is_double)                             \
+            Suite##_##Name<double>(GetParam().backend);       \
+        else                                                  \
+            Suite##_##Name<float>(GetParam().backend);        \
+    }                                                         \
+    template <class T>                                        \
     void Suite##_##Name([[maybe_unused]] const cuebm::test::Backend& backend)

@@ -50,17 +50,14 @@ public:
         std::vector<T> block(static_cast<std::size_t>(layout.offset + rows * stride() + 4));
         std::memset(block.data(), 0xff, block.size() * sizeof(T));
         for (std::int64_t i = 0; i < rows; ++i)
-            for (std::int64_t j = 0; j < cols; ++j)
-                block[place(i, j)] = values[static_cast<std::size_t>(i * cols + j)];
+            for (std::int64_t j = 0; j < cols; ++j) block[place(i, j)] = values[static_cast<std::size_t>(i * cols + j)];
         device_ = context_.copy(cuebm::view(std::as_const(block)));
     }
     // Room for results.
     Placed(Context context, std::int64_t rows, std::int64_t cols, Layout layout = {})
         : Placed(context, std::vector<T>(static_cast<std::size_t>(rows * cols), T(77)), rows, cols, layout) {}
 
-    MatrixView<T> view() const {
-        return {device_.data() + layout_.offset, rows_, cols_, stride(), context_.device()};
-    }
+    MatrixView<T> view() const { return {device_.data() + layout_.offset, rows_, cols_, stride(), context_.device()}; }
     VectorView<T> vector() const {  // of the first column
         return {device_.data() + layout_.offset, rows_, stride(), context_.device()};
     }
@@ -100,8 +97,8 @@ testing::AssertionResult same_bits(const std::vector<T>& got, const std::vector<
     for (std::size_t i = 0; i < got.size(); ++i)
         if (std::memcmp(&got[i], &wanted[i], sizeof(T)) != 0)
             return testing::AssertionFailure()
-                   << "element " << i << " of " << got.size() << ": got "
-                   << testing::PrintToString(got[i]) << ", wanted " << testing::PrintToString(wanted[i]);
+                   << "element " << i << " of " << got.size() << ": got " << testing::PrintToString(got[i])
+                   << ", wanted " << testing::PrintToString(wanted[i]);
     return testing::AssertionSuccess();
 }
 

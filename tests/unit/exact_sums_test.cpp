@@ -33,9 +33,10 @@ TYPED_TEST(ExactSums, CanonicalEnergyIsAsDefined) {
     }
     T lanes[16];
     for (int l = 0; l < 16; ++l) lanes[l] = static_cast<T>(std::exp2(3 * l));
-    EXPECT_EQ(math::tree_sum(lanes),
-              ((lanes[0] + lanes[8]) + (lanes[4] + lanes[12])) + ((lanes[2] + lanes[10]) + (lanes[6] + lanes[14])) +
-                  (((lanes[1] + lanes[9]) + (lanes[5] + lanes[13])) + ((lanes[3] + lanes[11]) + (lanes[7] + lanes[15]))));
+    EXPECT_EQ(
+        math::tree_sum(lanes),
+        ((lanes[0] + lanes[8]) + (lanes[4] + lanes[12])) + ((lanes[2] + lanes[10]) + (lanes[6] + lanes[14])) +
+            (((lanes[1] + lanes[9]) + (lanes[5] + lanes[13])) + ((lanes[3] + lanes[11]) + (lanes[7] + lanes[15]))));
 }
 
 // Two prototypes whose energies differ in the last bit only if fma is one rounding.
@@ -95,9 +96,9 @@ TEST(Screening, BoundHoldsForScoresInFloat) {
                             w_square += static_cast<double>(b) * static_cast<double>(b);
                         }
                         const float score = square * 0.5f - product;
-                        const float bound = math::screening_bound(
-                            math::screening_slack(d), static_cast<float>(std::sqrt(y_square)),
-                            static_cast<float>(std::sqrt(w_square)), d);
+                        const float bound =
+                            math::screening_bound(math::screening_slack(d), static_cast<float>(std::sqrt(y_square)),
+                                                  static_cast<float>(std::sqrt(w_square)), d);
                         const double canonical = static_cast<double>(cuebm::reference::canonical_energy(
                             &y[static_cast<std::size_t>(i * d)], &w[static_cast<std::size_t>(z * d)], d));
                         const double off = std::abs(canonical - (y_square + 2 * static_cast<double>(score)));

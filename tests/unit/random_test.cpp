@@ -36,8 +36,9 @@ TEST(Philox, KnownAnswers) {
 }
 
 #if defined(CUEBM_TEST_CURAND)
-// A second opinion on many counters: cuRAND's generator on the host. Its key is the seed's two words; in the legacy order
-// block b of its output is number b / 65536 (the counter's first words) of subsequence b mod 65536 (its last words).
+// A second opinion on many counters: cuRAND's generator on the host. Its key is the seed's two words; in the legacy
+// order block b of its output is number b / 65536 (the counter's first words) of subsequence b mod 65536 (its last
+// words).
 TEST(Philox, AgreesWithCurand) {
     for (const std::uint64_t seed : {std::uint64_t{0}, std::uint64_t{0x123456789abcdef}}) {
         curandGenerator_t generator{};
@@ -64,7 +65,8 @@ TEST(RandomStreams, AreDistinct) {
     std::size_t count = 0;
     for (const auto purpose : {RandomPurpose::kmeans_subsample, RandomPurpose::kmeans_first,
                                RandomPurpose::kmeans_candidates, RandomPurpose::kmeans_random})
-        for (const std::uint64_t seed : {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{1} << 32, ~std::uint64_t{0}}) {
+        for (const std::uint64_t seed :
+             {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{1} << 32, ~std::uint64_t{0}}) {
             const auto key = math::random_key(seed, purpose);
             for (const std::uint64_t index : {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{1} << 32})
                 for (const std::uint32_t step : {0u, 1u})
@@ -107,7 +109,8 @@ TEST(RandomStreams, ScaleDownIsUnbiased) {
     const auto key = math::random_key(3, math::RandomPurpose::kmeans_random);
     const int draws = 70000, bound = 7;
     int counts[bound] = {};
-    for (int i = 0; i < draws; ++i) ++counts[math::scale_down(math::random_u64(key, static_cast<std::uint64_t>(i), 0, 0), bound)];
+    for (int i = 0; i < draws; ++i)
+        ++counts[math::scale_down(math::random_u64(key, static_cast<std::uint64_t>(i), 0, 0), bound)];
     for (const int count : counts)
         EXPECT_NEAR(count, draws / double(bound), 5 * std::sqrt(draws * double(bound - 1)) / bound);
 }

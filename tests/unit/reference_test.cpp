@@ -42,8 +42,8 @@ TEST(Reference, GradientsAreThoseOfFiniteDifferences) {
         Matrix up = y, down = y;
         up.values[j] += h;
         down.values[j] -= h;
-        EXPECT_NEAR(reference::point_gradients(y, w, weights, beta).values[j], (value(up, w) - value(down, w)) / (2 * h),
-                    1e-8);
+        EXPECT_NEAR(reference::point_gradients(y, w, weights, beta).values[j],
+                    (value(up, w) - value(down, w)) / (2 * h), 1e-8);
     }
     for (std::size_t j = 0; j < w.values.size(); ++j) {
         Matrix up = w, down = w;
