@@ -41,7 +41,8 @@ std::unique_ptr<Backend> make_cuda_backend(int device) {
     if (open == nullptr) throw DeviceError(path + " is no CUDA plug-in of cuebm: it has no " + open_cuda_backend_name);
     std::string problem;
     std::unique_ptr<Backend> backend(open(backend_interface, device, &problem));
-    if (backend == nullptr) throw DeviceError(problem);
+    if (backend == nullptr)
+        throw DeviceError(problem.empty() ? path + " does not open, and does not say why" : problem);
     return backend;
 }
 

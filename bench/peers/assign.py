@@ -1,6 +1,6 @@
 """K-means of other libraries beside cuebm: same points, same start, same threads, same iterations, in turn.
 
-    python bench/peers/assign.py --library build/cpu/libcuebm_peers.so [--cases quick] [--repetitions 5]
+    python bench/peers/assign.py --library build/cpu/lib/libcuebm_peers.so [--cases quick] [--repetitions 5]
 
 Every system does the same job: points and a start in; out come the prototypes after so many Lloyd iterations, and the
 labels that belong to them. Time is divided by the iterations done, because scikit-learn and cuebm stop where no label
@@ -250,7 +250,7 @@ def compare(case, iterations, ours, peers, points, start, options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--library", default="build/cpu/libcuebm_peers.so")
+    parser.add_argument("--library", default="build/cpu/lib/libcuebm_peers.so")
     parser.add_argument("--cases", default="cpu", help=f"names with commas, of {', '.join([*GROUPS, *CASES])}")
     parser.add_argument("--iterations", type=int, nargs="+", default=[1, 25])
     parser.add_argument("--repetitions", type=int, default=5)
