@@ -113,9 +113,9 @@ std::vector<Problem> problems() {
     for (std::size_t i = 0; i < 12; ++i) outlier.prototypes[12 * 70 + i] = 1e15f;
     auto& far = add("points far from all prototypes", 80, 100, 12, 1e3f);  // canonical energies are tied by rounding
     for (auto& x : far.prototypes) x *= 1e-6f;
-    all.push_back(biased(generator, 400, 64, 1000));
+    all.push_back(biased(generator, 100, 64, 500));
     for (const float scale : {1e-19f, 1e-10f, 1.0f, 1e10f, 1e17f})
-        for (const std::int64_t d : {2, 37, 400}) all.push_back(near_ties(generator, 120, 65, d, scale));
+        for (const std::int64_t d : {2, 37, 200}) all.push_back(near_ties(generator, 60, 65, d, scale));
     return all;
 }
 
@@ -194,7 +194,7 @@ TEST(Screening, EqualsTheDirectPathBitForBit) {
 // Random shapes: every remainder of the tiles.
 TEST(Screening, EqualsTheDirectPathForAllShapes) {
     std::mt19937 generator(2);
-    for (int trial = 0; trial < 150; ++trial) {
+    for (int trial = 0; trial < 100; ++trial) {
         const auto random = [&](int most) { return std::uniform_int_distribution<std::int64_t>(1, most)(generator); };
         const std::int64_t n = random(130), k = random(100), d = random(trial % 5 == 0 ? 300 : 40);
         const Problem p = trial % 2 == 0 ? near_ties(generator, n, k, d, 1)
@@ -208,7 +208,7 @@ TEST(Screening, EqualsTheDirectPathForAllShapes) {
 // That the tests above have teeth: without the bound the same kernel gives wrong labels, on every instruction set.
 TEST(Screening, WithoutItsBoundLabelsAreWrong) {
     std::mt19937 generator(3);
-    const Problem ties = near_ties(generator, 500, 64, 100, 1), hard = biased(generator, 2000, 64, 1000);
+    const Problem ties = near_ties(generator, 200, 64, 60, 1), hard = biased(generator, 300, 64, 600);
     const auto right = solve(ties, "direct").labels, hard_right = solve(hard, "direct").labels;
     for_each_isa([&](const auto& isa) {
         EXPECT_EQ(labels_with_bound(ties, isa, 1), right);
