@@ -14,6 +14,7 @@
 
 #include "cpu/assign.hpp"
 #include "cpu/isa.hpp"
+#include "cpu/pack.hpp"
 
 namespace eb = cuebm;
 
@@ -287,6 +288,33 @@ std::string everything(bool hide) {
 }
 
 }  // namespace
+
+// A result that is rounded twice: to double, then to float.
+TEST(Simd, FusedByDoublesIsRoundedOnce) {
+    std::mt19937 generator(6);
+    const auto any = [&] {
+        const auto bits = static_cast<std::int32_t>(generator());
+        switch (generator() % 4) {
+            case 0: return eb::math::from_bits(bits);                                    // any float, NaN too
+            case 1: return eb::math::from_bits((bits & ~0x7f800000) | 0x3f800000);       // in +-[1, 2)
+            case 2: return eb::math::from_bits(bits & ~0x7f000000);                      // denormal, or nearly
+            default: return std::ldexp(static_cast<float>(bits % 17), bits >> 24 & 63);  // few bits: ties
+        }
+    };
+    for (int trial = 0; trial < 200000; ++trial) {
+        eb::math::FloatPack a{}, b{}, c{};
+        constexpr int width = sizeof a / sizeof(float);
+        for (int l = 0; l < width; ++l) a[l] = any(), b[l] = any(), c[l] = any();
+        const auto got = eb::math::fused_by_doubles(a, b, c);
+        for (int l = 0; l < width; ++l) {
+            const float wanted = std::fma(a[l], b[l], c[l]), one = got[l];
+            if (std::isnan(wanted))
+                EXPECT_TRUE(std::isnan(one));
+            else
+                EXPECT_EQ(eb::math::to_bits(one), eb::math::to_bits(wanted)) << a[l] << " " << b[l] << " " << c[l];
+        }
+    }
+}
 
 // A pack that contracts, reassociates or rounds twice; a butterfly that adds in another order.
 TEST(Simd, EveryInstructionSetGivesTheSameBits) {
