@@ -72,7 +72,7 @@ inline void check(cudaError_t status, const char* what) {
 template <class... Parameters, class... Arguments>
 void launch(void (*kernel)(Parameters...), const Launch& how, Arguments&&... arguments) {
     static_assert((std::is_trivially_copyable_v<Parameters> && ...), "kernel parameters are copied as bytes");
-    if (how.shared_bytes > 48 * 1024)  // more than this a kernel has to ask for
+    if (how.shared_bytes > 0)  // more than 48 KiB, static and dynamic together, a kernel has to ask for
         check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                    static_cast<int>(how.shared_bytes)),
               "shared memory of a kernel");
