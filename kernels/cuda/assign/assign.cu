@@ -27,8 +27,7 @@ void direct(CudaQueue& queue, const AssignConfig& config, const Assign<T>& task)
     const std::size_t list_bytes =
         list ? std::size_t{EnergyTile<T>::points} * BestLists<T>::most * (sizeof(T) + sizeof(std::int32_t)) : 0;
     launch(task.known ? assign_direct<T, true> : assign_direct<T, false>,
-           on(queue, config.tiles, dim3(EnergyTile<T>::threads), list_bytes), task, energies, config.tiles, m,
-           queue.status());
+           tiled(queue, config.tiles, dim3(EnergyTile<T>::threads), list_bytes), task, energies, m, queue.status());
 }
 
 void screened(CudaQueue& queue, const AssignConfig& config, const Assign<float>& task, std::byte* scratch) {
@@ -36,11 +35,11 @@ void screened(CudaQueue& queue, const AssignConfig& config, const Assign<float>&
     const std::int64_t k = task.prototypes.rows, d = task.points.cols;
     const Screen screen = ScreenLayout(carver, k, d).screen;
     queue.fill(screen.largest, 0, sizeof(unsigned));
-    launch(screen_shift, on(queue, ceil_div(screen.stride, 32), dim3(256)), task.prototypes, screen);
-    launch(screen_prototypes, on(queue, ceil_div(screen.slots, rows_a_row_block), dim3(row_threads)), task.prototypes,
+    launch(screen_shift, tiled(queue, ceil_div(screen.stride, 32), dim3(256)), task.prototypes, screen);
+    launch(screen_prototypes, strided(queue, ceil_div(screen.slots, rows_a_row_block), row_threads), task.prototypes,
            screen);
-    launch(assign_screened, on(queue, config.tiles, dim3(ScreenTile::threads), config.shared_bytes), task, screen,
-           config.wide_points, config.tiles, math::screening_slack(d), queue.status());
+    launch(assign_screened, tiled(queue, config.tiles, dim3(ScreenTile::threads), config.shared_bytes), task, screen,
+           config.wide_points, math::screening_slack(d), queue.status());
 }
 
 }  // namespace
@@ -55,7 +54,7 @@ template <class T>
 void assign(CudaQueue& queue, const AssignConfig& config, const Assign<T>& task, std::byte* scratch) {
     const DeviceScope scope(queue.device());
     if (task.check_finite)
-        launch(check_prototypes<T>, on(queue, ceil_div(task.prototypes.rows, rows_a_row_block), dim3(row_threads)),
+        launch(check_prototypes<T>, strided(queue, ceil_div(task.prototypes.rows, rows_a_row_block), row_threads),
                task.prototypes, queue.status());
     if constexpr (std::is_same_v<T, float>) {
         if (config.path == AssignPath::screened) return screened(queue, config, task, scratch);

@@ -37,15 +37,11 @@ enum class AssignPath : std::uint8_t { direct, screened };
 struct AssignConfig {
     AssignPath path = AssignPath::direct;
     bool wide_points = false, wide_prototypes = false;  // rows can be copied 16 bytes at a time
-    std::int64_t tiles = 0;                             // blocks of points; the grid is at most max_blocks
+    std::int64_t tiles = 0;                             // of points, a block each
     std::size_t shared_bytes = 0;                       // dynamic shared memory
 };
 
 inline constexpr std::int64_t max_blocks = (std::int64_t{1} << 31) - 1;
-
-inline unsigned grid(std::int64_t tiles) {
-    return static_cast<unsigned>(std::clamp<std::int64_t>(tiles, 1, max_blocks));
-}
 
 inline std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return a / b + (a % b != 0); }
 

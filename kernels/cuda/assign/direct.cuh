@@ -73,13 +73,13 @@ __device__ void report_row(const Assign<T>& task, std::uint64_t* status, std::in
     if (lane == 0) report(status, i, finite ? detail::energy_overflow : detail::points_not_finite);
 }
 
-// Block: 256 threads, 64 points (32 for double); the grid strides over tiles of points. Registers: the accumulators,
+// Block: 256 threads, 64 points (32 for double). Registers: the accumulators,
 // and for each of a half-warp's points a least energy with its label and a partial free energy, which are those of
 // class z mod 16 = lane. Shared memory: the two buffers of energies.cuh, and with `best` 32 energies and labels a
 // point. Order: a class sees its prototypes in order of z; the classes are joined by the fixed tree.
 template <class T, bool Masked>
 __global__ void __launch_bounds__(EnergyTile<T>::threads, 1)
-    assign_direct(Assign<T> task, EnergyTask<T> energy_task, std::int64_t tiles, int m, std::uint64_t* status) {
+    assign_direct(Assign<T> task, EnergyTask<T> energy_task, int m, std::uint64_t* status) {
     using Tile = EnergyTile<T>;
     constexpr int each = Tile::points_each;
     CUEBM_SHARED(T, points, [2 * Tile::point_elements]);
@@ -94,68 +94,63 @@ __global__ void __launch_bounds__(EnergyTile<T>::threads, 1)
     const bool list = task.best_labels.data != nullptr || task.best_energies.data != nullptr;
     const bool soft = task.free_energies.data != nullptr;
 
-    for (std::int64_t tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
-        const std::int64_t first = tile * Tile::points;
-        T least[each];
-        std::int32_t label[each];
-        math::FreeEnergy<T> free_energy[each];
-        unsigned not_finite = 0;  // bit p: an energy of point p
+    const std::int64_t first = std::int64_t{blockIdx.x} * Tile::points;
+    T least[each];
+    std::int32_t label[each];
+    math::FreeEnergy<T> free_energy[each];
+    unsigned not_finite = 0;  // bit p: an energy of point p
+#pragma unroll
+    for (int p = 0; p < each; ++p) {
+        least[p] = huge;
+        label[p] = 0;
+        free_energy[p] = math::free_energy_start<T>();
+        if (list) start_best(best, own + p, lane);
+    }
+
+    for_each_energy<Masked>(energy_task, buffers, first, [&](std::int64_t z, const T(&energies)[each]) {
+        const bool there = z + lane < k;
 #pragma unroll
         for (int p = 0; p < each; ++p) {
-            least[p] = huge;
-            label[p] = 0;
-            free_energy[p] = math::free_energy_start<T>();
-            if (list) start_best(best, own + p, lane);
-        }
-
-        for_each_energy<Masked>(energy_task, buffers, first, [&](std::int64_t z, const T(&energies)[each]) {
-            const bool there = z + lane < k;
-#pragma unroll
-            for (int p = 0; p < each; ++p) {
-                const T energy = there ? energies[p] : huge;
-                if (there && !(energy < huge)) not_finite |= 1u << p;
-                if (energy < least[p]) {
-                    least[p] = energy;
-                    label[p] = static_cast<std::int32_t>(z + lane);
-                }
-                if (soft && there) free_energy[p] = math::free_energy_add(free_energy[p], energy, beta);
-                if (list) add_best(best, m, own + p, lane, energy, z);
-                if (task.all_energies.data != nullptr && there && first + own + p < n)
-                    task.all_energies.data[(first + own + p) * task.all_energies.stride + z + lane] = energy;
+            const T energy = there ? energies[p] : huge;
+            if (there && !(energy < huge)) not_finite |= 1u << p;
+            if (energy < least[p]) {
+                least[p] = energy;
+                label[p] = static_cast<std::int32_t>(z + lane);
             }
-        });
+            if (soft && there) free_energy[p] = math::free_energy_add(free_energy[p], energy, beta);
+            if (list) add_best(best, m, own + p, lane, energy, z);
+            if (task.all_energies.data != nullptr && there && first + own + p < n)
+                task.all_energies.data[(first + own + p) * task.all_energies.stride + z + lane] = energy;
+        }
+    });
 
 #pragma unroll
-        for (int p = 0; p < each; ++p) {
-            const std::int64_t i = first + own + p;
-            if (i >= n) continue;  // the same for all lanes of the half-warp
-            least_of_half_warp(least[p], label[p]);
-            if (soft) {
+    for (int p = 0; p < each; ++p) {
+        const std::int64_t i = first + own + p;
+        if (i >= n) continue;  // the same for all lanes of the half-warp
+        least_of_half_warp(least[p], label[p]);
+        if (soft) {
 #pragma unroll
-                for (int apart = half_warp / 2; apart >= 1; apart /= 2) {
-                    const math::FreeEnergy<T> other{__shfl_xor_sync(half_warp_mask(), free_energy[p].least, apart),
-                                                    __shfl_xor_sync(half_warp_mask(), free_energy[p].sum, apart)};
-                    free_energy[p] = math::free_energy_join(free_energy[p], other, beta);
-                }
+            for (int apart = half_warp / 2; apart >= 1; apart /= 2) {
+                const math::FreeEnergy<T> other{__shfl_xor_sync(half_warp_mask(), free_energy[p].least, apart),
+                                                __shfl_xor_sync(half_warp_mask(), free_energy[p].sum, apart)};
+                free_energy[p] = math::free_energy_join(free_energy[p], other, beta);
             }
-            if (lane == 0) {
-                if (task.labels.data != nullptr) task.labels.data[i * task.labels.stride] = label[p];
-                if (task.energies.data != nullptr) task.energies.data[i * task.energies.stride] = least[p];
-                if (soft)
-                    task.free_energies.data[i * task.free_energies.stride] =
-                        math::free_energy_value(free_energy[p], beta);
-            }
-            for (int c = lane; list && c < m; c += half_warp) {
-                if (task.best_labels.data != nullptr)
-                    task.best_labels.data[i * task.best_labels.stride + c] = best.labels[(own + p) * best.most + c];
-                if (task.best_energies.data != nullptr)
-                    task.best_energies.data[i * task.best_energies.stride + c] =
-                        best.energies[(own + p) * best.most + c];
-            }
-            if (task.check_finite && __any_sync(half_warp_mask(), (not_finite >> p & 1) != 0))
-                report_row(task, status, i, lane);
         }
-        __syncthreads();  // before the next tile's points take the buffers
+        if (lane == 0) {
+            if (task.labels.data != nullptr) task.labels.data[i * task.labels.stride] = label[p];
+            if (task.energies.data != nullptr) task.energies.data[i * task.energies.stride] = least[p];
+            if (soft)
+                task.free_energies.data[i * task.free_energies.stride] = math::free_energy_value(free_energy[p], beta);
+        }
+        for (int c = lane; list && c < m; c += half_warp) {
+            if (task.best_labels.data != nullptr)
+                task.best_labels.data[i * task.best_labels.stride + c] = best.labels[(own + p) * best.most + c];
+            if (task.best_energies.data != nullptr)
+                task.best_energies.data[i * task.best_energies.stride + c] = best.energies[(own + p) * best.most + c];
+        }
+        if (task.check_finite && __any_sync(half_warp_mask(), (not_finite >> p & 1) != 0))
+            report_row(task, status, i, lane);
     }
 }
 

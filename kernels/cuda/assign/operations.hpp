@@ -1,6 +1,9 @@
 // The K-means family on a GPU: each function enqueues the kernels of one operation of the seam.
 #pragma once
 
+#include <algorithm>
+#include <string>
+
 #include "assign_operations.hpp"
 #include "cuda/assign/config.hpp"
 #include "cuda/queue.hpp"
@@ -33,9 +36,22 @@ void gather(CudaQueue& queue, MatrixView<const T> from, const std::int64_t* rows
 // Threads of a block where a half-warp takes a row, and how many rows that is.
 inline constexpr int row_threads = 256, rows_a_row_block = row_threads / 16;
 
-// A 1-D grid of blocks on the queue's stream.
-inline Launch on(const CudaQueue& queue, std::int64_t blocks, dim3 block, std::size_t shared_bytes = 0) {
-    return {.grid = dim3(grid(blocks)), .block = block, .shared_bytes = shared_bytes, .stream = queue.stream()};
+// A 1-D grid on the queue's stream, whose kernel strides over what is left.
+inline Launch strided(const CudaQueue& queue, std::int64_t blocks, unsigned threads) {
+    return {.grid = dim3(static_cast<unsigned>(std::min(blocks, max_blocks))),
+            .block = dim3(threads),
+            .stream = queue.stream()};
+}
+
+// A block for each tile. More of them than a grid may have would take more memory than any GPU has.
+inline Launch tiled(const CudaQueue& queue, std::int64_t tiles, dim3 block, std::size_t shared_bytes = 0) {
+    if (tiles > max_blocks)
+        throw DeviceError("a grid of " + std::to_string(tiles) +
+                          " blocks: wanted 2^31 - 1 at most; use smaller batches");
+    return {.grid = dim3(static_cast<unsigned>(tiles)),
+            .block = block,
+            .shared_bytes = shared_bytes,
+            .stream = queue.stream()};
 }
 
 }  // namespace cuebm::cuda

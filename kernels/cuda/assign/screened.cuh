@@ -25,20 +25,16 @@ static __global__ void __launch_bounds__(256) screen_shift(MatrixView<const floa
     CUEBM_SHARED(float, sums, [8][32]);
     const int column = static_cast<int>(threadIdx.x) % 32, part = static_cast<int>(threadIdx.x) / 32;
     const std::int64_t rows = prototypes.rows < shift_rows ? prototypes.rows : shift_rows;
-    for (std::int64_t first = std::int64_t{blockIdx.x} * 32; first < screen.stride;
-         first += std::int64_t{gridDim.x} * 32) {
-        const std::int64_t j = first + column;
-        float sum = 0;
-        for (std::int64_t r = part; r < rows && j < prototypes.cols; r += 8)
-            sum = sum + prototypes.data[r * (prototypes.rows / rows) * prototypes.stride + j];
-        sums[part][column] = sum;
-        __syncthreads();
-        if (part == 0 && j < screen.stride) {
-            float all = 0;
-            for (int p = 0; p < 8; ++p) all = all + sums[p][column];
-            screen.shift[j] = all / static_cast<float>(rows);
-        }
-        __syncthreads();
+    const std::int64_t j = std::int64_t{blockIdx.x} * 32 + column;
+    float sum = 0;
+    for (std::int64_t r = part; r < rows && j < prototypes.cols; r += 8)
+        sum = sum + prototypes.data[r * (prototypes.rows / rows) * prototypes.stride + j];
+    sums[part][column] = sum;
+    __syncthreads();
+    if (part == 0 && j < screen.stride) {
+        float all = 0;
+        for (int p = 0; p < 8; ++p) all = all + sums[p][column];
+        screen.shift[j] = all / static_cast<float>(rows);
     }
 }
 
@@ -124,14 +120,12 @@ __device__ __forceinline__ void decide(const Assign<float>& task, const Screen& 
     if (task.check_finite && !finite) report_row(task, status, i, lane);
 }
 
-// Block: 16 x 16 threads, 128 points against 64 prototypes at a time, 32 coordinates a chunk; the grid strides over
-// tiles of points. Thread (tx, ty) has points ty + 16 p and prototypes z + tx + 16 c, so a half-warp (one ty) has all
-// 16 classes of its points. Registers: 8 x 4 dot products, and a Least for each of the 8 points. Shared memory: two
-// buffers of both tiles, 54 KiB. A thread's own copies are visible to it before the barrier: there it shifts the points
-// that it copied.
+// Block: 16 x 16 threads, 128 points against 64 prototypes at a time, 32 coordinates a chunk. Thread (tx, ty) has
+// points ty + 16 p and prototypes z + tx + 16 c, so a half-warp (one ty) has all 16 classes of its points. Registers: 8
+// x 4 dot products, and a Least for each of the 8 points. Shared memory: two buffers of both tiles, 54 KiB. A thread's
+// own copies are visible to it before the barrier: there it shifts the points that it copied.
 static __global__ void __launch_bounds__(ScreenTile::threads, 2)
-    assign_screened(Assign<float> task, Screen screen, bool wide_points, std::int64_t tiles, float slack,
-                    std::uint64_t* status) {
+    assign_screened(Assign<float> task, Screen screen, bool wide_points, float slack, std::uint64_t* status) {
     using Tile = ScreenTile;
     CUEBM_DYNAMIC_SHARED(float, shared);
     float* const point_tiles = shared;
@@ -141,98 +135,95 @@ static __global__ void __launch_bounds__(ScreenTile::threads, 2)
     const int chunks = static_cast<int>((d + Tile::columns - 1) / Tile::columns);
     const MatrixView<const float> shifted{screen.shifted, k, screen.stride, screen.stride, {}};
 
-    for (std::int64_t tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
-        const std::int64_t first = tile * Tile::points;
-        const auto stage = [&](int buffer, std::int64_t z, int chunk, bool with_points) {
-            const std::int64_t column = std::int64_t{chunk} * Tile::columns;
-            if (with_points)
-                stage_rows<Tile::columns, Tile::pitch>(point_tiles + buffer * Tile::point_elements, Tile::points,
-                                                       task.points, wide_points, first, column);
-            stage_rows<16, Tile::columns, Tile::pitch>(prototype_tiles + buffer * Tile::prototype_elements,
-                                                       Tile::prototypes, shifted, z, column);
-            copy_async_commit();
-        };
-        const auto shift_own = [&](float* points, std::int64_t column) {
-            const int width = wide_points ? 4 : 1, groups = Tile::columns / width;
-            for (int u = static_cast<int>(threadIdx.x); u < Tile::points * groups; u += Tile::threads)
-                for (int c = 0; c < width; ++c) {
-                    const int at = u % groups * width + c;
-                    points[u / groups * Tile::pitch + at] -= screen.shift[column + at];
-                }
-        };
+    const std::int64_t first = std::int64_t{blockIdx.x} * Tile::points;
+    const auto stage = [&](int buffer, std::int64_t z, int chunk, bool with_points) {
+        const std::int64_t column = std::int64_t{chunk} * Tile::columns;
+        if (with_points)
+            stage_rows<Tile::columns, Tile::pitch>(point_tiles + buffer * Tile::point_elements, Tile::points,
+                                                   task.points, wide_points, first, column);
+        stage_rows<16, Tile::columns, Tile::pitch>(prototype_tiles + buffer * Tile::prototype_elements,
+                                                   Tile::prototypes, shifted, z, column);
+        copy_async_commit();
+    };
+    const auto shift_own = [&](float* points, std::int64_t column) {
+        const int width = wide_points ? 4 : 1, groups = Tile::columns / width;
+        for (int u = static_cast<int>(threadIdx.x); u < Tile::points * groups; u += Tile::threads)
+            for (int c = 0; c < width; ++c) {
+                const int at = u % groups * width + c;
+                points[u / groups * Tile::pitch + at] -= screen.shift[column + at];
+            }
+    };
 
-        Least least[Tile::points_each];
+    Least least[Tile::points_each];
 #pragma unroll
-        for (int p = 0; p < Tile::points_each; ++p)
-            least[p] = {static_cast<float>(__builtin_inf()), static_cast<float>(__builtin_inf()), 0};
-        float dots[Tile::points_each][Tile::prototypes_each];
-        std::int64_t z = 0;
-        int chunk = 0, buffer = 0;
-        bool with_points = true;  // this chunk's points have just been copied
-        stage(buffer, z, chunk, with_points);
-        while (z < k) {
-            const bool last = chunk + 1 == chunks;
-            const std::int64_t next_z = last ? z + Tile::prototypes : z;
-            const int next_chunk = last ? 0 : chunk + 1;
-            float* const points = point_tiles + buffer * Tile::point_elements;
-            copy_async_wait<0>();
-            if (with_points) shift_own(points, std::int64_t{chunk} * Tile::columns);
-            __syncthreads();  // this chunk is ready, and nobody reads the buffer that the next one goes to
-            // With one or two chunks both buffers keep their points from the first two stagings on.
-            with_points = chunks > 2 || (z == 0 && chunk == 0);
-            if (next_z < k) stage(1 - buffer, next_z, next_chunk, with_points);
+    for (int p = 0; p < Tile::points_each; ++p)
+        least[p] = {static_cast<float>(__builtin_inf()), static_cast<float>(__builtin_inf()), 0};
+    float dots[Tile::points_each][Tile::prototypes_each];
+    std::int64_t z = 0;
+    int chunk = 0, buffer = 0;
+    bool with_points = true;  // this chunk's points have just been copied
+    stage(buffer, z, chunk, with_points);
+    while (z < k) {
+        const bool last = chunk + 1 == chunks;
+        const std::int64_t next_z = last ? z + Tile::prototypes : z;
+        const int next_chunk = last ? 0 : chunk + 1;
+        float* const points = point_tiles + buffer * Tile::point_elements;
+        copy_async_wait<0>();
+        if (with_points) shift_own(points, std::int64_t{chunk} * Tile::columns);
+        __syncthreads();  // this chunk is ready, and nobody reads the buffer that the next one goes to
+        // With one or two chunks both buffers keep their points from the first two stagings on.
+        with_points = chunks > 2 || (z == 0 && chunk == 0);
+        if (next_z < k) stage(1 - buffer, next_z, next_chunk, with_points);
 
-            const float* y_tile = points + ty * Tile::pitch;
-            const float* w_tile = prototype_tiles + buffer * Tile::prototype_elements + tx * Tile::pitch;
-            if (chunk == 0) {
+        const float* y_tile = points + ty * Tile::pitch;
+        const float* w_tile = prototype_tiles + buffer * Tile::prototype_elements + tx * Tile::pitch;
+        if (chunk == 0) {
 #pragma unroll
-                for (int p = 0; p < Tile::points_each; ++p)
+            for (int p = 0; p < Tile::points_each; ++p)
 #pragma unroll
-                    for (int c = 0; c < Tile::prototypes_each; ++c) dots[p][c] = 0;
-            }
-            for (int j = 0; j < Tile::columns; j += 4) {
-                float4 y[Tile::points_each];
-#pragma unroll
-                for (int p = 0; p < Tile::points_each; ++p)
-                    y[p] = *reinterpret_cast<const float4*>(y_tile + p * 16 * Tile::pitch + j);
-#pragma unroll
-                for (int c = 0; c < Tile::prototypes_each; ++c) {
-                    const float4 w = *reinterpret_cast<const float4*>(w_tile + c * 16 * Tile::pitch + j);
-#pragma unroll
-                    for (int p = 0; p < Tile::points_each; ++p) {
-                        float dot = dots[p][c];
-                        dot = math::fused(y[p].x, w.x, dot);
-                        dot = math::fused(y[p].y, w.y, dot);
-                        dot = math::fused(y[p].z, w.z, dot);
-                        dots[p][c] = math::fused(y[p].w, w.w, dot);
-                    }
-                }
-            }
-            if (last) {
-#pragma unroll
-                for (int c = 0; c < Tile::prototypes_each; ++c) {
-                    const std::int64_t own = z + tx + 16 * c;
-                    const float half_square = screen.half_squares[own];
-#pragma unroll
-                    for (int p = 0; p < Tile::points_each; ++p) {
-                        const float score = half_square - dots[p][c];
-                        least[p].second = fminf(least[p].second, fmaxf(score, least[p].score));
-                        if (score < least[p].score) least[p].label = static_cast<std::int32_t>(own);
-                        least[p].score = fminf(score, least[p].score);
-                    }
-                }
-            }
-            z = next_z;
-            chunk = next_chunk;
-            buffer = 1 - buffer;
+                for (int c = 0; c < Tile::prototypes_each; ++c) dots[p][c] = 0;
         }
+        for (int j = 0; j < Tile::columns; j += 4) {
+            float4 y[Tile::points_each];
+#pragma unroll
+            for (int p = 0; p < Tile::points_each; ++p)
+                y[p] = *reinterpret_cast<const float4*>(y_tile + p * 16 * Tile::pitch + j);
+#pragma unroll
+            for (int c = 0; c < Tile::prototypes_each; ++c) {
+                const float4 w = *reinterpret_cast<const float4*>(w_tile + c * 16 * Tile::pitch + j);
+#pragma unroll
+                for (int p = 0; p < Tile::points_each; ++p) {
+                    float dot = dots[p][c];
+                    dot = math::fused(y[p].x, w.x, dot);
+                    dot = math::fused(y[p].y, w.y, dot);
+                    dot = math::fused(y[p].z, w.z, dot);
+                    dots[p][c] = math::fused(y[p].w, w.w, dot);
+                }
+            }
+        }
+        if (last) {
+#pragma unroll
+            for (int c = 0; c < Tile::prototypes_each; ++c) {
+                const std::int64_t own = z + tx + 16 * c;
+                const float half_square = screen.half_squares[own];
+#pragma unroll
+                for (int p = 0; p < Tile::points_each; ++p) {
+                    const float score = half_square - dots[p][c];
+                    least[p].second = fminf(least[p].second, fmaxf(score, least[p].score));
+                    if (score < least[p].score) least[p].label = static_cast<std::int32_t>(own);
+                    least[p].score = fminf(score, least[p].score);
+                }
+            }
+        }
+        z = next_z;
+        chunk = next_chunk;
+        buffer = 1 - buffer;
+    }
 
 #pragma unroll
-        for (int p = 0; p < Tile::points_each; ++p) {
-            const std::int64_t i = first + ty + 16 * p;
-            if (i < n) decide(task, screen, least[p], i, tx, slack, status);
-        }
-        __syncthreads();  // before the next tile's points take the buffers
+    for (int p = 0; p < Tile::points_each; ++p) {
+        const std::int64_t i = first + ty + 16 * p;
+        if (i < n) decide(task, screen, least[p], i, tx, slack, status);
     }
 }
 

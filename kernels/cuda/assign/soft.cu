@@ -31,7 +31,7 @@ void soft_mean(CudaQueue& queue, const detail::SoftMean<T>& task, const DevicePr
     const DeviceScope scope(queue.device());
     const std::int64_t n = task.points.rows, d = task.points.cols;
     if (!(task.beta < infinity))
-        return launch(hard_mean<T>, on(queue, ceil_div(n, rows_a_row_block), dim3(row_threads)), task);
+        return launch(hard_mean<T>, strided(queue, ceil_div(n, rows_a_row_block), row_threads), task);
     const EnergyTask<T> energies{task.points, task.prototypes, task.known, is_wide(task.points),
                                  is_wide(task.prototypes)};
     int points = points_a_block<T>(d, properties.shared_bytes);
@@ -41,24 +41,23 @@ void soft_mean(CudaQueue& queue, const detail::SoftMean<T>& task, const DevicePr
                               "columns that fit a block's shared memory, or an output apart from the points");
     if (in_out) points = Tile::points;
     const std::size_t bytes = in_out ? 0 : static_cast<std::size_t>(points) * static_cast<std::size_t>(d) * sizeof(T);
-    const std::int64_t tiles = ceil_div(n, points);
     const int half_warps = std::max(2, static_cast<int>(ceil_div(points, Tile::points_each)));  // a warp at least
     launch(task.known ? soft_mean_rows<T, true> : soft_mean_rows<T, false>,
-           on(queue, tiles, dim3(static_cast<unsigned>(half_warps * half_warp)), bytes), task, energies, points, in_out,
-           tiles);
+           tiled(queue, ceil_div(n, points), dim3(static_cast<unsigned>(half_warps * half_warp)), bytes), task,
+           energies, points, in_out);
 }
 
 template <class T>
 void fill_in(CudaQueue& queue, const detail::FillIn<T>& task) {
     const DeviceScope scope(queue.device());
     const std::int64_t rows = task.points.rows * task.labels.cols;
-    launch(fill_in_rows<T>, on(queue, ceil_div(rows, rows_a_row_block), dim3(row_threads)), task);
+    launch(fill_in_rows<T>, strided(queue, ceil_div(rows, rows_a_row_block), row_threads), task);
 }
 
 template <class T>
 void gather(CudaQueue& queue, MatrixView<const T> from, const std::int64_t* rows, MatrixView<T> to) {
     const DeviceScope scope(queue.device());
-    launch(gather_rows<T>, on(queue, ceil_div(to.rows, rows_a_row_block), dim3(row_threads)), from, rows, to);
+    launch(gather_rows<T>, strided(queue, ceil_div(to.rows, rows_a_row_block), row_threads), from, rows, to);
 }
 
 #define CUEBM_INSTANTIATE(T)                                                                     \

@@ -50,8 +50,7 @@ __global__ void __launch_bounds__(256) hard_mean(detail::SoftMean<T> task) {
 // `in_out` in `out`, which then is not the points. Order: p w is added by fma in order of z, column by column.
 template <class T, bool Masked>
 __global__ void __launch_bounds__(EnergyTile<T>::threads, 1)
-    soft_mean_rows(detail::SoftMean<T> task, EnergyTask<T> energy_task, int points_a_block, bool in_out,
-                   std::int64_t tiles) {
+    soft_mean_rows(detail::SoftMean<T> task, EnergyTask<T> energy_task, int points_a_block, bool in_out) {
     using Tile = EnergyTile<T>;
     constexpr int each = Tile::points_each;
     CUEBM_SHARED(T, points, [2 * Tile::point_elements]);
@@ -62,57 +61,53 @@ __global__ void __launch_bounds__(EnergyTile<T>::threads, 1)
     const T beta = static_cast<T>(task.beta);
     const std::int64_t n = task.points.rows, d = task.points.cols, k = task.prototypes.rows;
     const int lane = half_warp_lane(), own = half_warp_index() * each;
-    for (std::int64_t tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
-        const std::int64_t first = tile * points_a_block;
-        EnergyTask<T> block_task = energy_task;  // rows of other blocks may already hold their means
-        if (first + points_a_block < n) block_task.points.rows = first + points_a_block;
-        T *sums[each], weight[each];
-        bool there[each];
+    const std::int64_t first = std::int64_t{blockIdx.x} * points_a_block;
+    EnergyTask<T> block_task = energy_task;  // rows of other blocks may already hold their means
+    if (first + points_a_block < n) block_task.points.rows = first + points_a_block;
+    T *sums[each], weight[each];
+    bool there[each];
+#pragma unroll
+    for (int p = 0; p < each; ++p) {
+        const std::int64_t i = first + own + p;
+        there[p] = own + p < points_a_block && i < n;
+        sums[p] = in_out ? task.out.data + (there[p] ? i : 0) * task.out.stride : means + (there[p] ? own + p : 0) * d;
+        weight[p] = 0;
+        for (std::int64_t j = lane; j < d && there[p]; j += half_warp) sums[p][j] = 0;
+    }
+
+    for_each_energy<Masked>(block_task, buffers, first, [&](std::int64_t z, const T(&energies)[each]) {
+        T probability[each][half_warp];
 #pragma unroll
         for (int p = 0; p < each; ++p) {
-            const std::int64_t i = first + own + p;
-            there[p] = own + p < points_a_block && i < n;
-            sums[p] =
-                in_out ? task.out.data + (there[p] ? i : 0) * task.out.stride : means + (there[p] ? own + p : 0) * d;
-            weight[p] = 0;
-            for (std::int64_t j = lane; j < d && there[p]; j += half_warp) sums[p][j] = 0;
+            const T own_probability = there[p] && z + lane < k
+                                          ? math::probability(energies[p], task.free_energies[first + own + p], beta)
+                                          : T(0);
+#pragma unroll
+            for (int c = 0; c < half_warp; ++c) {
+                probability[p][c] = __shfl_sync(0xffffffffu, own_probability, c, half_warp);
+                weight[p] = weight[p] + probability[p][c];
+            }
         }
-
-        for_each_energy<Masked>(block_task, buffers, first, [&](std::int64_t z, const T(&energies)[each]) {
-            T probability[each][half_warp];
+        for (std::int64_t j = lane; j < d; j += half_warp) {
+            T sum[each];
 #pragma unroll
-            for (int p = 0; p < each; ++p) {
-                const T own_probability =
-                    there[p] && z + lane < k ? math::probability(energies[p], task.free_energies[first + own + p], beta)
-                                             : T(0);
+            for (int p = 0; p < each; ++p) sum[p] = there[p] ? sums[p][j] : T(0);
 #pragma unroll
-                for (int c = 0; c < half_warp; ++c) {
-                    probability[p][c] = __shfl_sync(0xffffffffu, own_probability, c, half_warp);
-                    weight[p] = weight[p] + probability[p][c];
-                }
+            for (int c = 0; c < half_warp; ++c) {
+                if (z + c >= k) break;
+                const T w = task.prototypes.data[(z + c) * task.prototypes.stride + j];
+#pragma unroll
+                for (int p = 0; p < each; ++p) sum[p] = math::fused(probability[p][c], w, sum[p]);
             }
-            for (std::int64_t j = lane; j < d; j += half_warp) {
-                T sum[each];
 #pragma unroll
-                for (int p = 0; p < each; ++p) sum[p] = there[p] ? sums[p][j] : T(0);
-#pragma unroll
-                for (int c = 0; c < half_warp; ++c) {
-                    if (z + c >= k) break;
-                    const T w = task.prototypes.data[(z + c) * task.prototypes.stride + j];
-#pragma unroll
-                    for (int p = 0; p < each; ++p) sum[p] = math::fused(probability[p][c], w, sum[p]);
-                }
-#pragma unroll
-                for (int p = 0; p < each; ++p)
-                    if (there[p]) sums[p][j] = sum[p];
-            }
-        });
+            for (int p = 0; p < each; ++p)
+                if (there[p]) sums[p][j] = sum[p];
+        }
+    });
 
 #pragma unroll
-        for (int p = 0; p < each; ++p)
-            if (there[p]) write_mean(task, first + own + p, sums[p], weight[p], lane);
-        __syncthreads();  // before the next tile's points take the buffers
-    }
+    for (int p = 0; p < each; ++p)
+        if (there[p]) write_mean(task, first + own + p, sums[p], weight[p], lane);
 }
 
 // A half-warp takes a completed row.

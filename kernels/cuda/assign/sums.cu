@@ -23,18 +23,18 @@ void scales(CudaQueue& queue, const detail::Scales<T>& task) {
     const DeviceScope scope(queue.device());
     const std::int64_t n = task.points.rows, size = task.points.cols + 1;
     const dim3 block = columns_by_rows(size);
-    const std::int64_t groups = ceil_div(size, block.x), tiles = groups * ceil_div(n, rows_a_block);
+    const std::int64_t groups = ceil_div(size, block.x);
     queue.fill(task.scales, 0, static_cast<std::size_t>(size) * sizeof(double));
-    launch(largest_of_columns<T>, on(queue, tiles, block), task, groups, tiles, queue.status());
-    launch(largest_to_scales, on(queue, stride_blocks(size), dim3(256)), task.scales, size, n);
+    launch(largest_of_columns<T>, tiled(queue, groups * ceil_div(n, rows_a_block), block), task, groups,
+           queue.status());
+    launch(largest_to_scales, strided(queue, stride_blocks(size), 256), task.scales, size, n);
 }
 
 template <class T>
 void accumulate(CudaQueue& queue, const detail::Accumulate<T>& task) {
     const DeviceScope scope(queue.device());
     const dim3 block = columns_by_rows(task.points.cols + 1);
-    const std::int64_t tiles = ceil_div(task.points.rows, block.y);
-    launch(accumulate_rows<T>, on(queue, tiles, block), task, tiles, queue.status());
+    launch(accumulate_rows<T>, tiled(queue, ceil_div(task.points.rows, block.y), block), task, queue.status());
 }
 
 template <class T>
@@ -42,32 +42,32 @@ void accumulate_soft(CudaQueue& queue, const detail::AccumulateSoft<T>& task) {
     const DeviceScope scope(queue.device());
     const EnergyTask<T> energies{task.points, task.prototypes, {}, is_wide(task.points), is_wide(task.prototypes)};
     const std::int64_t tiles = ceil_div(task.points.rows, EnergyTile<T>::points);
-    launch(accumulate_shares<T>, on(queue, tiles, dim3(EnergyTile<T>::threads)), task, energies, tiles);
+    launch(accumulate_shares<T>, tiled(queue, tiles, dim3(EnergyTile<T>::threads)), task, energies);
 }
 
 template <class T>
 void finish(CudaQueue& queue, const detail::Finish<T>& task) {
     const DeviceScope scope(queue.device());
-    launch(finish_prototypes<T>, on(queue, ceil_div(task.prototypes.rows, rows_a_row_block), dim3(row_threads)), task);
+    launch(finish_prototypes<T>, strided(queue, ceil_div(task.prototypes.rows, rows_a_row_block), row_threads), task);
 }
 
 template <class T>
 void total(CudaQueue& queue, const detail::Total<T>& task) {
     const DeviceScope scope(queue.device());
-    const Launch how = on(queue, stride_blocks(task.values.size), dim3(256));
+    const Launch how = strided(queue, stride_blocks(task.values.size), 256);
     queue.fill(task.total, 0, 3 * sizeof(double));
     launch(total_largest<T>, how, task);
     launch(total_sum<T>, how, task);
-    launch(total_finish<T>, on(queue, 1, dim3(32)), task);
+    launch(total_finish<T>, strided(queue, 1, 32), task);
 }
 
 template <class T>
 void variance(CudaQueue& queue, const detail::Variance<T>& task) {
     const DeviceScope scope(queue.device());
     const std::int64_t d = task.points.cols, blocks = ceil_div(task.points.rows, math::sum_block);
-    launch(variance_blocks<T>, on(queue, ceil_div(blocks * d, 256), dim3(256)), task, blocks);
-    launch(variance_columns<T>, on(queue, ceil_div(d, 256), dim3(256)), task, blocks);
-    launch(variance_mean<T>, on(queue, 1, dim3(32)), task);
+    launch(variance_blocks<T>, strided(queue, ceil_div(blocks * d, 256), 256), task, blocks);
+    launch(variance_columns<T>, strided(queue, ceil_div(d, 256), 256), task, blocks);
+    launch(variance_mean<T>, strided(queue, 1, 32), task);
 }
 
 #define CUEBM_INSTANTIATE(T)                                                        \

@@ -25,42 +25,40 @@ __device__ __forceinline__ void raise(double* to, double value) {
 inline constexpr int rows_a_block = 256;
 
 // scales[] = the largest |weight_i y_ij| of column j, and of the weights at j = d; they start at 0.
-// Block: (columns, 256 / columns) threads, columns a power of two up to 32, over 256 rows; blocks run over chunks of
+// Block: (columns, 256 / columns) threads, columns a power of two up to 32, over 256 rows; the grid is chunks of
 // rows x groups of columns. The maxima of the block's rows meet in shared memory, then one atomic a column.
 template <class T>
 __global__ void __launch_bounds__(256)
-    largest_of_columns(detail::Scales<T> task, std::int64_t column_groups, std::int64_t tiles, std::uint64_t* status) {
+    largest_of_columns(detail::Scales<T> task, std::int64_t column_groups, std::uint64_t* status) {
     CUEBM_SHARED(double, largest, [256]);
     const int columns = static_cast<int>(blockDim.x), parts = static_cast<int>(blockDim.y);
     const int x = static_cast<int>(threadIdx.x), part = static_cast<int>(threadIdx.y), own = part * columns + x;
     const std::int64_t n = task.points.rows, d = task.points.cols;
-    for (std::int64_t tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
-        const std::int64_t j = tile % column_groups * columns + x, first = tile / column_groups * rows_a_block;
-        double most = 0;
-        for (std::int64_t i = first + part; i < first + rows_a_block && i < n && j <= d; i += parts) {
-            const double weight = weight_of(task.weights, i);
-            if (!valid_weight(weight)) {
-                report(status, i, detail::weights_not_valid);
-                continue;
-            }
-            const T y = j < d ? task.points.data[i * task.points.stride + j] : T(1);
-            const double value = fabs(static_cast<double>(y)) * weight;
-            if (!is_finite(y))
-                report(status, i, detail::points_not_finite);
-            else if (!is_finite(value))
-                report(status, i, detail::energy_overflow);
-            else if (value > most)
-                most = value;
+    const std::int64_t j = blockIdx.x % column_groups * columns + x, first = blockIdx.x / column_groups * rows_a_block;
+    double most = 0;
+    for (std::int64_t i = first + part; i < first + rows_a_block && i < n && j <= d; i += parts) {
+        const double weight = weight_of(task.weights, i);
+        if (!valid_weight(weight)) {
+            report(status, i, detail::weights_not_valid);
+            continue;
         }
-        largest[own] = most;
-        __syncthreads();
-        if (part == 0 && j <= d) {
-            for (int p = 1; p < parts; ++p)
-                if (largest[p * columns + x] > most) most = largest[p * columns + x];
-            if (most > 0) raise(task.scales + j, most);
-        }
-        __syncthreads();
+        const T y = j < d ? task.points.data[i * task.points.stride + j] : T(1);
+        const double value = fabs(static_cast<double>(y)) * weight;
+        if (!is_finite(y))
+            report(status, i, detail::points_not_finite);
+        else if (!is_finite(value))
+            report(status, i, detail::energy_overflow);
+        else if (value > most)
+            most = value;
     }
+    largest[own] = most;
+    __syncthreads();
+    if (part == 0 && j <= d) {
+        for (int p = 1; p < parts; ++p)
+            if (largest[p * columns + x] > most) most = largest[p * columns + x];
+        if (most > 0) raise(task.scales + j, most);
+    }
+    __syncthreads();
 }
 
 // values[j] = fixed_point_scale(values[j], n).
@@ -72,43 +70,39 @@ static __global__ void __launch_bounds__(256) largest_to_scales(double* values, 
 // Block: (lanes, 256 / lanes) threads; `lanes`, a power of two up to 32, take a row's columns. Two atomics a column of
 // a row that moves, one if it was in no cluster.
 template <class T>
-__global__ void __launch_bounds__(256)
-    accumulate_rows(detail::Accumulate<T> task, std::int64_t tiles, std::uint64_t* status) {
+__global__ void __launch_bounds__(256) accumulate_rows(detail::Accumulate<T> task, std::uint64_t* status) {
     const int lanes = static_cast<int>(blockDim.x), rows = static_cast<int>(blockDim.y);
     const int lane = static_cast<int>(threadIdx.x), row = static_cast<int>(threadIdx.y);
     const std::int64_t n = task.points.rows, d = task.points.cols;
-    for (std::int64_t tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
-        const std::int64_t i = tile * rows + row;
-        std::int32_t to = -1, from = -1;
-        if (lane == 0 && i < n) {
-            to = task.labels.data[i * task.labels.stride];
-            if (to < 0 || to >= task.k) {
-                report(status, i, detail::label_out_of_range);
+    const std::int64_t i = std::int64_t{blockIdx.x} * rows + row;
+    std::int32_t to = -1, from = -1;
+    if (lane == 0 && i < n) {
+        to = task.labels.data[i * task.labels.stride];
+        if (to < 0 || to >= task.k) {
+            report(status, i, detail::label_out_of_range);
+            to = -1;
+        } else if (task.old_labels.data != nullptr) {
+            from = task.old_labels.data[i * task.old_labels.stride];
+            if (from == to)
                 to = -1;
-            } else if (task.old_labels.data != nullptr) {
-                from = task.old_labels.data[i * task.old_labels.stride];
-                if (from == to)
-                    to = -1;
-                else
-                    task.old_labels.data[i * task.old_labels.stride] = to;
-            }
+            else
+                task.old_labels.data[i * task.old_labels.stride] = to;
         }
-        const unsigned movers = __ballot_sync(0xffffffffu, to >= 0);
-        if (task.moved != nullptr && movers != 0 && (row * lanes + lane) % 32 == 0)
-            add_fixed(task.moved, __popc(movers));
-        to = __shfl_sync(0xffffffffu, to, 0, lanes);
-        from = __shfl_sync(0xffffffffu, from, 0, lanes);
-        if (to < 0) continue;
-        const double weight = weight_of(task.weights, i);
-        if (!valid_weight(weight)) continue;  // largest_of_columns() has reported it
-        for (std::int64_t j = lane; j <= d; j += lanes) {
-            const double y = j < d ? static_cast<double>(task.points.data[i * task.points.stride + j]) : 1.0;
-            const double value = weight * y;
-            if (!is_finite(value)) continue;
-            const std::int64_t fixed = math::to_fixed(value, task.into.scales[j]);
-            add_fixed(j < d ? task.into.sums + to * d + j : task.into.counts + to, fixed);
-            if (from >= 0) add_fixed(j < d ? task.into.sums + from * d + j : task.into.counts + from, -fixed);
-        }
+    }
+    const unsigned movers = __ballot_sync(0xffffffffu, to >= 0);
+    if (task.moved != nullptr && movers != 0 && (row * lanes + lane) % 32 == 0) add_fixed(task.moved, __popc(movers));
+    to = __shfl_sync(0xffffffffu, to, 0, lanes);
+    from = __shfl_sync(0xffffffffu, from, 0, lanes);
+    if (to < 0) return;
+    const double weight = weight_of(task.weights, i);
+    if (!valid_weight(weight)) return;  // largest_of_columns() has reported it
+    for (std::int64_t j = lane; j <= d; j += lanes) {
+        const double y = j < d ? static_cast<double>(task.points.data[i * task.points.stride + j]) : 1.0;
+        const double value = weight * y;
+        if (!is_finite(value)) continue;
+        const std::int64_t fixed = math::to_fixed(value, task.into.scales[j]);
+        add_fixed(j < d ? task.into.sums + to * d + j : task.into.counts + to, fixed);
+        if (from >= 0) add_fixed(j < d ? task.into.sums + from * d + j : task.into.counts + from, -fixed);
     }
 }
 
@@ -116,7 +110,7 @@ __global__ void __launch_bounds__(256)
 // Where a lane's prototype has a share of its point, the half-warp adds it, a column a lane.
 template <class T>
 __global__ void __launch_bounds__(EnergyTile<T>::threads, 1)
-    accumulate_shares(detail::AccumulateSoft<T> task, EnergyTask<T> energy_task, std::int64_t tiles) {
+    accumulate_shares(detail::AccumulateSoft<T> task, EnergyTask<T> energy_task) {
     using Tile = EnergyTile<T>;
     constexpr int each = Tile::points_each;
     CUEBM_SHARED(T, points, [2 * Tile::point_elements]);
@@ -126,36 +120,31 @@ __global__ void __launch_bounds__(EnergyTile<T>::threads, 1)
     const std::int64_t n = task.points.rows, d = task.points.cols, k = task.prototypes.rows;
     const int lane = half_warp_lane(), own = half_warp_index() * each;
     const unsigned mask = half_warp_mask(), base = threadIdx.x % 32 < half_warp ? 0 : half_warp;
-    for (std::int64_t tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
-        const std::int64_t first = tile * Tile::points + own;
-        for_each_energy<false>(
-            energy_task, buffers, tile * Tile::points, [&](std::int64_t z, const T(&energies)[each]) {
+    const std::int64_t first = std::int64_t{blockIdx.x} * Tile::points;
+    for_each_energy<false>(energy_task, buffers, first, [&](std::int64_t z, const T(&energies)[each]) {
 #pragma unroll
-                for (int p = 0; p < each; ++p) {
-                    const std::int64_t i = first + p;
-                    double share = 0;
-                    if (i < n && z + lane < k) {
-                        const double weight = weight_of(task.weights, i);
-                        const T free_energy = task.free_energies[i];
-                        if (valid_weight(weight) && is_finite(free_energy))  // else reported already
-                            share = weight * static_cast<double>(math::probability(energies[p], free_energy, beta));
-                    }
-                    unsigned sharing = __ballot_sync(mask, share > 0) >> base & 0xffffu;
-                    while (sharing != 0) {
-                        const int source = __ffs(static_cast<int>(sharing)) - 1;
-                        sharing &= sharing - 1;
-                        const double s = __shfl_sync(mask, share, source, half_warp);
-                        for (std::int64_t j = lane; j <= d; j += half_warp) {
-                            const double y =
-                                j < d ? static_cast<double>(task.points.data[i * task.points.stride + j]) : 1.0;
-                            add_fixed(j < d ? task.into.sums + (z + source) * d + j : task.into.counts + z + source,
-                                      math::to_fixed(s * y, task.into.scales[j]));
-                        }
-                    }
+        for (int p = 0; p < each; ++p) {
+            const std::int64_t i = first + own + p;
+            double share = 0;
+            if (i < n && z + lane < k) {
+                const double weight = weight_of(task.weights, i);
+                const T free_energy = task.free_energies[i];
+                if (valid_weight(weight) && is_finite(free_energy))  // else reported already
+                    share = weight * static_cast<double>(math::probability(energies[p], free_energy, beta));
+            }
+            unsigned sharing = __ballot_sync(mask, share > 0) >> base & 0xffffu;
+            while (sharing != 0) {
+                const int source = __ffs(static_cast<int>(sharing)) - 1;
+                sharing &= sharing - 1;
+                const double s = __shfl_sync(mask, share, source, half_warp);
+                for (std::int64_t j = lane; j <= d; j += half_warp) {
+                    const double y = j < d ? static_cast<double>(task.points.data[i * task.points.stride + j]) : 1.0;
+                    add_fixed(j < d ? task.into.sums + (z + source) * d + j : task.into.counts + z + source,
+                              math::to_fixed(s * y, task.into.scales[j]));
                 }
-            });
-        __syncthreads();  // before the next tile's points take the buffers
-    }
+            }
+        }
+    });
 }
 
 // A half-warp takes a prototype; the squared move is summed by 16 lanes and the fixed tree, in double.
