@@ -1,9 +1,11 @@
 // A first comparison of the CUDA backend, emulated or real, with the CPU's: all results of the K-means family must have
 // the same bits, on every shape where a tile, a chunk, a stride or an alignment could go wrong.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 #include <random>
 #include <string>
 #include <vector>
@@ -50,6 +52,11 @@ struct Case {
     explicit Case(const Shape& shape) : s(shape) {
         y = normal<T>(s.n * s.stride, 1, s.mean, s.sd);
         w = normal<T>(s.k * s.d, 2, s.mean, s.sd);
+        for (std::int64_t z = 5; z < s.k; z += 2) {  // all but ties, which only canonical energies tell apart
+            const auto to = w.begin() + z * s.d;
+            std::copy_n(to - s.d, s.d, to);
+            w[static_cast<std::size_t>(z * s.d + z % s.d)] *= T(1) + std::numeric_limits<T>::epsilon();
+        }
         for (std::int64_t j = 0; j < s.d; ++j) {  // a tie, and an energy of 0
             if (s.k > 3) w[static_cast<std::size_t>(3 * s.d + j)] = w[static_cast<std::size_t>(j)];
             y[static_cast<std::size_t>(j)] = w[static_cast<std::size_t>(j)];
@@ -225,6 +232,78 @@ void compare_errors(eb::Context cpu, eb::Context cuda) {
         }
 }
 
+// Soft means whose sums take more and more shared memory, and at last none; in place that is refused.
+template <class T>
+void compare_wide(eb::Context cpu, eb::Context cuda) {
+    for (const std::int64_t d : {1000, 9000, 60000}) {
+        const std::int64_t n = d == 1000 ? 20 : 3, k = 17;
+        const auto y = normal<T>(n * d, 1), w = normal<T>(k * d, 2);
+        std::vector<T> gradients[2];
+        for (const bool on_cuda : {false, true}) {
+            eb::Context& c = on_cuda ? cuda : cpu;
+            const auto points = c.copy(eb::view(y, n, d)), prototypes = c.copy(eb::view(w, k, d));
+            const auto out = c.matrix<T>(n, d);
+            eb::assign_gradient(c,
+                                eb::AssignGradient<T>{
+                                    .points = points, .prototypes = prototypes, .beta = 0.01, .point_gradients = out});
+            gradients[on_cuda] = to_host(c, out);
+            if (!on_cuda || d < 60000) continue;
+            try {
+                eb::kmeans::project(c, prototypes.view(), eb::kmeans::Project<T>{points, 0.01, 2});
+                std::printf("FAILED projection of %d columns: no error\n", int(d));
+                ++failures;
+            } catch (const eb::InvalidArgument&) {
+            }
+        }
+        same("gradients of " + std::to_string(d) + " columns", gradients[0], gradients[1]);
+    }
+}
+
+// Streams: one waits for another's event; the user's own; work that is dropped with bad data unreported.
+void compare_streams(eb::Context cuda) {
+    const std::int64_t n = 100, d = 3;
+    const auto y = normal<float>(n * d, 1);
+    auto bad = y;
+    bad[7] = NAN;
+    const auto host = cuda.copy(eb::view(bad, n, d));
+    auto labels = cuda.vector<std::int32_t>(n);
+    eb::Stream first(cuda), second(cuda), wrapped = eb::Stream::wrap(cuda, nullptr);
+    auto on_device = cuda.matrix<float>(n, d);
+    eb::copy(first, eb::view(y, n, d), on_device.view());
+    const auto event = first.record();
+    second.wait_for(event);
+    eb::assign(second, eb::Assign<float>{.points = on_device, .prototypes = on_device, .labels = labels});
+    second.wait();
+    event.wait();
+    const auto found = to_host(cuda, labels);
+    for (std::int64_t i = 0; i < n; ++i)
+        if (found[std::size_t(i)] != i || !event.done()) ++failures;
+    for (eb::Stream* stream : {&second, &wrapped}) {
+        eb::assign(*stream, eb::Assign<float>{.points = host, .prototypes = on_device, .labels = labels});
+        try {
+            stream->wait();
+            std::printf("FAILED streams: no error\n");
+            ++failures;
+        } catch (const eb::DataError& error) {
+            if (error.row() != 2) ++failures;
+        }
+        stream->wait();  // clean again
+    }
+    {
+        eb::Stream dropped(cuda);
+        eb::assign(dropped, eb::Assign<float>{.points = host, .prototypes = on_device, .labels = labels});
+    }
+    eb::Stream(cuda).wait();  // takes the dropped one's parts, and must not see its report
+    try {
+        (void)cuda.matrix<double>(std::int64_t{1} << 30, 1 << 14);
+        ++failures;
+    } catch (const eb::OutOfMemory&) {
+    }
+    std::printf(
+        "%s\n",
+        eb::explain(cuda, eb::Assign<float>{.points = host, .prototypes = on_device, .labels = labels}).c_str());
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -244,6 +323,11 @@ int main(int argc, char** argv) {
     }
     compare_errors<float>(cpu, cuda);
     compare_errors<double>(cpu, cuda);
+    if (only == shapes.size()) {
+        compare_wide<float>(cpu, cuda);
+        compare_wide<double>(cpu, cuda);
+    }
+    compare_streams(cuda);
     std::printf(failures == 0 ? "all equal\n" : "%d differ\n", failures);
     return failures == 0 ? 0 : 1;
 }
