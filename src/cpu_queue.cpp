@@ -4,6 +4,8 @@
 #include <cstring>
 #include <utility>
 
+#include "float_environment.hpp"
+
 namespace cuebm::detail {
 namespace {
 
@@ -50,6 +52,7 @@ void CpuQueue::enqueue(std::function<void()> task) {
 }
 
 void CpuQueue::run() {
+    const DefaultFloatEnvironment environment;  // a new thread inherits its creator's
     std::unique_lock lock(mutex_);
     for (;;) {
         changed_.wait(lock, [&] { return stop_ || !tasks_.empty(); });

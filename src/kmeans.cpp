@@ -10,6 +10,7 @@
 
 #include "check.hpp"
 #include "context_state.hpp"
+#include "float_environment.hpp"
 #include "kmeans_start.hpp"
 #include "math/canonical.hpp"
 
@@ -44,7 +45,7 @@ template <class T>
 std::vector<double> weights_of(Context& context, VectorView<const T> weights) {
     if (!weights) return {};
     const auto host = to_host(context, context.copy(weights));
-    const std::vector<double> values(host.begin(), host.end());
+    std::vector<double> values(host.begin(), host.end());
     for (std::size_t i = 0; i < values.size(); ++i)
         if (!(values[i] >= 0) || !std::isfinite(values[i]))
             throw DataError("weights", static_cast<std::int64_t>(i),
@@ -219,6 +220,7 @@ private:
 
 template <class T>
 Model<T> run(Stream& stream, MatrixView<const T> y, const FitOptions<T>& o) {
+    const DefaultFloatEnvironment environment;
     check(stream.context(), y, o);
     return Fit<T>(stream, y, o).run();
 }

@@ -7,6 +7,7 @@
 
 #include "check.hpp"
 #include "context_state.hpp"
+#include "float_environment.hpp"
 
 namespace cuebm::kmeans {
 namespace {
@@ -168,6 +169,7 @@ private:
 template <class T>
 Projection<T> descend(Stream& stream, MatrixView<const T> prototypes, const Project<T>& o) {
     constexpr auto function = "kmeans::project";
+    const DefaultFloatEnvironment environment;
     check_points_and_prototypes(function, o.points, prototypes, 0, stream.context().device());
     check_beta<T>(function, o.beta, true);
     if (o.max_iterations < 1)

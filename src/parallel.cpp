@@ -2,7 +2,6 @@
 #include "parallel.hpp"
 
 #include <atomic>
-#include <cfenv>
 #include <exception>
 #include <mutex>
 #include <thread>
@@ -14,26 +13,9 @@
 #include <tbb/task_arena.h>
 #endif
 
+#include "float_environment.hpp"
+
 namespace cuebm::detail {
-namespace {
-
-// Saves the caller's floating-point environment and sets the default one (on x86 that includes MXCSR's
-// flush-to-zero and denormals-are-zero bits).
-class DefaultFloatEnvironment {
-public:
-    DefaultFloatEnvironment() {
-        std::fegetenv(&saved_);
-        std::fesetenv(FE_DFL_ENV);
-    }
-    ~DefaultFloatEnvironment() { std::fesetenv(&saved_); }
-    DefaultFloatEnvironment(const DefaultFloatEnvironment&) = delete;
-    DefaultFloatEnvironment& operator=(const DefaultFloatEnvironment&) = delete;
-
-private:
-    std::fenv_t saved_;
-};
-
-}  // namespace
 
 #if defined(CUEBM_TBB)
 

@@ -1,0 +1,23 @@
+// The floating-point environment of the C standard, for a scope: a user's rounding mode, flush-to-zero or
+// denormals-are-zero (on x86 they live in MXCSR, and -ffast-math sets them) must not change results.
+#pragma once
+
+#include <cfenv>
+
+namespace cuebm::detail {
+
+class DefaultFloatEnvironment {
+public:
+    DefaultFloatEnvironment() {
+        std::fegetenv(&saved_);
+        std::fesetenv(FE_DFL_ENV);
+    }
+    ~DefaultFloatEnvironment() { std::fesetenv(&saved_); }
+    DefaultFloatEnvironment(const DefaultFloatEnvironment&) = delete;
+    DefaultFloatEnvironment& operator=(const DefaultFloatEnvironment&) = delete;
+
+private:
+    std::fenv_t saved_;
+};
+
+}  // namespace cuebm::detail
