@@ -6,6 +6,7 @@
 
 #include "check.hpp"
 #include "context_state.hpp"
+#include "float_environment.hpp"
 #include "workspace.hpp"
 
 namespace cuebm {
@@ -36,7 +37,7 @@ void check(const Assign<T>& a, Device here) {
     }
     if (!a.labels && !a.energies && !a.free_energies && !a.all_energies && !a.best_labels && !a.best_energies)
         refuse(function, "labels", "no output at all", "at least one output view");
-    check_beta<T>(function, a.beta, !a.free_energies);
+    check_beta<T>(function, a.beta, !a.free_energies, k);
 }
 
 template <class T>
@@ -59,7 +60,7 @@ void check(const AssignGradient<T>& a, Device here) {
     check_optional(function, "prototype_gradients", a.prototype_gradients, a.prototypes.rows, d, here);
     if (!a.point_gradients && !a.prototype_gradients)
         refuse(function, "point_gradients", "no output at all", "at least one output view");
-    check_beta<T>(function, a.beta, true);
+    check_beta<T>(function, a.beta, true, a.prototypes.rows);
 }
 
 template <class T>
@@ -178,6 +179,7 @@ const AssignOperations<T>& operations_of(const Context& context) {
 
 template <template <class> class Arguments, class T>
 void enqueue(Stream& stream, const Arguments<T>& arguments) {
+    const DefaultFloatEnvironment environment;
     const Context context = stream.context();
     check(arguments, context.device());
     if (arguments.points.rows > 0) dispatch(*stream.state().queue, operations_of<T>(context), arguments);

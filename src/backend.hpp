@@ -10,10 +10,11 @@
 #include <cuebm/context.hpp>
 
 #include "assign_operations.hpp"
+#include "math/platform.hpp"
 
 namespace cuebm::detail {
 
-// What is wrong in data, as kernels report it: the lowest (row << 8 | problem) wins, atomically.
+// What is wrong in data, as kernels report it in a queue's status word.
 enum Problem : int {
     points_not_finite = 1,
     prototypes_not_finite,
@@ -22,6 +23,16 @@ enum Problem : int {
     label_out_of_range,
 };
 inline constexpr std::uint64_t no_problem = ~std::uint64_t{0};
+
+// The least word that is reported stays: bad prototypes before all else, since they spoil the energies of every row;
+// then the lowest row.
+CUEBM_MATH std::uint64_t status_word(std::int64_t row, int problem) {
+    const std::uint64_t later = problem == prototypes_not_finite ? 0 : 1;
+    return later << 62 | static_cast<std::uint64_t>(row) << 8 | static_cast<std::uint64_t>(problem);
+}
+CUEBM_MATH std::int64_t status_row(std::uint64_t word) {
+    return static_cast<std::int64_t>(word & ~(std::uint64_t{1} << 62)) >> 8;
+}
 
 // An in-order queue of work. All functions return at once but wait() and the growth of workspace().
 class Queue {

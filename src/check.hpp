@@ -1,8 +1,10 @@
 // Checks of arguments that every family shares. Each failure is an InvalidArgument that names the argument.
 #pragma once
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <limits>
 #include <string>
 #include <type_traits>
@@ -83,13 +85,18 @@ void check_points_and_prototypes(const char* function, const MatrixView<T>& poin
     check_shape(function, "prototypes", prototypes, k, d, here);
 }
 
-// An inverse temperature that T can hold; infinity where zero temperature is allowed.
+// An inverse temperature that T can hold, with the log(k) / beta by which F_beta may lie under the least energy;
+// infinity where zero temperature is allowed.
 template <class T>
-void check_beta(const char* function, double beta, bool may_be_infinite) {
-    const bool finite = beta > 0 && beta <= static_cast<double>(std::numeric_limits<T>::max()) &&
-                        beta >= static_cast<double>(std::numeric_limits<T>::min());
+void check_beta(const char* function, double beta, bool may_be_infinite, std::int64_t k) {
+    constexpr double least = static_cast<double>(std::numeric_limits<T>::min());
+    constexpr double most = static_cast<double>(std::numeric_limits<T>::max());
+    const bool finite = beta >= least && beta <= most && std::log(static_cast<double>(k)) <= beta * (most / 2);
     if (finite || (may_be_infinite && beta == std::numeric_limits<double>::infinity())) return;
-    refuse(function, "beta", std::to_string(beta), may_be_infinite ? "beta > 0" : "a finite beta > 0");
+    char got[32];
+    std::snprintf(got, sizeof got, "%g", beta);
+    refuse(function, "beta", got,
+           std::string(may_be_infinite ? "beta > 0" : "a finite beta > 0") + ", with log(k) / beta in range");
 }
 
 }  // namespace cuebm::detail

@@ -83,7 +83,7 @@ std::uint64_t CpuQueue::wait() {
 }
 
 void CpuQueue::report(std::int64_t row, Problem problem) {
-    const std::uint64_t word = static_cast<std::uint64_t>(row) << 8 | static_cast<std::uint64_t>(problem);
+    const std::uint64_t word = status_word(row, problem);
     const std::atomic_ref<std::uint64_t> status(status_);
     std::uint64_t seen = status.load(std::memory_order_relaxed);
     while (word < seen && !status.compare_exchange_weak(seen, word, std::memory_order_relaxed)) {

@@ -18,7 +18,7 @@ namespace {
 // CUEBM_CUDA_PLUGIN, or the plug-in beside this library.
 std::string plugin_path() {
     if (const char* path = std::getenv("CUEBM_CUDA_PLUGIN"); path != nullptr && *path != '\0') return path;
-    std::string name = "libcuebm_cuda.so." CUEBM_TEXT(CUEBM_VERSION_MAJOR);
+    std::string name = "libcuebm_cuda.so." CUEBM_TEXT(CUEBM_VERSION_MAJOR) "." CUEBM_TEXT(CUEBM_VERSION_MINOR);
     Dl_info self{};
     if (dladdr(reinterpret_cast<void*>(&make_cuda_backend), &self) == 0 || self.dli_fname == nullptr) return name;
     const std::string library = self.dli_fname;
@@ -41,7 +41,8 @@ std::unique_ptr<Backend> make_cuda_backend(int device) {
     if (open == nullptr) throw DeviceError(path + " is no CUDA plug-in of cuebm: it has no " + open_cuda_backend_name);
     std::string problem;
     std::unique_ptr<Backend> backend(open(backend_interface, device, &problem));
-    if (backend == nullptr) throw DeviceError(problem);
+    if (backend == nullptr)
+        throw DeviceError(problem.empty() ? path + " does not open, and does not say why" : problem);
     return backend;
 }
 

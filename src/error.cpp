@@ -51,7 +51,7 @@ namespace detail {
 
 void throw_problem(std::uint64_t status) {
     if (status == no_problem) return;
-    const auto row = static_cast<std::int64_t>(status >> 8);
+    const std::int64_t row = status_row(status);
     switch (static_cast<int>(status & 0xff)) {
         case points_not_finite: throw DataError("points", row, "holds NaN or infinity; drop or fill such rows");
         case prototypes_not_finite: throw DataError("prototypes", row, "holds NaN or infinity");

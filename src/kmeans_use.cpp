@@ -33,6 +33,7 @@ Matrix<T> energies(Stream& stream, MatrixView<const T> prototypes, MatrixView<co
 template <class T>
 Completions<T> fill_in(Stream& stream, MatrixView<const T> prototypes, const Complete<T>& o) {
     constexpr auto function = "kmeans::complete";
+    const DefaultFloatEnvironment environment;
     Context context = stream.context();
     const std::int64_t n = o.points.rows, d = o.points.cols, m = o.candidates;
     check_points_and_prototypes(function, o.points, prototypes, 0, context.device());
@@ -40,7 +41,7 @@ Completions<T> fill_in(Stream& stream, MatrixView<const T> prototypes, const Com
     check_shape(function, "known", o.known, o.known.rows == 1 ? 1 : n, d, context.device());
     if (m < 1 || m > std::min<std::int64_t>(prototypes.rows, 32))
         refuse(function, "candidates", std::to_string(m), "1 to min(k, 32)");
-    check_beta<T>(function, o.beta, false);
+    check_beta<T>(function, o.beta, false, prototypes.rows);
     Completions<T> result{.labels = context.matrix<std::int32_t>(n, m),
                           .energies = context.matrix<T>(n, m),
                           .probabilities = context.matrix<T>(n, m),
@@ -171,7 +172,7 @@ Projection<T> descend(Stream& stream, MatrixView<const T> prototypes, const Proj
     constexpr auto function = "kmeans::project";
     const DefaultFloatEnvironment environment;
     check_points_and_prototypes(function, o.points, prototypes, 0, stream.context().device());
-    check_beta<T>(function, o.beta, true);
+    check_beta<T>(function, o.beta, true, prototypes.rows);
     if (o.max_iterations < 1)
         refuse(function, "max_iterations", std::to_string(o.max_iterations), "max_iterations >= 1");
     if (!(o.tolerance >= 0)) refuse(function, "tolerance", std::to_string(o.tolerance), "tolerance >= 0");

@@ -8,7 +8,11 @@
 #include <vector>
 
 #if defined(CUEBM_TBB)
+#include <optional>
+
 #include <tbb/blocked_range.h>
+#include <tbb/global_control.h>
+#include <tbb/info.h>
 #include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
 #endif
@@ -19,8 +23,24 @@ namespace cuebm::detail {
 
 #if defined(CUEBM_TBB)
 
+namespace {
+
+// oneTBB gives no more threads than the machine has, and complains on stderr, unless it is told that more are wanted.
+void allow(int threads) {
+    static std::mutex mutex;
+    static int allowed = tbb::info::default_concurrency();
+    static std::optional<tbb::global_control> control;
+    const std::lock_guard lock(mutex);
+    if (threads <= allowed) return;
+    allowed = threads;
+    control.reset();
+    control.emplace(tbb::global_control::max_allowed_parallelism, static_cast<std::size_t>(threads));
+}
+
+}  // namespace
+
 struct ThreadTeam::Team {
-    explicit Team(int threads) : arena(threads) {}
+    explicit Team(int threads) : arena(threads) { allow(threads); }
     tbb::task_arena arena;
 };
 

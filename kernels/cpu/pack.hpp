@@ -61,6 +61,20 @@ struct PackOf<double> {
     using Type = DoublePack;
 };
 
+// fma where there is no instruction. The product of two floats is exact in double; the sum is rounded to odd there (its
+// last bit says whether anything was lost), and such a double rounds to float as the exact value does.
+CUEBM_MATH FloatPack fused_by_doubles(FloatPack a, FloatPack b, FloatPack c) {
+    typedef double Wide __attribute__((vector_size(2 * CUEBM_PACK_BYTES)));
+    typedef std::uint64_t WideBits __attribute__((vector_size(2 * CUEBM_PACK_BYTES)));
+    const Wide product = __builtin_convertvector(a, Wide) * __builtin_convertvector(b, Wide);
+    const Wide other = __builtin_convertvector(c, Wide);
+    const Wide sum = product + other, part = sum - product;
+    const Wide lost = (product - (sum - part)) + (other - part);  // exactly; NaN if the sum is not finite
+    const WideBits bits = WideBits(sum), even = (bits & 1) - 1, opposite = (bits ^ WideBits(lost)) >> 63;
+    const WideBits inexact = WideBits((lost < 0.0) | (lost > 0.0));
+    return __builtin_convertvector(Wide(bits + (inexact & even & (1 - 2 * opposite))), FloatPack);
+}
+
 // Rounded once in every lane, with or without the instruction.
 CUEBM_MATH FloatPack fused(FloatPack a, FloatPack b, FloatPack c) {
 #if defined(__AVX512F__)
@@ -70,9 +84,7 @@ CUEBM_MATH FloatPack fused(FloatPack a, FloatPack b, FloatPack c) {
 #elif defined(__aarch64__)
     return FloatPack(vfmaq_f32(float32x4_t(c), float32x4_t(a), float32x4_t(b)));
 #else
-    FloatPack r;
-    for (int l = 0; l < CUEBM_PACK_BYTES / 4; ++l) r[l] = __builtin_fmaf(a[l], b[l], c[l]);
-    return r;
+    return fused_by_doubles(a, b, c);
 #endif
 }
 CUEBM_MATH DoublePack fused(DoublePack a, DoublePack b, DoublePack c) {

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <mutex>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -72,10 +73,16 @@ inline void check(cudaError_t status, const char* what) {
 template <class... Parameters, class... Arguments>
 void launch(void (*kernel)(Parameters...), const Launch& how, Arguments&&... arguments) {
     static_assert((std::is_trivially_copyable_v<Parameters> && ...), "kernel parameters are copied as bytes");
-    if (how.shared_bytes > 48 * 1024)  // more than this a kernel has to ask for
+    // More than 48 KiB, static and dynamic together, a kernel has to ask for. What it asked for last counts, whichever
+    // thread did, so nobody may ask between this and the launch.
+    static std::mutex asking;
+    std::unique_lock lock(asking, std::defer_lock);
+    if (how.shared_bytes > 0) {
+        lock.lock();
         check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                    static_cast<int>(how.shared_bytes)),
               "shared memory of a kernel");
+    }
     cudaLaunchConfig_t config{};
     config.gridDim = how.grid;
     config.blockDim = how.block;
