@@ -16,7 +16,7 @@ namespace {
 constexpr std::int64_t lanes = math::canonical_lanes;
 constexpr std::int64_t columns_a_task = 256;  // of the shift
 
-// From here on preparing and settling are repaid. On 1 thread of a Xeon of 2023, screened against direct: 20,000 x 784,
+// From here on preparing and settling are repaid. On 1 thread of a shared Xeon, screened against direct: 20,000 x 784,
 // k = 32: 19 and 17 ms (avx512), 22 and 26 (avx2); k = 256: 62 and 90, 86 and 156. Without FMA the direct kernel is so
 // slow that few prototypes repay it. Fewer points than a block leave its tiles empty; that limit is not measured.
 constexpr std::int64_t least_screened_prototypes = 32, least_without_fma = 4, least_screened_points = 32;
