@@ -7,8 +7,8 @@ function(cuebm_test_program name)
     add_executable(${name} ${sources} ${PROJECT_SOURCE_DIR}/tests/support/backends.cpp)
     target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests ${PROJECT_SOURCE_DIR}/src
         ${PROJECT_SOURCE_DIR}/kernels)
-    # The reference and the shared mathematics are exact only without contraction.
-    target_compile_options(${name} PRIVATE -Wall -Wextra -Wconversion -Werror -ffp-contract=off)
+    # The reference and the shared mathematics are exact only without contraction. -O1: these compile longer than they run.
+    target_compile_options(${name} PRIVATE -Wall -Wextra -Wconversion -Werror -ffp-contract=off -O1)
     target_link_libraries(${name} PRIVATE cuebm GTest::gtest_main)
     add_test(NAME ${name} COMMAND ${name} --gtest_brief=1)
 endfunction()
