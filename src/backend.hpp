@@ -52,6 +52,7 @@ public:
 };
 
 struct EventState {
+    Device device = {};  // set by Stream::record
     virtual ~EventState() = default;
     virtual bool done() = 0;
     virtual void wait() = 0;

@@ -8,8 +8,24 @@
 
 #include "context_state.hpp"
 
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#endif
+
 namespace cuebm {
 namespace detail {
+namespace {
+
+// The pool would hide overruns and uses after release from AddressSanitizer, so it says which bytes of a block are
+// used.
+void mark_used([[maybe_unused]] void* data, [[maybe_unused]] std::size_t used, [[maybe_unused]] std::size_t size) {
+#if defined(__SANITIZE_ADDRESS__)
+    ASAN_UNPOISON_MEMORY_REGION(data, size);
+    ASAN_POISON_MEMORY_REGION(static_cast<char*>(data) + used, size - used);
+#endif
+}
+
+}  // namespace
 
 ContextState::ContextState(std::unique_ptr<Backend> b, std::size_t memory_limit, Allocator allocator, std::string text)
     : backend(std::move(b)), description(std::move(text)), limit_(memory_limit), allocator_(std::move(allocator)) {}
@@ -29,6 +45,7 @@ void* ContextState::take(std::size_t size) {
 }
 
 void ContextState::give(void* data, std::size_t size) noexcept {
+    mark_used(data, size, size);
     if (allocator_.release)
         allocator_.release(data, size);
     else
@@ -43,6 +60,7 @@ void* ContextState::allocate(std::size_t bytes) {
         free_.erase(found);
         cached -= size;
         used += size;
+        mark_used(data, bytes, size);
         return data;
     }
     const auto over = [&] { return limit_ != 0 && used + cached + size > limit_; };
@@ -55,6 +73,7 @@ void* ContextState::allocate(std::size_t bytes) {
     }
     if (data == nullptr) throw OutOfMemory(bytes, backend->free_bytes());
     used += size;
+    mark_used(data, bytes, size);
     return data;
 }
 
@@ -62,6 +81,7 @@ void ContextState::release(void* data, std::size_t bytes) noexcept {
     const std::size_t size = round_up(bytes);
     std::lock_guard lock(mutex);
     used -= size;
+    mark_used(data, 0, size);
     try {
         free_.emplace(size, data);
         cached += size;
@@ -224,8 +244,16 @@ Context Stream::context() const { return Context(state_->context); }
 
 void Stream::wait() { detail::throw_problem(state_->queue->wait()); }
 
-Event Stream::record() { return Event(state_->queue->record()); }
-void Stream::wait_for(const Event& event) { state_->queue->wait_for(event.state_); }
+Event Stream::record() {
+    auto event = state_->queue->record();
+    event->device = context().device();
+    return Event(std::move(event));
+}
+void Stream::wait_for(const Event& event) {
+    if (event.state_->device != context().device())
+        throw InvalidArgument("Stream::wait_for", "event", "an event of another device", "one of the stream's device");
+    state_->queue->wait_for(event.state_);
+}
 
 bool Event::done() const { return state_->done(); }
 void Event::wait() const { state_->wait(); }

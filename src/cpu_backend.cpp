@@ -1,11 +1,9 @@
 // The CPU behind the seam.
 #include <algorithm>
+#include <atomic>
 #include <cmath>
-#include <cstdlib>
-#include <limits>
 #include <new>
 #include <thread>
-#include <vector>
 
 #include <unistd.h>
 
@@ -13,6 +11,7 @@
 
 #include "cpu/assign.hpp"
 #include "cpu/fixed_sums.hpp"
+#include "cpu/isa.hpp"
 #include "cpu/soft.hpp"
 #include "cpu_queue.hpp"
 
@@ -22,10 +21,12 @@ namespace {
 template <class T>
 class CpuAssign final : public AssignOperations<T> {
 public:
-    std::string explain(const Assign<T>&) const override { return "canonical energies of every pair"; }
-    std::size_t scratch_bytes(const Assign<T>&) const override { return 0; }
-    void assign(Queue& queue, const Assign<T>& task, std::byte*) const override {
-        enqueue(queue, [=](CpuQueue& q) { run(q, task); });
+    CpuAssign(const cpu::AssignKernels& isa, int threads, cpu::Path path) : isa_(isa), threads_(threads), path_(path) {}
+
+    std::string explain(const Assign<T>& task) const override { return plan(task).text(); }
+    std::size_t scratch_bytes(const Assign<T>& task) const override { return plan(task).scratch_bytes; }
+    void assign(Queue& queue, const Assign<T>& task, std::byte* scratch) const override {
+        enqueue(queue, [=, p = plan(task)](CpuQueue& q) { run(q, p, task, scratch); });
     }
     void scales(Queue& queue, const Scales<T>& task) const override {
         enqueue(queue, [=](CpuQueue& q) { cpu::scales(q, task); });
@@ -62,24 +63,25 @@ private:
         cpu_queue.enqueue([&cpu_queue, work] { work(cpu_queue); });
     }
 
-    static constexpr std::int64_t rows_a_task = 64;  // enough work to outweigh the scheduling of a task
+    cpu::AssignPlan plan(const Assign<T>& task) const { return cpu::plan(task, isa_, threads_, path_); }
 
-    static void run(CpuQueue& queue, const Assign<T>& task) {
-        if (task.check_finite) check_prototypes(queue, task);
-        const std::int64_t n = task.points.rows, d = task.points.cols;
-        queue.team().parallel_for((n + rows_a_task - 1) / rows_a_task, [&](std::int64_t block, int) {
-            std::vector<T> scratch(static_cast<std::size_t>(2 * d));
-            const std::int64_t first = block * rows_a_task, last = std::min(n, first + rows_a_task);
-            const std::int64_t bad = cpu::assign_rows(task, first, last, scratch.data(), scratch.data() + d);
+    static void run(CpuQueue& queue, const cpu::AssignPlan& plan, const Assign<T>& task, std::byte* scratch) {
+        ThreadTeam& team = queue.team();
+        cpu::AssignRun<T> run(plan, task, scratch);
+        team.parallel_for(run.shift_tasks(), [&](std::int64_t block, int) { run.shift(block); });
+        std::atomic<bool> finite{true};
+        team.parallel_for(run.pack_tasks(), [&](std::int64_t block, int) {
+            const std::int64_t bad = run.pack(block);
+            if (bad == cpu::no_bad_row || !task.check_finite) return;
+            finite = false;
+            queue.report(bad, prototypes_not_finite);
+        });
+        if (!finite) return;  // else row 0 of the points would be blamed
+        run.finish_packing();
+        team.parallel_for(run.points_tasks(), [&](std::int64_t block, int slot) {
+            const std::int64_t bad = run.points(block, slot);
             if (bad != cpu::no_bad_row && task.check_finite) queue.report(bad, problem_of(task, bad));
         });
-    }
-
-    static void check_prototypes(CpuQueue& queue, const Assign<T>& task) {
-        for (std::int64_t z = 0; z < task.prototypes.rows; ++z)
-            for (std::int64_t j = 0; j < task.prototypes.cols; ++j)
-                if (!std::isfinite(task.prototypes.data[z * task.prototypes.stride + j]))
-                    return queue.report(z, prototypes_not_finite);
     }
 
     // The energies of this row are not finite: are its values, or did the energy overflow?
@@ -91,14 +93,25 @@ private:
         }
         return energy_overflow;
     }
+
+    const cpu::AssignKernels& isa_;
+    int threads_;
+    cpu::Path path_;
 };
+
+int threads_of(const CpuOptions& options) {
+    return options.threads > 0 ? options.threads : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
 
 class CpuBackend final : public Backend {
 public:
     explicit CpuBackend(const CpuOptions& options)
-        : team_(options.threads > 0 ? options.threads
-                                    : std::max(1, static_cast<int>(std::thread::hardware_concurrency()))) {
-        properties_.name = "CPU (" + std::to_string(team_.threads()) + " threads)";
+        : isa_(cpu::choose_isa()),
+          team_(threads_of(options)),
+          float_(isa_, team_.threads(), cpu::path_of_environment()),
+          double_(isa_, team_.threads(), cpu::path_of_environment()) {
+        properties_.name = "CPU (" + cpu::describe(isa_) + ", " + std::to_string(team_.threads()) +
+                           (team_.threads() == 1 ? " thread)" : " threads)");
         properties_.processors = team_.threads();
         properties_.memory_bytes =
             static_cast<std::size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
@@ -119,6 +132,7 @@ public:
 
 private:
     static constexpr std::align_val_t alignment{256};
+    const cpu::AssignKernels& isa_;
     ThreadTeam team_;
     DeviceProperties properties_;
     CpuAssign<float> float_;

@@ -52,7 +52,7 @@ void CpuQueue::enqueue(std::function<void()> task) {
 }
 
 void CpuQueue::run() {
-    const DefaultFloatEnvironment environment;
+    const DefaultFloatEnvironment environment;  // a new thread inherits its creator's
     std::unique_lock lock(mutex_);
     for (;;) {
         changed_.wait(lock, [&] { return stop_ || !tasks_.empty(); });

@@ -18,7 +18,7 @@ namespace {
 // CUEBM_CUDA_PLUGIN, or the plug-in beside this library.
 std::string plugin_path() {
     if (const char* path = std::getenv("CUEBM_CUDA_PLUGIN"); path != nullptr && *path != '\0') return path;
-    const std::string name = "libcuebm_cuda.so." CUEBM_TEXT(CUEBM_VERSION_MAJOR);
+    std::string name = "libcuebm_cuda.so." CUEBM_TEXT(CUEBM_VERSION_MAJOR) "." CUEBM_TEXT(CUEBM_VERSION_MINOR);
     Dl_info self{};
     if (dladdr(reinterpret_cast<void*>(&make_cuda_backend), &self) == 0 || self.dli_fname == nullptr) return name;
     const std::string library = self.dli_fname;

@@ -1,13 +1,11 @@
-// The floating-point environment that results are computed in, whatever the caller's.
+// The floating-point environment of the C standard, for a scope: a user's rounding mode, flush-to-zero or
+// denormals-are-zero (on x86 they live in MXCSR, and -ffast-math sets them) must not change results.
 #pragma once
 
 #include <cfenv>
 
 namespace cuebm::detail {
 
-// Saves the thread's environment and sets the default one until the end of the scope (on x86 that includes MXCSR's
-// flush-to-zero and denormals-are-zero bits). Held by every thread that computes: workers, the thread of a CPU queue
-// (it inherits the mode of the thread that made it), and the caller's where the host takes part.
 class DefaultFloatEnvironment {
 public:
     DefaultFloatEnvironment() {

@@ -45,7 +45,7 @@ template <class T>
 std::vector<double> weights_of(Context& context, VectorView<const T> weights) {
     if (!weights) return {};
     const auto host = to_host(context, context.copy(weights));
-    const std::vector<double> values(host.begin(), host.end());
+    std::vector<double> values(host.begin(), host.end());
     for (std::size_t i = 0; i < values.size(); ++i)
         if (!(values[i] >= 0) || !std::isfinite(values[i]))
             throw DataError("weights", static_cast<std::int64_t>(i),

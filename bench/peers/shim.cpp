@@ -1,0 +1,85 @@
+// C functions around cuebm, so that bench/peers/assign.py can call it through ctypes beside the other libraries.
+// Every function returns 0, or 1 with a message in cuebm_peers_error().
+#include <algorithm>
+#include <exception>
+#include <string>
+
+#include <cuebm/cuebm.hpp>
+
+#include "../limits.hpp"
+
+namespace eb = cuebm;
+
+namespace {
+thread_local std::string message;
+
+template <class Work>
+int guarded(const Work& work) {
+    try {
+        work();
+        return 0;
+    } catch (const std::exception& error) {
+        message = error.what();
+        return 1;
+    }
+}
+
+// Points that were copied to the device once, as the GPU peers' tensors are.
+struct Session {
+    eb::Context context;
+    eb::Matrix<float> points{};
+    std::string device{};
+
+    bench::Limits limits{};
+};
+}  // namespace
+
+extern "C" {
+
+const char* cuebm_peers_error() { return message.c_str(); }
+const char* cuebm_peers_version() { return eb::version(); }
+
+int cuebm_peers_open(const float* points, std::int64_t n, std::int64_t d, int on_gpu, int threads, void** session) {
+    return guarded([&] {
+        auto* s = new Session{on_gpu != 0 ? eb::Context::cuda(0) : eb::Context::cpu({.threads = threads})};
+        *session = s;
+        s->points = s->context.copy(eb::view(points, n, d));
+        s->device = s->context.properties().name;
+    });
+}
+
+void cuebm_peers_close(void* session) { delete static_cast<Session*>(session); }
+
+const char* cuebm_peers_device(void* session) { return static_cast<Session*>(session)->device.c_str(); }
+
+// What the machine can do: fp32, bf16, int8 operations and bytes copied, a second each (0: unknown).
+int cuebm_peers_limits(void* session, double* figures, const char** processor) {
+    return guarded([&] {
+        auto& s = *static_cast<Session*>(session);
+        s.limits = bench::measure_limits(s.context);
+        figures[0] = s.limits.fp32_flops;
+        figures[1] = s.limits.bf16_flops;
+        figures[2] = s.limits.int8_ops;
+        figures[3] = s.limits.copy_bytes;
+        *processor = s.limits.processor.c_str();
+    });
+}
+
+// Lloyd from the given start until no label moves, or for so many iterations; labels that belong to the prototypes.
+int cuebm_peers_fit(void* session, std::int64_t k, const float* start, int iterations, float* prototypes,
+                    std::int32_t* labels, int* done) {
+    return guarded([&] {
+        auto& s = *static_cast<Session*>(session);
+        const auto model = eb::kmeans::fit(s.context, s.points,
+                                           {.k = k,
+                                            .start = eb::kmeans::Start::given,
+                                            .prototypes = eb::view(start, k, s.points.cols()),
+                                            .max_iterations = iterations,
+                                            .tolerance = 0});
+        std::ranges::copy(eb::to_host(s.context, model.prototypes), prototypes);
+        std::ranges::copy(eb::to_host(s.context, model.labels), labels);
+        *done = model.iterations;
+    });
+}
+
+}  // extern "C"

@@ -1,0 +1,42 @@
+# The library: the host side in src/ and the CPU's kernels, compiled once, for libcuebm.so and for the unit tests, which
+# look inside.
+find_package(Threads REQUIRED)
+file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/*.cpp ${PROJECT_SOURCE_DIR}/kernels/cpu/*.cpp)
+add_library(cuebm_objects OBJECT ${sources})
+target_include_directories(cuebm_objects PUBLIC ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src
+    ${PROJECT_SOURCE_DIR}/kernels)
+target_link_libraries(cuebm_objects PUBLIC Threads::Threads ${CMAKE_DL_LIBS})
+if(CUEBM_TBB)
+    find_package(TBB REQUIRED)
+    target_link_libraries(cuebm_objects PUBLIC TBB::tbb)
+    target_compile_definitions(cuebm_objects PRIVATE CUEBM_TBB)
+endif()
+
+# Kernels for one instruction set are told by their file's name; the library picks one when it is used.
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+    file(GLOB avx2 kernels/cpu/*_avx2.cpp)
+    file(GLOB avx512 kernels/cpu/*_avx512.cpp)
+    set_source_files_properties(${avx2} PROPERTIES COMPILE_OPTIONS "-mavx2;-mfma")
+    set_source_files_properties(${avx512} PROPERTIES
+        COMPILE_OPTIONS "-mavx512f;-mavx512dq;-mavx512bw;-mavx512vl;-mfma")
+else()
+    list(FILTER sources EXCLUDE REGEX "_avx(2|512)\\.cpp$")
+    set_property(TARGET cuebm_objects PROPERTY SOURCES ${sources})
+endif()
+
+add_library(cuebm SHARED)
+add_library(cuebm::cuebm ALIAS cuebm)
+target_link_libraries(cuebm PRIVATE cuebm_objects)
+target_include_directories(cuebm
+    PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+target_compile_features(cuebm PUBLIC cxx_std_20)
+# Before 1.0 a minor version may change the interface.
+set_target_properties(cuebm PROPERTIES LINKER_LANGUAGE CXX VERSION ${PROJECT_VERSION}
+    SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
+
+# Standard templates have default visibility, whatever -fvisibility says: the version script hides them.
+target_link_options(cuebm PRIVATE LINKER:--version-script=${PROJECT_SOURCE_DIR}/cmake/exported.map)
+set_property(TARGET cuebm APPEND PROPERTY LINK_DEPENDS ${PROJECT_SOURCE_DIR}/cmake/exported.map)
+if(NOT CUEBM_SANITIZE)
+    target_link_options(cuebm PRIVATE LINKER:--no-undefined)
+endif()

@@ -1,0 +1,62 @@
+// The table of kernels that each instruction set provides, and the plain data that they work on: no function of a
+// shared header may be emitted in those files (docs/design/simd.md).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace cuebm::cpu {
+
+inline constexpr std::int64_t no_bad_row = -1;
+inline constexpr int most_best = 32;  // the contract of Assign
+
+// Assign<T> as plain data. Outputs that are null are not wanted. Strides are in elements.
+template <class T>
+struct AssignData {
+    const T* points;  // [n x d]
+    std::int64_t point_stride, d;
+    const std::uint8_t* known;  // [n x d], or one row with stride 0; null: all is known
+    std::int64_t known_stride;
+    const T* prototypes;    // [k, padded by copies of the last to 16s, x depth]
+    std::int64_t k, depth;  // depth: d padded with zeros to 16s
+    std::int32_t* labels;
+    T* energies;
+    std::int32_t* best_labels;
+    T* best_energies;
+    T* all_energies;
+    T* free_energies;
+    std::int64_t labels_stride, energies_stride, best_labels_stride, best_energies_stride, all_energies_stride,
+        free_energies_stride;
+    std::int64_t m;  // columns of best_labels and best_energies, or 1
+    T beta;
+};
+
+// The prototypes prepared for scores h_k - y'.w'_k, with the constants of math/screening.hpp.
+struct Screen {
+    const float* shift;         // [groups * 4], padded with zeros
+    const float* panels;        // [panels][groups * 4][prototypes of a panel]: w', padded with zeros
+    const float* half_squares;  // [panels * prototypes of a panel]: h; infinity where there is no prototype
+    const float* norms;         // the same shape: R
+    std::int64_t groups;        // of 4 coordinates
+    float largest_norm, spread, floor, norm_growth, norm_floor;
+};
+
+// Does rows [first, last), at most rows_a_task of them; returns the first row that has an energy that is not finite,
+// or no_bad_row. `scratch` is this thread's.
+struct AssignKernels {
+    const char* name;
+    bool fma;                              // in hardware
+    int direct_points, direct_prototypes;  // the register tile
+    int screened_points, screened_prototypes;
+    int direct_rows_a_task, screened_rows_a_task;
+    std::size_t (*direct_scratch)(std::size_t element, std::int64_t depth, bool masked);
+    std::size_t (*screened_scratch)(std::int64_t depth);
+    std::int64_t (*direct_float)(const AssignData<float>&, std::int64_t first, std::int64_t last, std::byte* scratch);
+    std::int64_t (*direct_double)(const AssignData<double>&, std::int64_t first, std::int64_t last, std::byte* scratch);
+    std::int64_t (*screened)(const AssignData<float>&, const Screen&, std::int64_t first, std::int64_t last,
+                             std::byte* scratch);
+};
+
+extern const AssignKernels assign_base, assign_avx2, assign_avx512;
+
+}  // namespace cuebm::cpu

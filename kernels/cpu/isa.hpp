@@ -1,0 +1,20 @@
+// Which instruction set's kernels run: chosen once, when a CPU context is made.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cpu/assign_kernels.hpp"
+
+namespace cuebm::cpu {
+
+// What this CPU can run, best last; the base is always there.
+std::vector<const AssignKernels*> available_isas();
+
+// The best of them, or the one that the environment's CUEBM_ISA names; throws InvalidArgument if it names another.
+const AssignKernels& choose_isa();
+
+// "avx512", "base without FMA: exact but slow"
+std::string describe(const AssignKernels& isa);
+
+}  // namespace cuebm::cpu

@@ -1,0 +1,29 @@
+// How kernels say what is wrong in the data: the lowest (row << 8 | problem) stays in the queue's status word.
+#pragma once
+
+#include "backend.hpp"
+#include "cuda/device.cuh"
+#include "math/canonical.hpp"
+
+namespace cuebm::cuda {
+
+// The widest type of CUDA's integer atomics.
+using Word = unsigned long long;
+static_assert(sizeof(Word) == sizeof(std::uint64_t));
+
+__device__ __forceinline__ void report(std::uint64_t* status, std::int64_t row, detail::Problem problem) {
+    atomicMin(reinterpret_cast<Word*>(status), static_cast<Word>(row) << 8 | static_cast<Word>(problem));
+}
+
+// As std::isfinite, which device code cannot call everywhere.
+template <class T>
+__device__ __forceinline__ bool is_finite(T value) {
+    return value - value == T(0);
+}
+
+// Integer additions commute, so these sums have the same bits in any order.
+__device__ __forceinline__ void add_fixed(std::int64_t* to, std::int64_t value) {
+    atomicAdd(reinterpret_cast<Word*>(to), static_cast<Word>(value));
+}
+
+}  // namespace cuebm::cuda

@@ -1,0 +1,230 @@
+// assign() for float where labels and energies alone are wanted: cheap fp32 scores of every pair, a proved bound on
+// what they may be wrong by (math/screening.hpp), and canonical energies of the few prototypes that the bound leaves.
+#pragma once
+
+#include "cuda/assign/config.hpp"
+#include "cuda/assign/direct.cuh"
+#include "math/screening.hpp"
+
+namespace cuebm::cuda {
+
+// In the call's scratch: prototypes less their common shift, what their scores start from, and the shift.
+struct Screen {
+    float* shifted;              // [k x stride], zeros beyond d
+    float* half_squares;         // [k rounded up to tiles]: |w'|^2 / 2; infinity beyond k
+    float* shift;                // [stride], zeros beyond d
+    unsigned* largest;           // [1], the bits of the largest |w'|; starts at 0
+    std::int64_t stride, slots;  // slots: the size of half_squares
+};
+
+// The shift is the mean of at most this many prototypes, evenly spread: any shift is right, one near the data is good.
+inline constexpr std::int64_t shift_rows = 256;
+
+// Block: 32 columns x 8 threads, each of which sums every eighth row; added over the 8 in order.
+static __global__ void __launch_bounds__(256) screen_shift(MatrixView<const float> prototypes, Screen screen) {
+    CUEBM_SHARED(float, sums, [8][32]);
+    const int column = static_cast<int>(threadIdx.x) % 32, part = static_cast<int>(threadIdx.x) / 32;
+    const std::int64_t rows = prototypes.rows < shift_rows ? prototypes.rows : shift_rows;
+    const std::int64_t j = std::int64_t{blockIdx.x} * 32 + column;
+    float sum = 0;
+    for (std::int64_t r = part; r < rows && j < prototypes.cols; r += 8)
+        sum = sum + prototypes.data[r * (prototypes.rows / rows) * prototypes.stride + j];
+    sums[part][column] = sum;
+    __syncthreads();
+    if (part == 0 && j < screen.stride) {
+        float all = 0;
+        for (int p = 0; p < 8; ++p) all = all + sums[p][column];
+        screen.shift[j] = all / static_cast<float>(rows);
+    }
+}
+
+// A half-warp takes a prototype.
+static __global__ void __launch_bounds__(256) screen_prototypes(MatrixView<const float> prototypes, Screen screen) {
+    const int lane = half_warp_lane(), rows = static_cast<int>(blockDim.x) / half_warp;
+    for (std::int64_t z = std::int64_t{blockIdx.x} * rows + half_warp_index(); z < screen.slots;
+         z += std::int64_t{gridDim.x} * rows) {
+        float squares = 0;
+        for (std::int64_t j = lane; z < prototypes.rows && j < screen.stride; j += half_warp) {
+            const bool there = j < prototypes.cols;
+            const float w = there ? prototypes.data[z * prototypes.stride + j] - screen.shift[j] : 0.0f;
+            screen.shifted[z * screen.stride + j] = w;
+            squares = math::fused(w, w, squares);
+        }
+        squares = tree_sum(squares);
+        if (lane != 0) continue;
+        screen.half_squares[z] = z < prototypes.rows ? 0.5f * squares : static_cast<float>(__builtin_inf());
+        // Nonnegative floats order as their bits do; NaN lies above infinity.
+        if (z < prototypes.rows) atomicMax(screen.largest, __float_as_uint(sqrtf(squares)) & 0x7fffffffu);
+    }
+}
+
+// What a thread knows of a point: of its class, the prototypes z mod 16 = column, the least score with its label, and
+// the second least score.
+struct Least {
+    float score, second;
+    std::int32_t label;
+};
+
+// The canonical argmin of a point by its half-warp, from what the 16 classes know. A class whose second score is within
+// the bound is scanned as a whole; without a finite bound every class is.
+__device__ __forceinline__ void decide(const Assign<float>& task, const Screen& screen, const Least& own,
+                                       std::int64_t i, int lane, float slack, std::uint64_t* status) {
+    const unsigned mask = half_warp_mask(), base = threadIdx.x % 32 < half_warp ? 0 : half_warp;
+    const std::int64_t d = task.points.cols, k = task.prototypes.rows;
+    const float* y = task.points.data + i * task.points.stride;
+    float squares = 0;
+    for (std::int64_t j = lane; j < d; j += half_warp) {
+        const float t = y[j] - screen.shift[j];
+        squares = math::fused(t, t, squares);
+    }
+    const float norm = sqrtf(tree_sum(squares)), largest = __uint_as_float(*screen.largest);
+    const float bound = math::screening_bound(slack, norm, largest, d);
+    const float reach = (norm + largest) * (1.0f + 4.0f * slack);
+    // If reach^2 is finite so is every canonical energy.
+    const bool bounded = is_finite(bound) && is_finite(reach * reach);
+
+    float least_score = own.score;
+    for (int apart = half_warp / 2; apart >= 1; apart /= 2)
+        least_score = fminf(least_score, __shfl_xor_sync(mask, least_score, apart));
+    const bool candidate = !bounded || !(own.score - least_score > bound);
+    const bool crowded = !bounded || !(own.second - least_score > bound);
+    unsigned classes = __ballot_sync(mask, candidate) >> base & 0xffffu;
+    const unsigned scanned = __ballot_sync(mask, crowded) >> base & 0xffffu;
+
+    float energy = static_cast<float>(__builtin_inf());
+    std::int32_t label = 0;
+    bool finite = true;
+    if (task.energies.data == nullptr && scanned == 0 && __popc(classes) == 1) {
+        label = __shfl_sync(mask, own.label, __ffs(static_cast<int>(classes)) - 1, half_warp);
+        classes = 0;  // one candidate needs no energy
+    }
+    while (classes != 0) {
+        const int source = __ffs(static_cast<int>(classes)) - 1;
+        classes &= classes - 1;
+        const bool whole = (scanned >> source & 1) != 0;
+        const std::int32_t only = __shfl_sync(mask, own.label, source, half_warp);
+        for (std::int64_t z = whole ? source : only; z < k; z += half_warp) {
+            const float e = pair_energy(y, task.prototypes.data + z * task.prototypes.stride, d, lane);
+            if (!(e < static_cast<float>(__builtin_inf()))) finite = false;
+            if (e < energy || (e == energy && z < label)) {
+                energy = e;
+                label = static_cast<std::int32_t>(z);
+            }
+            if (!whole) break;
+        }
+    }
+    if (lane == 0) {
+        if (task.labels.data != nullptr) task.labels.data[i * task.labels.stride] = label;
+        if (task.energies.data != nullptr) task.energies.data[i * task.energies.stride] = energy;
+    }
+    if (task.check_finite && !finite) report_row(task, status, i, lane);
+}
+
+// Block: 16 x 16 threads, 128 points against 64 prototypes at a time, 32 coordinates a chunk. Thread (tx, ty) has
+// points ty + 16 p and prototypes z + tx + 16 c, so a half-warp (one ty) has all 16 classes of its points. Registers: 8
+// x 4 dot products, and a Least for each of the 8 points. Shared memory: two buffers of both tiles, 54 KiB. A thread's
+// own copies are visible to it before the barrier: there it shifts the points that it copied.
+static __global__ void __launch_bounds__(ScreenTile::threads, 2)
+    assign_screened(Assign<float> task, Screen screen, bool wide_points, float slack, std::uint64_t* status) {
+    using Tile = ScreenTile;
+    CUEBM_DYNAMIC_SHARED(float, shared);
+    float* const point_tiles = shared;
+    float* const prototype_tiles = shared + 2 * Tile::point_elements;
+    const int tx = half_warp_lane(), ty = half_warp_index();
+    const std::int64_t n = task.points.rows, d = task.points.cols, k = task.prototypes.rows;
+    const int chunks = static_cast<int>((d + Tile::columns - 1) / Tile::columns);
+    const MatrixView<const float> shifted{screen.shifted, k, screen.stride, screen.stride, {}};
+
+    const std::int64_t first = std::int64_t{blockIdx.x} * Tile::points;
+    const auto stage = [&](int buffer, std::int64_t z, int chunk, bool with_points) {
+        const std::int64_t column = std::int64_t{chunk} * Tile::columns;
+        if (with_points)
+            stage_rows<Tile::columns, Tile::pitch>(point_tiles + buffer * Tile::point_elements, Tile::points,
+                                                   task.points, wide_points, first, column);
+        stage_rows<16, Tile::columns, Tile::pitch>(prototype_tiles + buffer * Tile::prototype_elements,
+                                                   Tile::prototypes, shifted, z, column);
+        copy_async_commit();
+    };
+    const auto shift_own = [&](float* points, std::int64_t column) {
+        const int width = wide_points ? 4 : 1, groups = Tile::columns / width;
+        for (int u = static_cast<int>(threadIdx.x); u < Tile::points * groups; u += Tile::threads)
+            for (int c = 0; c < width; ++c) {
+                const int at = u % groups * width + c;
+                points[u / groups * Tile::pitch + at] -= screen.shift[column + at];
+            }
+    };
+
+    Least least[Tile::points_each];
+#pragma unroll
+    for (int p = 0; p < Tile::points_each; ++p)
+        least[p] = {static_cast<float>(__builtin_inf()), static_cast<float>(__builtin_inf()), 0};
+    float dots[Tile::points_each][Tile::prototypes_each];
+    std::int64_t z = 0;
+    int chunk = 0, buffer = 0;
+    bool with_points = true;  // this chunk's points have just been copied
+    stage(buffer, z, chunk, with_points);
+    while (z < k) {
+        const bool last = chunk + 1 == chunks;
+        const std::int64_t next_z = last ? z + Tile::prototypes : z;
+        const int next_chunk = last ? 0 : chunk + 1;
+        float* const points = point_tiles + buffer * Tile::point_elements;
+        copy_async_wait<0>();
+        if (with_points) shift_own(points, std::int64_t{chunk} * Tile::columns);
+        __syncthreads();  // this chunk is ready, and nobody reads the buffer that the next one goes to
+        // With one or two chunks both buffers keep their points from the first two stagings on.
+        with_points = chunks > 2 || (z == 0 && chunk == 0);
+        if (next_z < k) stage(1 - buffer, next_z, next_chunk, with_points);
+
+        const float* y_tile = points + ty * Tile::pitch;
+        const float* w_tile = prototype_tiles + buffer * Tile::prototype_elements + tx * Tile::pitch;
+        if (chunk == 0) {
+#pragma unroll
+            for (int p = 0; p < Tile::points_each; ++p)
+#pragma unroll
+                for (int c = 0; c < Tile::prototypes_each; ++c) dots[p][c] = 0;
+        }
+        for (int j = 0; j < Tile::columns; j += 4) {
+            float4 y[Tile::points_each];
+#pragma unroll
+            for (int p = 0; p < Tile::points_each; ++p)
+                y[p] = *reinterpret_cast<const float4*>(y_tile + p * 16 * Tile::pitch + j);
+#pragma unroll
+            for (int c = 0; c < Tile::prototypes_each; ++c) {
+                const float4 w = *reinterpret_cast<const float4*>(w_tile + c * 16 * Tile::pitch + j);
+#pragma unroll
+                for (int p = 0; p < Tile::points_each; ++p) {
+                    float dot = dots[p][c];
+                    dot = math::fused(y[p].x, w.x, dot);
+                    dot = math::fused(y[p].y, w.y, dot);
+                    dot = math::fused(y[p].z, w.z, dot);
+                    dots[p][c] = math::fused(y[p].w, w.w, dot);
+                }
+            }
+        }
+        if (last) {
+#pragma unroll
+            for (int c = 0; c < Tile::prototypes_each; ++c) {
+                const std::int64_t own = z + tx + 16 * c;
+                const float half_square = screen.half_squares[own];
+#pragma unroll
+                for (int p = 0; p < Tile::points_each; ++p) {
+                    const float score = half_square - dots[p][c];
+                    least[p].second = fminf(least[p].second, fmaxf(score, least[p].score));
+                    if (score < least[p].score) least[p].label = static_cast<std::int32_t>(own);
+                    least[p].score = fminf(score, least[p].score);
+                }
+            }
+        }
+        z = next_z;
+        chunk = next_chunk;
+        buffer = 1 - buffer;
+    }
+
+#pragma unroll
+    for (int p = 0; p < Tile::points_each; ++p) {
+        const std::int64_t i = first + ty + 16 * p;
+        if (i < n) decide(task, screen, least[p], i, tx, slack, status);
+    }
+}
+
+}  // namespace cuebm::cuda

@@ -1,0 +1,70 @@
+// Launches of soft.cuh.
+#include "cuda/assign/soft.cuh"
+
+#include <string>
+
+#include "cuda/assign/operations.hpp"
+
+namespace cuebm::cuda {
+namespace {
+
+// Half of what a multiprocessor has, so that two blocks fit.
+constexpr std::size_t wanted_mean_bytes = 64 * 1024;
+
+// How many points of d coordinates a block takes, their means in shared memory; 0 if not even one fits.
+template <class T>
+int points_a_block(std::int64_t d, std::size_t shared_bytes) {
+    using Tile = EnergyTile<T>;
+    constexpr std::size_t buffers = (4 * Tile::point_elements + 2 * Tile::prototype_elements) * sizeof(T);
+    const std::size_t row = static_cast<std::size_t>(d) * sizeof(T);
+    if (row > shared_bytes - buffers) return 0;
+    int points = Tile::points;
+    while (points > 1 && static_cast<std::size_t>(points) * row > wanted_mean_bytes) points /= 2;
+    return points;
+}
+
+}  // namespace
+
+template <class T>
+void soft_mean(CudaQueue& queue, const detail::SoftMean<T>& task, const DeviceProperties& properties) {
+    using Tile = EnergyTile<T>;
+    const DeviceScope scope(queue.device());
+    const std::int64_t n = task.points.rows, d = task.points.cols;
+    if (!(task.beta < infinity))
+        return launch(hard_mean<T>, strided(queue, ceil_div(n, rows_a_row_block), row_threads), task);
+    const EnergyTask<T> energies{task.points, task.prototypes, task.known, is_wide(task.points),
+                                 is_wide(task.prototypes)};
+    int points = points_a_block<T>(d, properties.shared_bytes);
+    const bool in_out = points == 0;
+    if (in_out && task.out.data == task.points.data)
+        throw InvalidArgument("soft mean", "points", std::to_string(d) + " columns, in place",
+                              "columns that fit a block's shared memory, or an output apart from the points");
+    if (in_out) points = Tile::points;
+    const std::size_t bytes = in_out ? 0 : static_cast<std::size_t>(points) * static_cast<std::size_t>(d) * sizeof(T);
+    const int half_warps = std::max(2, static_cast<int>(ceil_div(points, Tile::points_each)));  // a warp at least
+    launch(task.known ? soft_mean_rows<T, true> : soft_mean_rows<T, false>,
+           tiled(queue, ceil_div(n, points), dim3(static_cast<unsigned>(half_warps * half_warp)), bytes), task,
+           energies, points, in_out);
+}
+
+template <class T>
+void fill_in(CudaQueue& queue, const detail::FillIn<T>& task) {
+    const DeviceScope scope(queue.device());
+    const std::int64_t rows = task.points.rows * task.labels.cols;
+    launch(fill_in_rows<T>, strided(queue, ceil_div(rows, rows_a_row_block), row_threads), task);
+}
+
+template <class T>
+void gather(CudaQueue& queue, MatrixView<const T> from, const std::int64_t* rows, MatrixView<T> to) {
+    const DeviceScope scope(queue.device());
+    launch(gather_rows<T>, strided(queue, ceil_div(to.rows, rows_a_row_block), row_threads), from, rows, to);
+}
+
+#define CUEBM_INSTANTIATE(T)                                                                     \
+    template void soft_mean<T>(CudaQueue&, const detail::SoftMean<T>&, const DeviceProperties&); \
+    template void fill_in<T>(CudaQueue&, const detail::FillIn<T>&);                              \
+    template void gather<T>(CudaQueue&, MatrixView<const T>, const std::int64_t*, MatrixView<T>);
+CUEBM_INSTANTIATE(float)
+CUEBM_INSTANTIATE(double)
+
+}  // namespace cuebm::cuda

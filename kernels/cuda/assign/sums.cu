@@ -1,0 +1,83 @@
+// Launches of sums.cuh.
+#include "cuda/assign/sums.cuh"
+
+#include "cuda/assign/operations.hpp"
+
+namespace cuebm::cuda {
+namespace {
+
+// 256 threads, of which the x take the columns of a row: as many as there are, up to a warp, rounded up to 2^i.
+dim3 columns_by_rows(std::int64_t columns) {
+    unsigned x = 1;
+    while (x < 32 && x < columns) x *= 2;
+    return dim3(x, 256 / x);
+}
+
+// Enough blocks of 256 threads to keep any GPU busy, where each thread strides over many elements.
+std::int64_t stride_blocks(std::int64_t elements) { return std::min<std::int64_t>(ceil_div(elements, 256), 4096); }
+
+}  // namespace
+
+template <class T>
+void scales(CudaQueue& queue, const detail::Scales<T>& task) {
+    const DeviceScope scope(queue.device());
+    const std::int64_t n = task.points.rows, size = task.points.cols + 1;
+    const dim3 block = columns_by_rows(size);
+    const std::int64_t groups = ceil_div(size, block.x);
+    queue.fill(task.scales, 0, static_cast<std::size_t>(size) * sizeof(double));
+    launch(largest_of_columns<T>, tiled(queue, groups * ceil_div(n, rows_a_block), block), task, groups,
+           queue.status());
+    launch(largest_to_scales, strided(queue, stride_blocks(size), 256), task.scales, size, n);
+}
+
+template <class T>
+void accumulate(CudaQueue& queue, const detail::Accumulate<T>& task) {
+    const DeviceScope scope(queue.device());
+    const dim3 block = columns_by_rows(task.points.cols + 1);
+    launch(accumulate_rows<T>, tiled(queue, ceil_div(task.points.rows, block.y), block), task, queue.status());
+}
+
+template <class T>
+void accumulate_soft(CudaQueue& queue, const detail::AccumulateSoft<T>& task) {
+    const DeviceScope scope(queue.device());
+    const EnergyTask<T> energies{task.points, task.prototypes, {}, is_wide(task.points), is_wide(task.prototypes)};
+    const std::int64_t tiles = ceil_div(task.points.rows, EnergyTile<T>::points);
+    launch(accumulate_shares<T>, tiled(queue, tiles, dim3(EnergyTile<T>::threads)), task, energies);
+}
+
+template <class T>
+void finish(CudaQueue& queue, const detail::Finish<T>& task) {
+    const DeviceScope scope(queue.device());
+    launch(finish_prototypes<T>, strided(queue, ceil_div(task.prototypes.rows, rows_a_row_block), row_threads), task);
+}
+
+template <class T>
+void total(CudaQueue& queue, const detail::Total<T>& task) {
+    const DeviceScope scope(queue.device());
+    const Launch how = strided(queue, stride_blocks(task.values.size), 256);
+    queue.fill(task.total, 0, 3 * sizeof(double));
+    launch(total_largest<T>, how, task);
+    launch(total_sum<T>, how, task);
+    launch(total_finish<T>, strided(queue, 1, 32), task);
+}
+
+template <class T>
+void variance(CudaQueue& queue, const detail::Variance<T>& task) {
+    const DeviceScope scope(queue.device());
+    const std::int64_t d = task.points.cols, blocks = ceil_div(task.points.rows, math::sum_block);
+    launch(variance_blocks<T>, strided(queue, ceil_div(blocks * d, 256), 256), task, blocks);
+    launch(variance_columns<T>, strided(queue, ceil_div(d, 256), 256), task, blocks);
+    launch(variance_mean<T>, strided(queue, 1, 32), task);
+}
+
+#define CUEBM_INSTANTIATE(T)                                                        \
+    template void scales<T>(CudaQueue&, const detail::Scales<T>&);                  \
+    template void accumulate<T>(CudaQueue&, const detail::Accumulate<T>&);          \
+    template void accumulate_soft<T>(CudaQueue&, const detail::AccumulateSoft<T>&); \
+    template void finish<T>(CudaQueue&, const detail::Finish<T>&);                  \
+    template void total<T>(CudaQueue&, const detail::Total<T>&);                    \
+    template void variance<T>(CudaQueue&, const detail::Variance<T>&);
+CUEBM_INSTANTIATE(float)
+CUEBM_INSTANTIATE(double)
+
+}  // namespace cuebm::cuda

@@ -1,0 +1,265 @@
+// Sums over points whose bits do not depend on order: int64 fixed point by atomics (scales, accumulate, finish, total);
+// and sums in blocks of rows of a fixed order (variance).
+#pragma once
+
+#include "assign_operations.hpp"
+#include "cuda/assign/energies.cuh"
+#include "cuda/assign/report.cuh"
+#include "math/fixed_point.hpp"
+#include "math/free_energy.hpp"
+
+namespace cuebm::cuda {
+
+template <class T>
+__device__ __forceinline__ double weight_of(const VectorView<const T>& weights, std::int64_t i) {
+    return weights.data == nullptr ? 1.0 : static_cast<double>(weights.data[i * weights.stride]);
+}
+
+__device__ __forceinline__ bool valid_weight(double weight) { return weight >= 0 && is_finite(weight); }
+
+// Nonnegative doubles order as their bits do.
+__device__ __forceinline__ void raise(double* to, double value) {
+    atomicMax(reinterpret_cast<Word*>(to), static_cast<Word>(__double_as_longlong(value)));
+}
+
+inline constexpr int rows_a_block = 256;
+
+// scales[] = the largest |weight_i y_ij| of column j, and of the weights at j = d; they start at 0.
+// Block: (columns, 256 / columns) threads, columns a power of two up to 32, over 256 rows; the grid is chunks of
+// rows x groups of columns. The maxima of the block's rows meet in shared memory, then one atomic a column.
+template <class T>
+__global__ void __launch_bounds__(256)
+    largest_of_columns(detail::Scales<T> task, std::int64_t column_groups, std::uint64_t* status) {
+    CUEBM_SHARED(double, largest, [256]);
+    const int columns = static_cast<int>(blockDim.x), parts = static_cast<int>(blockDim.y);
+    const int x = static_cast<int>(threadIdx.x), part = static_cast<int>(threadIdx.y), own = part * columns + x;
+    const std::int64_t n = task.points.rows, d = task.points.cols;
+    const std::int64_t j = blockIdx.x % column_groups * columns + x, first = blockIdx.x / column_groups * rows_a_block;
+    double most = 0;
+    for (std::int64_t i = first + part; i < first + rows_a_block && i < n && j <= d; i += parts) {
+        const double weight = weight_of(task.weights, i);
+        if (!valid_weight(weight)) {
+            report(status, i, detail::weights_not_valid);
+            continue;
+        }
+        const T y = j < d ? task.points.data[i * task.points.stride + j] : T(1);
+        const double value = fabs(static_cast<double>(y)) * weight;
+        if (!is_finite(y))
+            report(status, i, detail::points_not_finite);
+        else if (!is_finite(value))
+            report(status, i, detail::energy_overflow);
+        else if (value > most)
+            most = value;
+    }
+    largest[own] = most;
+    __syncthreads();
+    if (part == 0 && j <= d) {
+        for (int p = 1; p < parts; ++p)
+            if (largest[p * columns + x] > most) most = largest[p * columns + x];
+        if (most > 0) raise(task.scales + j, most);
+    }
+    __syncthreads();
+}
+
+// values[j] = fixed_point_scale(values[j], n).
+static __global__ void __launch_bounds__(256) largest_to_scales(double* values, std::int64_t size, std::int64_t n) {
+    for (std::int64_t j = std::int64_t{blockIdx.x} * 256 + threadIdx.x; j < size; j += std::int64_t{gridDim.x} * 256)
+        values[j] = math::fixed_point_scale(values[j], n);
+}
+
+// Block: (lanes, 256 / lanes) threads; `lanes`, a power of two up to 32, take a row's columns. Two atomics a column of
+// a row that moves, one if it was in no cluster.
+template <class T>
+__global__ void __launch_bounds__(256) accumulate_rows(detail::Accumulate<T> task, std::uint64_t* status) {
+    const int lanes = static_cast<int>(blockDim.x), rows = static_cast<int>(blockDim.y);
+    const int lane = static_cast<int>(threadIdx.x), row = static_cast<int>(threadIdx.y);
+    const std::int64_t n = task.points.rows, d = task.points.cols;
+    const std::int64_t i = std::int64_t{blockIdx.x} * rows + row;
+    std::int32_t to = -1, from = -1;
+    if (lane == 0 && i < n) {
+        to = task.labels.data[i * task.labels.stride];
+        if (to < 0 || to >= task.k) {
+            report(status, i, detail::label_out_of_range);
+            to = -1;
+        } else if (task.old_labels.data != nullptr) {
+            from = task.old_labels.data[i * task.old_labels.stride];
+            if (from == to)
+                to = -1;
+            else
+                task.old_labels.data[i * task.old_labels.stride] = to;
+        }
+    }
+    const unsigned movers = __ballot_sync(0xffffffffu, to >= 0);
+    if (task.moved != nullptr && movers != 0 && (row * lanes + lane) % 32 == 0) add_fixed(task.moved, __popc(movers));
+    to = __shfl_sync(0xffffffffu, to, 0, lanes);
+    from = __shfl_sync(0xffffffffu, from, 0, lanes);
+    if (to < 0) return;
+    const double weight = weight_of(task.weights, i);
+    if (!valid_weight(weight)) return;  // largest_of_columns() has reported it
+    for (std::int64_t j = lane; j <= d; j += lanes) {
+        const double y = j < d ? static_cast<double>(task.points.data[i * task.points.stride + j]) : 1.0;
+        const double value = weight * y;
+        if (!is_finite(value)) continue;
+        const std::int64_t fixed = math::to_fixed(value, task.into.scales[j]);
+        add_fixed(j < d ? task.into.sums + to * d + j : task.into.counts + to, fixed);
+        if (from >= 0) add_fixed(j < d ? task.into.sums + from * d + j : task.into.counts + from, -fixed);
+    }
+}
+
+// Block and registers as assign_direct without its lists: canonical energies of 64 points, 16 prototypes at a time.
+// Where a lane's prototype has a share of its point, the half-warp adds it, a column a lane.
+template <class T>
+__global__ void __launch_bounds__(EnergyTile<T>::threads, 1)
+    accumulate_shares(detail::AccumulateSoft<T> task, EnergyTask<T> energy_task) {
+    using Tile = EnergyTile<T>;
+    constexpr int each = Tile::points_each;
+    CUEBM_SHARED(T, points, [2 * Tile::point_elements]);
+    CUEBM_SHARED(T, prototypes, [2 * Tile::prototype_elements]);
+    const EnergyBuffers<T> buffers{points, nullptr, prototypes};
+    const T beta = static_cast<T>(task.beta);
+    const std::int64_t n = task.points.rows, d = task.points.cols, k = task.prototypes.rows;
+    const int lane = half_warp_lane(), own = half_warp_index() * each;
+    const unsigned mask = half_warp_mask(), base = threadIdx.x % 32 < half_warp ? 0 : half_warp;
+    const std::int64_t first = std::int64_t{blockIdx.x} * Tile::points;
+    for_each_energy<false>(energy_task, buffers, first, [&](std::int64_t z, const T(&energies)[each]) {
+#pragma unroll
+        for (int p = 0; p < each; ++p) {
+            const std::int64_t i = first + own + p;
+            double share = 0;
+            if (i < n && z + lane < k) {
+                const double weight = weight_of(task.weights, i);
+                const T free_energy = task.free_energies[i];
+                if (valid_weight(weight) && is_finite(free_energy))  // else reported already
+                    share = weight * static_cast<double>(math::probability(energies[p], free_energy, beta));
+            }
+            unsigned sharing = __ballot_sync(mask, share > 0) >> base & 0xffffu;
+            while (sharing != 0) {
+                const int source = __ffs(static_cast<int>(sharing)) - 1;
+                sharing &= sharing - 1;
+                const double s = __shfl_sync(mask, share, source, half_warp);
+                for (std::int64_t j = lane; j <= d; j += half_warp) {
+                    const double y = j < d ? static_cast<double>(task.points.data[i * task.points.stride + j]) : 1.0;
+                    add_fixed(j < d ? task.into.sums + (z + source) * d + j : task.into.counts + z + source,
+                              math::to_fixed(s * y, task.into.scales[j]));
+                }
+            }
+        }
+    });
+}
+
+// A half-warp takes a prototype; the squared move is summed by 16 lanes and the fixed tree, in double.
+template <class T>
+__global__ void __launch_bounds__(256) finish_prototypes(detail::Finish<T> task) {
+    const int lane = half_warp_lane(), rows = static_cast<int>(blockDim.x) / half_warp;
+    const std::int64_t k = task.prototypes.rows, d = task.prototypes.cols;
+    for (std::int64_t z = std::int64_t{blockIdx.x} * rows + half_warp_index(); z < k;
+         z += std::int64_t{gridDim.x} * rows) {
+        const double weight = static_cast<double>(task.from.counts[z]) / task.from.scales[d];
+        double moves = 0;
+        for (std::int64_t j = lane; j < d; j += half_warp) {
+            const T w = task.prototypes.data[z * task.prototypes.stride + j];
+            const double sum = static_cast<double>(task.from.sums[z * d + j]) / task.from.scales[j];
+            const T mean = weight > 0 ? static_cast<T>(sum / weight) : w;  // without weight it keeps its value
+            const double move = static_cast<double>(mean) - static_cast<double>(w);
+            moves = math::fused(move, move, moves);
+            if (task.gradients.data != nullptr)
+                task.gradients.data[z * task.gradients.stride + j] =
+                    static_cast<T>(2.0 * (weight * static_cast<double>(w) - sum));
+            if (task.means.data != nullptr) task.means.data[z * task.means.stride + j] = mean;
+        }
+        moves = tree_sum(moves);
+        if (lane != 0) continue;
+        if (task.cluster_weights.data != nullptr) task.cluster_weights.data[z * task.cluster_weights.stride] = weight;
+        if (task.shifts != nullptr) task.shifts[z] = moves;
+    }
+}
+
+template <class T>
+__device__ __forceinline__ double total_value(const detail::Total<T>& task, std::int64_t i) {
+    const double value = weight_of(task.weights, i) * static_cast<double>(task.values.data[i * task.values.stride]);
+    return value > 0 && is_finite(value) ? value : 0.0;
+}
+
+// total[1] = the largest value, total[2] = the bits of the int64 sum; both start at 0. A warp joins its values by
+// shuffles, then one atomic.
+template <class T>
+__global__ void __launch_bounds__(256) total_largest(detail::Total<T> task) {
+    double most = 0;
+    for (std::int64_t i = std::int64_t{blockIdx.x} * 256 + threadIdx.x; i < task.values.size;
+         i += std::int64_t{gridDim.x} * 256) {
+        const double value = total_value(task, i);
+        if (value > most) most = value;
+    }
+    for (int apart = 16; apart >= 1; apart /= 2) {
+        const double other = __shfl_xor_sync(0xffffffffu, most, apart);
+        if (other > most) most = other;
+    }
+    if (threadIdx.x % 32 == 0) raise(task.total + 1, most);
+}
+
+template <class T>
+__global__ void __launch_bounds__(256) total_sum(detail::Total<T> task) {
+    const double scale = math::fixed_point_scale(task.total[1], task.values.size);
+    std::int64_t sum = 0;
+    for (std::int64_t i = std::int64_t{blockIdx.x} * 256 + threadIdx.x; i < task.values.size;
+         i += std::int64_t{gridDim.x} * 256)
+        sum += math::to_fixed(total_value(task, i), scale);
+    for (int apart = 16; apart >= 1; apart /= 2) sum += __shfl_xor_sync(0xffffffffu, sum, apart);
+    if (threadIdx.x % 32 == 0) add_fixed(reinterpret_cast<std::int64_t*>(task.total + 2), sum);
+}
+
+// One thread.
+template <class T>
+__global__ void __launch_bounds__(32) total_finish(detail::Total<T> task) {
+    if (threadIdx.x != 0) return;
+    const double scale = math::fixed_point_scale(task.total[1], task.values.size);
+    task.total[0] = static_cast<double>(__double_as_longlong(task.total[2])) / scale;
+}
+
+// Sums of one column over one block of math::sum_block rows, row by row: a thread each.
+template <class T>
+__global__ void __launch_bounds__(256) variance_blocks(detail::Variance<T> task, std::int64_t blocks) {
+    const std::int64_t n = task.points.rows, d = task.points.cols;
+    for (std::int64_t t = std::int64_t{blockIdx.x} * 256 + threadIdx.x; t < blocks * d;
+         t += std::int64_t{gridDim.x} * 256) {
+        const std::int64_t block = t / d, j = t % d;
+        const std::int64_t last = (block + 1) * math::sum_block < n ? (block + 1) * math::sum_block : n;
+        const double origin = static_cast<double>(task.points.data[j]);
+        double sum = 0, squares = 0;
+#pragma unroll 8
+        for (std::int64_t i = block * math::sum_block; i < last; ++i) {
+            const double v = static_cast<double>(task.points.data[i * task.points.stride + j]) - origin;
+            sum = sum + v;
+            squares = math::fused(v, v, squares);
+        }
+        task.sums[block * 2 * d + j] = sum;
+        task.sums[block * 2 * d + d + j] = squares;
+    }
+}
+
+// The blocks of a column in order: a thread each. Its variance takes the place of the first block's sum.
+template <class T>
+__global__ void __launch_bounds__(256) variance_columns(detail::Variance<T> task, std::int64_t blocks) {
+    const std::int64_t n = task.points.rows, d = task.points.cols;
+    for (std::int64_t j = std::int64_t{blockIdx.x} * 256 + threadIdx.x; j < d; j += std::int64_t{gridDim.x} * 256) {
+        double sum = 0, squares = 0;
+        for (std::int64_t block = 0; block < blocks; ++block) {
+            sum = sum + task.sums[block * 2 * d + j];
+            squares = squares + task.sums[block * 2 * d + d + j];
+        }
+        task.sums[j] = math::variance(sum, squares, n);
+    }
+}
+
+// One thread adds the features in order.
+template <class T>
+__global__ void __launch_bounds__(32) variance_mean(detail::Variance<T> task) {
+    if (threadIdx.x != 0) return;
+    const std::int64_t d = task.points.cols;
+    double total = 0;
+#pragma unroll 8
+    for (std::int64_t j = 0; j < d; ++j) total = total + task.sums[j];
+    *task.mean = total / static_cast<double>(d);
+}
+
+}  // namespace cuebm::cuda

@@ -1,0 +1,184 @@
+// The GPU behind the seam, and the plug-in's one exported function.
+#include <cstdlib>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <cuebm/error.hpp>
+
+#include "backend.hpp"
+#include "cuda/assign/operations.hpp"
+#include "cuda/queue.hpp"
+
+namespace cuebm::cuda {
+namespace {
+
+constexpr int least_compute_capability = 80;  // cp.async
+
+std::string version_text(int version) {
+    return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
+}
+
+// What is wrong with the driver or the device, and what to do; empty: nothing.
+std::string find_problem(int device) {
+    int driver = 0, needed = 0, count = 0;
+    (void)cudaDriverGetVersion(&driver);
+    (void)cudaRuntimeGetVersion(&needed);
+    const cudaError_t status = cudaGetDeviceCount(&count);
+    if (status != cudaSuccess) (void)cudaGetLastError();
+    if (status == cudaErrorInsufficientDriver && driver == 0)
+        return "there is no NVIDIA driver: install one that supports CUDA " + version_text(needed) + " or newer";
+    if (status == cudaErrorInsufficientDriver)
+        return "the driver supports CUDA " + version_text(driver) + ", this plug-in needs " + version_text(needed) +
+               ": update the driver";
+    if (status == cudaErrorNoDevice || (status == cudaSuccess && count == 0))
+        return "the driver sees no GPU: look at nvidia-smi and at CUDA_VISIBLE_DEVICES";
+    check(status, "cudaGetDeviceCount");
+    if (device < 0 || device >= count)
+        return "no such device: asked for " + std::to_string(device) + ", there " + (count == 1 ? "is " : "are ") +
+               std::to_string(count) + ", counted from 0";
+    return "";
+}
+
+DeviceProperties find_properties(int device) {
+    cudaDeviceProp found{};
+    check(cudaGetDeviceProperties(&found, device), "cudaGetDeviceProperties");
+    return {.name = found.name,
+            .device = {Device::Kind::cuda, device},
+            .processors = found.multiProcessorCount,
+            .memory_bytes = found.totalGlobalMem,
+            .shared_bytes = found.sharedMemPerBlockOptin,
+            .compute_capability = 10 * found.major + found.minor};
+}
+
+// CUEBM_ASSIGN forces a way, for tests: it changes no bit of the results.
+std::optional<AssignPath> forced_path() {
+    const char* value = std::getenv("CUEBM_ASSIGN");
+    const std::string name = value != nullptr ? value : "";
+    if (name.empty()) return std::nullopt;
+    if (name == "direct") return AssignPath::direct;
+    if (name == "screened") return AssignPath::screened;
+    throw DeviceError("CUEBM_ASSIGN is " + name + ": wanted direct or screened, or unset it");
+}
+
+CudaQueue& cuda_queue(detail::Queue& queue) { return static_cast<CudaQueue&>(queue); }
+
+template <class T>
+class CudaAssign final : public detail::AssignOperations<T> {
+public:
+    CudaAssign(const DeviceProperties& properties, std::optional<AssignPath> forced)
+        : properties_(properties), forced_(forced) {}
+
+    std::string explain(const Assign<T>& task) const override { return text<T>(plan(task, properties_, forced_)); }
+    std::size_t scratch_bytes(const Assign<T>& task) const override {
+        return assign_scratch_bytes(plan(task, properties_, forced_), task);
+    }
+    void assign(detail::Queue& queue, const Assign<T>& task, std::byte* scratch) const override {
+        cuda::assign(cuda_queue(queue), plan(task, properties_, forced_), task, scratch);
+    }
+    void scales(detail::Queue& queue, const detail::Scales<T>& task) const override {
+        cuda::scales(cuda_queue(queue), task);
+    }
+    void accumulate(detail::Queue& queue, const detail::Accumulate<T>& task) const override {
+        cuda::accumulate(cuda_queue(queue), task);
+    }
+    void accumulate_soft(detail::Queue& queue, const detail::AccumulateSoft<T>& task) const override {
+        cuda::accumulate_soft(cuda_queue(queue), task);
+    }
+    void finish(detail::Queue& queue, const detail::Finish<T>& task) const override {
+        cuda::finish(cuda_queue(queue), task);
+    }
+    void soft_mean(detail::Queue& queue, const detail::SoftMean<T>& task) const override {
+        cuda::soft_mean(cuda_queue(queue), task, properties_);
+    }
+    void fill_in(detail::Queue& queue, const detail::FillIn<T>& task) const override {
+        cuda::fill_in(cuda_queue(queue), task);
+    }
+    void total(detail::Queue& queue, const detail::Total<T>& task) const override {
+        cuda::total(cuda_queue(queue), task);
+    }
+    void variance(detail::Queue& queue, const detail::Variance<T>& task) const override {
+        cuda::variance(cuda_queue(queue), task);
+    }
+    void gather(detail::Queue& queue, MatrixView<const T> from, const std::int64_t* rows,
+                MatrixView<T> to) const override {
+        cuda::gather(cuda_queue(queue), from, rows, to);
+    }
+
+private:
+    const DeviceProperties& properties_;
+    std::optional<AssignPath> forced_;
+};
+
+class CudaBackend final : public detail::Backend {
+public:
+    CudaBackend(int device, std::optional<AssignPath> forced)
+        : device_(device),
+          properties_(find_properties(device)),
+          cache_(device),
+          float_(properties_, forced),
+          double_(properties_, forced) {}
+
+    const DeviceProperties& properties() const override { return properties_; }
+    void* allocate(std::size_t bytes) override {
+        const DeviceScope scope(device_);
+        void* data = nullptr;
+        const cudaError_t status = cudaMalloc(&data, bytes);
+        if (status == cudaErrorMemoryAllocation) {
+            (void)cudaGetLastError();
+            return nullptr;
+        }
+        check(status, "cudaMalloc");
+        return data;
+    }
+    void deallocate(void* data) noexcept override { (void)cudaFree(data); }  // knows the device by the address
+    std::size_t free_bytes() override {
+        const DeviceScope scope(device_);
+        std::size_t free = 0, all = 0;
+        check(cudaMemGetInfo(&free, &all), "cudaMemGetInfo");
+        return free;
+    }
+    std::unique_ptr<detail::Queue> make_queue(detail::Pool& pool) override {
+        return std::make_unique<CudaQueue>(pool, cache_, device_);
+    }
+    std::unique_ptr<detail::Queue> wrap_queue(detail::Pool& pool, void* native) override {
+        return std::make_unique<CudaQueue>(pool, cache_, device_, static_cast<cudaStream_t>(native));
+    }
+    const detail::AssignOperations<float>& assign_float() const override { return float_; }
+    const detail::AssignOperations<double>& assign_double() const override { return double_; }
+
+private:
+    int device_;
+    DeviceProperties properties_;
+    QueuePartsCache cache_;
+    CudaAssign<float> float_;
+    CudaAssign<double> double_;
+};
+
+std::unique_ptr<detail::Backend> open_backend(int interface, int device, std::string& problem) {
+    if (interface != detail::backend_interface) {
+        problem = "the CUDA plug-in is of interface " + std::to_string(detail::backend_interface) +
+                  ", this library wants " + std::to_string(interface) + ": install the two of one version";
+        return nullptr;
+    }
+    problem = find_problem(device);
+    if (!problem.empty()) return nullptr;
+    auto backend = std::make_unique<CudaBackend>(device, forced_path());
+    const int capability = backend->properties().compute_capability;
+    if (capability >= least_compute_capability) return backend;
+    problem = backend->properties().name + " has compute capability " + version_text(capability * 100) +
+              ", this plug-in needs 8.0 or newer: use another device, or the CPU";
+    return nullptr;
+}
+
+}  // namespace
+}  // namespace cuebm::cuda
+
+extern "C" CUEBM_API cuebm::detail::Backend* cuebm_open_cuda_backend(int interface, int device, std::string* problem) {
+    try {
+        return cuebm::cuda::open_backend(interface, device, *problem).release();
+    } catch (const std::exception& error) {
+        *problem = error.what();
+        return nullptr;
+    }
+}

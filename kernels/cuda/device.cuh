@@ -1,0 +1,94 @@
+// The device vocabulary of all CUDA kernels: shared memory, asynchronous copies, the launch. nvcc compiles it for
+// the GPU; with CUEBM_EMULATED a plain C++ compiler runs the same kernels on the CPU (tests/emulated).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include <cuebm/error.hpp>
+
+#if defined(CUEBM_EMULATED)
+#include "emulator.hpp"
+#elif defined(__CUDACC__)
+#include <cuda_runtime.h>
+
+// CUEBM_SHARED(float, tile, [rows][columns]); a scalar has no third argument. 16-byte aligned, for copy_async.
+#define CUEBM_SHARED(T, name, ...) __shared__ __align__(16) T name __VA_ARGS__
+// The shared_bytes of the launch. All uses in one kernel are the same memory.
+#define CUEBM_DYNAMIC_SHARED(T, name)                                     \
+    extern __shared__ __align__(16) unsigned char cuebm_dynamic_shared[]; \
+    T* const name = reinterpret_cast<T*>(cuebm_dynamic_shared)
+
+namespace cuebm::cuda {
+
+// Starts a copy of 4, 8 or 16 bytes from global to shared memory, both aligned to their size; zeros when not
+// valid, and the source is not read. The data are there after commit, wait and a barrier.
+template <int Bytes>
+__device__ __forceinline__ void copy_async(void* shared_target, const void* global_source, bool valid) {
+    static_assert(Bytes == 4 || Bytes == 8 || Bytes == 16, "cp.async copies 4, 8 or 16 bytes");
+    const auto target = static_cast<unsigned>(__cvta_generic_to_shared(shared_target));
+    const auto source = __cvta_generic_to_global(global_source);
+    const int read = valid ? Bytes : 0;
+    if constexpr (Bytes == 16)  // .cg: past L1, which only 16 bytes may
+        asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(target), "l"(source), "r"(read) : "memory");
+    else
+        asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(target), "l"(source), "n"(Bytes), "r"(read)
+                     : "memory");
+}
+
+// Closes a group of copies.
+__device__ __forceinline__ void copy_async_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+
+// Waits until at most Groups of this thread's committed groups are still under way. Other threads see the data
+// after a barrier.
+template <int Groups>
+__device__ __forceinline__ void copy_async_wait() {
+    asm volatile("cp.async.wait_group %0;" ::"n"(Groups) : "memory");
+}
+
+}  // namespace cuebm::cuda
+#else
+#error "device.cuh wants nvcc, or CUEBM_EMULATED and tests/emulated on the include path"
+#endif
+
+namespace cuebm::cuda {
+
+struct Launch {
+    dim3 grid, block;
+    std::size_t shared_bytes = 0;  // dynamic shared memory
+    cudaStream_t stream = nullptr;
+};
+
+inline void check(cudaError_t status, const char* what) {
+    if (status == cudaSuccess) return;
+    (void)cudaGetLastError();  // reported here, so not again by the next call
+    throw DeviceError(std::string(what) + ": " + cudaGetErrorName(status) + ": " + cudaGetErrorString(status));
+}
+
+// Enqueues a kernel; arguments convert to the kernel's parameter types.
+template <class... Parameters, class... Arguments>
+void launch(void (*kernel)(Parameters...), const Launch& how, Arguments&&... arguments) {
+    static_assert((std::is_trivially_copyable_v<Parameters> && ...), "kernel parameters are copied as bytes");
+    // More than 48 KiB, static and dynamic together, a kernel has to ask for. What it asked for last counts, whichever
+    // thread did, so nobody may ask between this and the launch.
+    static std::mutex asking;
+    std::unique_lock lock(asking, std::defer_lock);
+    if (how.shared_bytes > 0) {
+        lock.lock();
+        check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                   static_cast<int>(how.shared_bytes)),
+              "shared memory of a kernel");
+    }
+    cudaLaunchConfig_t config{};
+    config.gridDim = how.grid;
+    config.blockDim = how.block;
+    config.dynamicSmemBytes = how.shared_bytes;
+    config.stream = how.stream;
+    check(cudaLaunchKernelEx(&config, kernel, std::forward<Arguments>(arguments)...), "kernel launch");
+}
+
+}  // namespace cuebm::cuda

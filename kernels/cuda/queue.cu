@@ -1,0 +1,193 @@
+// See queue.hpp. No function here uses the default stream or synchronises the device.
+#include "cuda/queue.hpp"
+
+#include <limits>
+#include <utility>
+
+namespace cuebm::cuda {
+namespace {
+
+struct CudaEvent final : detail::EventState {
+    explicit CudaEvent(int device_of_stream) : device(device_of_stream) {
+        check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "cudaEventCreateWithFlags");
+    }
+    ~CudaEvent() override { (void)cudaEventDestroy(event); }
+    CudaEvent(const CudaEvent&) = delete;
+    CudaEvent& operator=(const CudaEvent&) = delete;
+
+    bool done() override {
+        const DeviceScope scope(device);
+        const cudaError_t status = cudaEventQuery(event);
+        if (status == cudaErrorNotReady) {
+            (void)cudaGetLastError();
+            return false;
+        }
+        check(status, "cudaEventQuery");
+        return true;
+    }
+    void wait() override {
+        const DeviceScope scope(device);
+        check(cudaEventSynchronize(event), "cudaEventSynchronize");
+    }
+
+    int device;
+    cudaEvent_t event = nullptr;
+};
+
+void destroy(const QueueParts& parts) noexcept {
+    if (parts.stream != nullptr) (void)cudaStreamDestroy(parts.stream);
+    if (parts.status != nullptr) (void)cudaFree(parts.status);
+    if (parts.host_status != nullptr) (void)cudaFreeHost(parts.host_status);
+}
+
+QueueParts make_parts() {
+    QueueParts parts;
+    try {
+        check(cudaStreamCreateWithFlags(&parts.stream, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
+        check(cudaMalloc(reinterpret_cast<void**>(&parts.status), sizeof(std::uint64_t)), "cudaMalloc");
+        check(cudaMallocHost(reinterpret_cast<void**>(&parts.host_status), sizeof(std::uint64_t)), "cudaMallocHost");
+        check(cudaMemsetAsync(parts.status, 0xff, sizeof(std::uint64_t), parts.stream), "cudaMemsetAsync");
+        check(cudaStreamSynchronize(parts.stream), "cudaStreamSynchronize");  // a wrapped stream may use it next
+    } catch (...) {
+        destroy(parts);
+        throw;
+    }
+    return parts;
+}
+
+cudaMemcpyKind kind_of(const detail::CopyBytes& copy) {
+    const bool from_host = copy.from.kind == Device::Kind::cpu, to_host = copy.to.kind == Device::Kind::cpu;
+    if (from_host) return to_host ? cudaMemcpyHostToHost : cudaMemcpyHostToDevice;
+    return to_host ? cudaMemcpyDeviceToHost : cudaMemcpyDeviceToDevice;
+}
+
+}  // namespace
+
+DeviceScope::DeviceScope(int device) : device_(device) {
+    check(cudaGetDevice(&before_), "cudaGetDevice");
+    if (before_ != device_) check(cudaSetDevice(device_), "cudaSetDevice");
+}
+
+DeviceScope::~DeviceScope() {
+    if (before_ != device_) (void)cudaSetDevice(before_);
+}
+
+QueuePartsCache::~QueuePartsCache() {
+    for (const auto& parts : spare_) destroy(parts);
+}
+
+QueueParts QueuePartsCache::take() {
+    {
+        const std::lock_guard lock(mutex_);
+        if (!spare_.empty()) {
+            const QueueParts parts = spare_.back();
+            spare_.pop_back();
+            return parts;
+        }
+    }
+    const DeviceScope scope(device_);
+    return make_parts();
+}
+
+void QueuePartsCache::give(const QueueParts& parts) noexcept {
+    try {
+        const std::lock_guard lock(mutex_);
+        spare_.push_back(parts);
+    } catch (...) {
+        destroy(parts);
+    }
+}
+
+CudaQueue::CudaQueue(detail::Pool& pool, QueuePartsCache& cache, int device)
+    : pool_(pool), cache_(cache), device_(device), parts_(cache.take()), stream_(parts_.stream) {}
+
+CudaQueue::CudaQueue(detail::Pool& pool, QueuePartsCache& cache, int device, cudaStream_t native)
+    : pool_(pool), cache_(cache), device_(device), parts_(cache.take()), stream_(native) {}
+
+CudaQueue::~CudaQueue() {
+    int before = device_;
+    (void)cudaGetDevice(&before);
+    if (before != device_) (void)cudaSetDevice(device_);
+    if (may_report_) (void)cudaMemsetAsync(parts_.status, 0xff, sizeof(std::uint64_t), stream_);
+    const bool works = cudaStreamSynchronize(stream_) == cudaSuccess;  // after the work that is enqueued
+    if (works)
+        cache_.give(parts_);
+    else
+        destroy(parts_);
+    if (workspace_ != nullptr) pool_.release(workspace_, workspace_bytes_);
+    if (before != device_) (void)cudaSetDevice(before);
+}
+
+void CudaQueue::copy(const detail::CopyBytes& c) {
+    const DeviceScope scope(device_);
+    const cudaMemcpyKind kind = kind_of(c);
+    constexpr std::size_t most_pitch = std::numeric_limits<std::int32_t>::max();
+    if (c.rows == 1 || (c.source_stride == c.row_bytes && c.target_stride == c.row_bytes)) {
+        check(cudaMemcpyAsync(c.target, c.source, c.rows * c.row_bytes, kind, stream_), "cudaMemcpyAsync");
+    } else if (c.source_stride <= most_pitch && c.target_stride <= most_pitch) {
+        check(
+            cudaMemcpy2DAsync(c.target, c.target_stride, c.source, c.source_stride, c.row_bytes, c.rows, kind, stream_),
+            "cudaMemcpy2DAsync");
+    } else {  // rows too far apart for one call of the driver
+        for (std::size_t i = 0; i < c.rows; ++i)
+            check(cudaMemcpyAsync(static_cast<std::byte*>(c.target) + i * c.target_stride,
+                                  static_cast<const std::byte*>(c.source) + i * c.source_stride, c.row_bytes, kind,
+                                  stream_),
+                  "cudaMemcpyAsync");
+    }
+}
+
+void CudaQueue::fill(void* target, int byte, std::size_t bytes) {
+    const DeviceScope scope(device_);
+    check(cudaMemsetAsync(target, byte, bytes, stream_), "cudaMemsetAsync");
+}
+
+std::shared_ptr<detail::EventState> CudaQueue::record() {
+    const DeviceScope scope(device_);
+    auto event = std::make_shared<CudaEvent>(device_);
+    check(cudaEventRecord(event->event, stream_), "cudaEventRecord");
+    return event;
+}
+
+void CudaQueue::wait_for(const std::shared_ptr<detail::EventState>& event) {
+    const auto* recorded = dynamic_cast<const CudaEvent*>(event.get());
+    if (recorded == nullptr)
+        throw InvalidArgument("Stream::wait_for", "event", "an event of a CPU stream", "an event of a CUDA stream");
+    const DeviceScope scope(device_);
+    check(cudaStreamWaitEvent(stream_, recorded->event, 0), "cudaStreamWaitEvent");
+}
+
+std::uint64_t CudaQueue::wait() {
+    const DeviceScope scope(device_);
+    if (may_report_)
+        check(
+            cudaMemcpyAsync(parts_.host_status, parts_.status, sizeof(std::uint64_t), cudaMemcpyDeviceToHost, stream_),
+            "cudaMemcpyAsync");
+    check(cudaStreamSynchronize(stream_), "cudaStreamSynchronize");
+    if (!std::exchange(may_report_, false)) return detail::no_problem;
+    const std::uint64_t word = *parts_.host_status;
+    if (word != detail::no_problem)
+        check(cudaMemsetAsync(parts_.status, 0xff, sizeof(std::uint64_t), stream_), "cudaMemsetAsync");
+    return word;
+}
+
+std::uint64_t* CudaQueue::status() {
+    may_report_ = true;
+    return parts_.status;
+}
+
+std::byte* CudaQueue::workspace(std::size_t bytes) {
+    if (bytes > workspace_bytes_) {
+        if (workspace_ != nullptr) {  // the work in flight may still use the old block
+            const DeviceScope scope(device_);
+            check(cudaStreamSynchronize(stream_), "cudaStreamSynchronize");
+            pool_.release(std::exchange(workspace_, nullptr), std::exchange(workspace_bytes_, 0));
+        }
+        const DeviceScope scope(device_);
+        workspace_ = pool_.allocate(bytes);
+        workspace_bytes_ = bytes;
+    }
+    return static_cast<std::byte*>(workspace_);
+}
+
+}  // namespace cuebm::cuda

@@ -1,0 +1,214 @@
+// Correct kernels give the right results in every order, and the stand-in for the runtime API behaves as CUDA does.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <numeric>
+#include <thread>
+
+#include "device_array.hpp"
+#include "toy.hpp"
+
+namespace cuebm::cuda {
+namespace {
+
+// An order in the environment is the only one: mutate.py asks for one at a time.
+template <class Test>
+void in_orders(Test test) {
+    if (std::getenv("CUEBM_EMULATED_ORDER"))
+        test();
+    else
+        in_all_orders(5, test);
+}
+
+// Catches shuffles that take the wrong lane, a fence or ticket that lets the last block read too early.
+TEST(Emulator, SumOfBlocks) {
+    std::vector<float> values(1000);
+    std::iota(values.begin(), values.end(), 1.0f);
+    in_orders([&] {
+        DeviceArray<float> input(values);
+        DeviceArray<double> partial(3), total(1);
+        DeviceArray<unsigned> ticket(std::vector<unsigned>{0});
+        toy::sum(input.data(), 1000, 3, partial.data(), ticket.data(), total.data());
+        EXPECT_EQ(total.host()[0], 500500.0);
+    });
+}
+
+// Catches lost atomic updates.
+TEST(Emulator, Histogram) {
+    std::vector<unsigned> values(500), expected(16);
+    for (unsigned i = 0; i < 500; ++i) ++expected[(values[i] = i * i) % 16];
+    in_orders([&] {
+        DeviceArray<unsigned> input(values), counts(std::vector<unsigned>(16));
+        toy::histogram(input.data(), 500, 3, counts.data());
+        EXPECT_EQ(counts.host(), expected);
+    });
+}
+
+// Catches copies that arrive in the wrong group, and rows beyond the end that are not zero.
+TEST(Emulator, AsynchronousCopies) {
+    constexpr unsigned rows = 13;
+    std::vector<float> values(rows * 128), expected(128);
+    for (unsigned i = 0; i < values.size(); ++i) expected[i % 128] += values[i] = static_cast<float>(i % 37);
+    in_orders([&] {
+        DeviceArray<float> input(values), columns(128);
+        toy::sum_columns(input.data(), rows, columns.data());
+        EXPECT_EQ(columns.host(), expected);
+    });
+}
+
+// Catches a __syncwarp that does not wait for its warp.
+TEST(Emulator, WarpExchange) {
+    std::vector<int> values(320), expected(320);
+    std::iota(values.begin(), values.end(), 0);
+    for (int i = 0; i < 320; ++i) expected[static_cast<std::size_t>(i)] = i / 32 * 32 + 31 - i % 32;
+    in_orders([&] {
+        DeviceArray<int> input(values), reversed(320);
+        toy::reverse_warps(input.data(), 320, reversed.data());
+        EXPECT_EQ(reversed.host(), expected);
+    });
+}
+
+__global__ void collectives(int* failures) {
+    const int lane = static_cast<int>(threadIdx.x % 32);
+    const unsigned all = 0xffffffffu, half = lane < 16 ? 0x0000ffffu : 0xffff0000u;
+    int wrong = 0;
+    wrong += __shfl_sync(all, lane, 5) != 5;
+    wrong += __shfl_sync(all, lane, 3, 8) != lane / 8 * 8 + 3;
+    wrong += __shfl_xor_sync(all, 1.5 * lane, 4) != 1.5 * (lane ^ 4);
+    wrong += __shfl_up_sync(all, lane, 2u, 16) != (lane % 16 >= 2 ? lane - 2 : lane);
+    wrong += __shfl_down_sync(all, lane, 3u, 16) != (lane % 16 < 13 ? lane + 3 : lane);
+    wrong += __ballot_sync(all, lane % 2) != 0xaaaaaaaau;
+    wrong += __any_sync(all, lane == 7) != 1 || __any_sync(all, 0) != 0;
+    wrong += __all_sync(all, lane < 32) != 1 || __all_sync(all, lane != 7) != 0;
+    wrong += __reduce_add_sync(all, lane - 16) != -16 || __reduce_add_sync(all, 2u) != 64u;
+    wrong += __reduce_min_sync(all, lane - 16) != -16 || __reduce_max_sync(all, lane - 16) != 15;
+    wrong += __reduce_min_sync(half, unsigned(lane)) != unsigned(lane < 16 ? 0 : 16);
+    wrong += __reduce_max_sync(half, unsigned(lane)) != unsigned(lane < 16 ? 15 : 31);
+    if (lane >= 16) __syncwarp(half);  // one half may meet before the whole
+    __syncwarp();
+    wrong += __syncthreads_or(threadIdx.x == 40) != 1;
+    wrong += __syncthreads_or(0) != 0;
+    atomicAdd(failures, wrong);
+}
+
+// Catches a collective that disagrees with CUDA's definition.
+TEST(Emulator, Collectives) {
+    in_orders([] {
+        DeviceArray<int> failures(std::vector<int>{0});
+        launch(collectives, {.grid = 1, .block = 64}, failures.data());
+        EXPECT_EQ(failures.host()[0], 0);
+    });
+}
+
+__global__ void atomics(unsigned long long* lowest, int* highest, float* sum, unsigned long long* product) {
+    const unsigned i = threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z);
+    atomicMin(lowest, 100ull - i);
+    atomicMax(highest, int(i) - 50);
+    atomicAdd(sum, 0.5f);
+    unsigned long long old = 0, seen;  // by compare and swap
+    do {
+        seen = old;
+        old = atomicCAS(product, seen, seen + 3);
+    } while (old != seen);
+}
+
+// Catches atomics with the wrong operation or type, and blocks of three dimensions with wrong indices.
+TEST(Emulator, Atomics) {
+    DeviceArray<unsigned long long> lowest(std::vector<unsigned long long>{1000}), product(std::vector{0ull});
+    DeviceArray<int> highest(std::vector<int>{-1000});
+    DeviceArray<float> sum(std::vector<float>{0});
+    launch(atomics, {.grid = 1, .block = dim3(4, 5, 3)}, lowest.data(), highest.data(), sum.data(), product.data());
+    EXPECT_EQ(lowest.host()[0], 41u);
+    EXPECT_EQ(highest.host()[0], 9);
+    EXPECT_EQ(sum.host()[0], 30.0f);
+    EXPECT_EQ(product.host()[0], 180u);
+}
+
+// Catches state that two host threads share by mistake.
+TEST(Emulator, SeveralHostThreads) {
+    const auto work = [] {
+        std::vector<int> values(320, 3);
+        for (int i = 0; i < 5; ++i) {
+            DeviceArray<int> input(values), reversed(320);
+            toy::reverse_warps(input.data(), 320, reversed.data());
+            EXPECT_EQ(reversed.host(), values);
+        }
+    };
+    std::thread first(work), second(work);
+    first.join();
+    second.join();
+}
+
+// Catches a runtime that hides why there is no device.
+TEST(Emulator, NoDevice) {
+    auto& settings = emulator::settings();
+    int count = -1, version = -1;
+    EXPECT_EQ(cudaGetDeviceCount(&count), cudaSuccess);
+    EXPECT_EQ(count, 1);
+    settings.driver = emulator::Driver::none;
+    EXPECT_EQ(cudaGetDeviceCount(&count), cudaErrorInsufficientDriver);
+    cudaDriverGetVersion(&version);
+    EXPECT_EQ(version, 0);
+    settings.driver = emulator::Driver::too_old;
+    EXPECT_EQ(cudaSetDevice(0), cudaErrorInsufficientDriver);
+    cudaDriverGetVersion(&version);
+    EXPECT_EQ(version, 12000);
+    settings.driver = emulator::Driver::no_device;
+    EXPECT_EQ(cudaGetDeviceCount(&count), cudaErrorNoDevice);
+    settings.driver = emulator::Driver::good;
+    EXPECT_EQ(cudaGetLastError(), cudaErrorNoDevice);
+    EXPECT_EQ(cudaGetLastError(), cudaSuccess);
+    EXPECT_EQ(cudaSetDevice(1), cudaErrorInvalidDevice);
+}
+
+// Catches device memory without a limit, and memory that stays counted when it is freed.
+TEST(Emulator, DeviceMemoryIsLimited) {
+    auto& settings = emulator::settings();
+    const auto before = settings.memory;
+    std::size_t free = 0, total = 0;
+    cudaMemGetInfo(&free, &total);
+    settings.memory = total - free + 1000;
+    void *first = nullptr, *second = nullptr;
+    EXPECT_EQ(cudaMalloc(&first, 800), cudaSuccess);
+    EXPECT_EQ(cudaMalloc(&second, 201), cudaErrorMemoryAllocation);
+    EXPECT_EQ(second, nullptr);
+    cudaMemGetInfo(&free, &total);
+    EXPECT_EQ(free, 200u);
+    EXPECT_EQ(cudaFree(first), cudaSuccess);
+    EXPECT_EQ(cudaMalloc(&second, 1000), cudaSuccess);
+    EXPECT_EQ(cudaFree(second), cudaSuccess);
+    settings.memory = before;
+}
+
+// Catches strided copies that mix up their pitches, and copies that do not go where their kind says.
+TEST(Emulator, Copies) {
+    const std::vector<int> host{1, 2, 3, 4, 5, 6};
+    DeviceArray<int> device(std::vector<int>(8));
+    const auto row = 2 * sizeof(int), pitch = 4 * sizeof(int);
+    EXPECT_EQ(cudaMemcpy2DAsync(device.data(), pitch, host.data(), row + 4, row, 2, cudaMemcpyHostToDevice),
+              cudaSuccess);
+    EXPECT_EQ(device.host(), (std::vector<int>{1, 2, 0, 0, 4, 5, 0, 0}));
+    int value = 0;
+    EXPECT_EQ(cudaMemcpyAsync(&value, device.data(), 4, cudaMemcpyHostToDevice), cudaErrorInvalidValue);
+    EXPECT_EQ(cudaMemcpyAsync(device.data(), host.data(), 36, cudaMemcpyHostToDevice), cudaErrorInvalidValue);
+    EXPECT_EQ(cudaMemsetAsync(device.data(), 0, 36), cudaErrorInvalidValue);
+    EXPECT_EQ(cudaMemcpyAsync(&value, device.data() + 5, 4, cudaMemcpyDefault), cudaSuccess);
+    EXPECT_EQ(value, 5);
+}
+
+// Catches handles that are mixed up.
+TEST(Emulator, StreamsAndEvents) {
+    cudaStream_t stream = nullptr;
+    cudaEvent_t event = nullptr;
+    ASSERT_EQ(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), cudaSuccess);
+    ASSERT_EQ(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), cudaSuccess);
+    EXPECT_EQ(cudaEventRecord(event, stream), cudaSuccess);
+    EXPECT_EQ(cudaStreamWaitEvent(stream, event), cudaSuccess);
+    EXPECT_EQ(cudaEventQuery(event), cudaSuccess);
+    EXPECT_EQ(cudaStreamQuery(reinterpret_cast<cudaStream_t>(event)), cudaErrorInvalidResourceHandle);
+    EXPECT_EQ(cudaEventDestroy(event), cudaSuccess);
+    EXPECT_EQ(cudaStreamDestroy(stream), cudaSuccess);
+}
+
+}  // namespace
+}  // namespace cuebm::cuda

@@ -1,0 +1,153 @@
+// The part of CUDA's runtime API that cuebm's host code uses, on the CPU: with it the whole CUDA plug-in builds and
+// runs without a toolkit or a GPU. All work is done at once, on the calling thread; streams and events are names.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <tuple>
+#include <utility>
+
+struct uint3 {
+    unsigned x, y, z;
+};
+struct dim3 {
+    unsigned x, y, z;
+    constexpr dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {}
+};
+
+#define CUEBM_VECTOR_TYPES(T, name, size)                         \
+    struct alignas(2 * size) name##2 {                            \
+        T x, y;                                                   \
+    };                                                            \
+    struct alignas(size > 4 ? 16 : 4 * size) name##4 {            \
+        T x, y, z, w;                                             \
+    };                                                            \
+    constexpr name##2 make_##name##2(T x, T y) { return {x, y}; } \
+    constexpr name##4 make_##name##4(T x, T y, T z, T w) { return {x, y, z, w}; }
+CUEBM_VECTOR_TYPES(float, float, 4)
+CUEBM_VECTOR_TYPES(int, int, 4)
+CUEBM_VECTOR_TYPES(unsigned, uint, 4)
+CUEBM_VECTOR_TYPES(double, double, 8)
+#undef CUEBM_VECTOR_TYPES
+
+enum cudaError_t {
+    cudaSuccess = 0,
+    cudaErrorInvalidValue = 1,
+    cudaErrorMemoryAllocation = 2,
+    cudaErrorInvalidConfiguration = 9,
+    cudaErrorInsufficientDriver = 35,
+    cudaErrorNoDevice = 100,
+    cudaErrorInvalidDevice = 101,
+    cudaErrorInvalidResourceHandle = 400,
+    cudaErrorNotReady = 600,
+    cudaErrorLaunchFailure = 719,
+};
+enum cudaMemcpyKind {
+    cudaMemcpyHostToHost,
+    cudaMemcpyHostToDevice,
+    cudaMemcpyDeviceToHost,
+    cudaMemcpyDeviceToDevice,
+    cudaMemcpyDefault,
+};
+enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
+enum cudaDeviceAttr {
+    cudaDevAttrMultiProcessorCount = 16,
+    cudaDevAttrComputeCapabilityMajor = 75,
+    cudaDevAttrComputeCapabilityMinor = 76,
+    cudaDevAttrMaxSharedMemoryPerBlockOptin = 97,
+};
+inline constexpr unsigned cudaStreamNonBlocking = 1, cudaEventDisableTiming = 2, cudaHostAllocDefault = 0;
+
+using cudaStream_t = struct CUstream_st*;
+using cudaEvent_t = struct CUevent_st*;
+
+struct cudaDeviceProp {
+    char name[256];
+    std::size_t totalGlobalMem, sharedMemPerBlock, sharedMemPerBlockOptin, sharedMemPerMultiprocessor;
+    int warpSize, maxThreadsPerBlock, maxThreadsPerMultiProcessor, multiProcessorCount, major, minor, l2CacheSize;
+};
+struct cudaLaunchAttribute;
+struct cudaLaunchConfig_t {
+    dim3 gridDim, blockDim;
+    std::size_t dynamicSmemBytes;
+    cudaStream_t stream;
+    cudaLaunchAttribute* attrs;  // none is understood
+    unsigned numAttrs;
+};
+
+const char* cudaGetErrorName(cudaError_t error);
+const char* cudaGetErrorString(cudaError_t error);  // a launch failure carries the emulator's report
+cudaError_t cudaGetLastError();
+cudaError_t cudaPeekAtLastError();
+cudaError_t cudaDriverGetVersion(int* version);
+cudaError_t cudaRuntimeGetVersion(int* version);
+cudaError_t cudaGetDeviceCount(int* count);
+cudaError_t cudaSetDevice(int device);
+cudaError_t cudaGetDevice(int* device);
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device);
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int device);
+
+cudaError_t cudaMalloc(void** data, std::size_t bytes);
+template <class T>
+cudaError_t cudaMalloc(T** data, std::size_t bytes) {
+    return cudaMalloc(reinterpret_cast<void**>(data), bytes);
+}
+cudaError_t cudaFree(void* data);
+cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total);
+cudaError_t cudaHostAlloc(void** data, std::size_t bytes, unsigned flags);
+inline cudaError_t cudaMallocHost(void** data, std::size_t bytes) { return cudaHostAlloc(data, bytes, 0); }
+cudaError_t cudaFreeHost(void* data);
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags);
+cudaError_t cudaStreamDestroy(cudaStream_t stream);
+cudaError_t cudaStreamSynchronize(cudaStream_t stream);
+cudaError_t cudaStreamQuery(cudaStream_t stream);
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags = 0);
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags);
+cudaError_t cudaEventDestroy(cudaEvent_t event);
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream = nullptr);
+cudaError_t cudaEventQuery(cudaEvent_t event);
+cudaError_t cudaEventSynchronize(cudaEvent_t event);
+
+cudaError_t cudaMemcpyAsync(void* target, const void* source, std::size_t bytes, cudaMemcpyKind kind,
+                            cudaStream_t stream = nullptr);
+cudaError_t cudaMemcpy2DAsync(void* target, std::size_t target_pitch, const void* source, std::size_t source_pitch,
+                              std::size_t width, std::size_t height, cudaMemcpyKind kind,
+                              cudaStream_t stream = nullptr);
+cudaError_t cudaMemsetAsync(void* target, int byte, std::size_t bytes, cudaStream_t stream = nullptr);
+
+namespace cuebm::emulator {
+
+enum class Order { forward, reverse, random };
+enum class Driver { good, none, too_old, no_device };
+
+// Read from the environment at first use; tests may change them between calls.
+struct Settings {
+    Order order = Order::random;                // CUEBM_EMULATED_ORDER: forward, reverse or random
+    std::uint64_t seed = 0;                     // CUEBM_EMULATED_SEED; without it a fresh one, printed
+    Driver driver = Driver::good;               // CUEBM_EMULATED_DRIVER: none, old or nodevice
+    std::size_t memory = std::size_t{1} << 32;  // CUEBM_EMULATED_MEMORY: bytes of device memory
+    bool guard = false;                         // CUEBM_EMULATED_GUARD=1: host code that touches device memory crashes
+};
+Settings& settings();
+
+inline constexpr std::size_t static_shared_limit = 48 * 1024, shared_limit = 227 * 1024;
+
+cudaError_t set_dynamic_shared_limit(int bytes);
+cudaError_t launch(const cudaLaunchConfig_t& config, void (*run_thread)(const void*), const void* kernel);
+
+}  // namespace cuebm::emulator
+
+template <class Kernel>
+cudaError_t cudaFuncSetAttribute(Kernel*, cudaFuncAttribute, int value) {
+    return cuebm::emulator::set_dynamic_shared_limit(value);
+}
+
+template <class... Parameters, class... Arguments>
+cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Parameters...),
+                               Arguments&&... arguments) {
+    const std::tuple<Parameters...> parameters(std::forward<Arguments>(arguments)...);
+    const auto run = [&] { std::apply(kernel, parameters); };
+    return cuebm::emulator::launch(
+        *config, [](const void* body) { (*static_cast<const decltype(run)*>(body))(); }, &run);
+}

@@ -1,0 +1,388 @@
+// Screening is exact, its bound is needed, every instruction set gives the same bits, and the plan says what runs.
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include <cuebm/cuebm.hpp>
+
+#include "cpu/assign.hpp"
+#include "cpu/isa.hpp"
+#include "cpu/pack.hpp"
+
+namespace eb = cuebm;
+
+namespace {
+
+using Values = std::vector<float>;
+
+// Sets an environment variable for a scope.
+class Setting {
+public:
+    Setting(const char* name, const std::string& value) : name_(name) {
+        if (const char* old = std::getenv(name)) old_ = old;
+        setenv(name, value.c_str(), 1);
+    }
+    ~Setting() { setenv(name_, old_.c_str(), 1); }
+    Setting(const Setting&) = delete;
+    Setting& operator=(const Setting&) = delete;
+
+private:
+    const char* name_;
+    std::string old_;  // an empty value is no choice
+};
+
+struct Problem {
+    std::string name;
+    std::int64_t n, k, d;
+    Values points, prototypes;
+};
+
+Values draw(std::mt19937& generator, std::int64_t size, float scale = 1, float shift = 0) {
+    std::normal_distribution<float> normal;
+    Values values(static_cast<std::size_t>(size));
+    for (auto& x : values) x = shift + scale * normal(generator);
+    return values;
+}
+
+// Points on the bisectors of pairs of prototypes, off them by a few roundings: every score is a tie but for rounding.
+Problem near_ties(std::mt19937& generator, std::int64_t n, std::int64_t k, std::int64_t d, float scale) {
+    Problem p{"near ties at " + std::to_string(scale), n, k, d, draw(generator, n * d), draw(generator, k * d)};
+    std::uniform_real_distribution<float> jitter(-3e-7f, 3e-7f);
+    for (std::int64_t z = 0; z + 1 < k; z += 2)  // w_{z + 1} is w_z with the first coordinate negated
+        for (std::int64_t j = 0; j < d; ++j) {
+            const float w = p.prototypes[static_cast<std::size_t>(z * d + j)];
+            p.prototypes[static_cast<std::size_t>((z + 1) * d + j)] = j == 0 ? -w : w;
+        }
+    for (std::int64_t i = 0; i < n; ++i) p.points[static_cast<std::size_t>(i * d)] = jitter(generator);
+    for (auto* values : {&p.points, &p.prototypes})
+        for (auto& x : *values) x *= scale;
+    return p;
+}
+
+// Constant rows near midpoints of prototypes: products repeat, and so does the rounding of their sum, in one direction.
+// These scores come nearest to the bound.
+Problem biased(std::mt19937& generator, std::int64_t n, std::int64_t k, std::int64_t d) {
+    Problem p{"roundings that add up", n, k, d, {}, {}};
+    std::uniform_real_distribution<float> uniform(0.5f, 1.5f), exponent(-8, -4);
+    std::vector<float> values;
+    for (std::int64_t z = 0; z < k / 2; ++z) values.push_back(uniform(generator));
+    std::sort(values.begin(), values.end());
+    for (std::int64_t z = 0; z < k; ++z) {  // with both signs, so that their mean is 0
+        const float value = values[static_cast<std::size_t>(z / 2)];
+        p.prototypes.insert(p.prototypes.end(), static_cast<std::size_t>(d), z % 2 == 0 ? value : -value);
+    }
+    for (std::int64_t i = 0; i < n; ++i) {
+        const auto z = static_cast<std::size_t>(i) % (values.size() - 1);
+        const float off = std::pow(10.0f, exponent(generator)) * (i % 2 == 0 ? 1.0f : -1.0f);
+        p.points.insert(p.points.end(), static_cast<std::size_t>(d), (values[z] + values[z + 1]) / 2 + off);
+    }
+    return p;
+}
+
+std::vector<Problem> problems() {
+    std::mt19937 generator(1);
+    std::vector<Problem> all;
+    const auto add = [&](const char* name, std::int64_t n, std::int64_t k, std::int64_t d, float scale = 1,
+                         float shift = 0) -> Problem& {
+        all.push_back({name, n, k, d, draw(generator, n * d, scale, shift), draw(generator, k * d, scale, shift)});
+        return all.back();
+    };
+    for (const auto& [n, k, d] : {std::tuple{1, 1, 1}, {57, 33, 3}, {100, 300, 17}, {61, 64, 64}, {20, 31, 1000}})
+        add("random", n, k, d);
+    add("far from the origin", 113, 50, 20, 1e-2f, 1e4f);
+    add("huge", 60, 40, 30, 1e18f / 6);
+    add("beyond the screen, not overflowing", 60, 40, 30, 1e18f);
+    add("denormal", 60, 40, 30, 1e-40f);
+    add("squares that underflow", 60, 40, 30, 1e-22f);
+    add("all zero", 20, 40, 5, 0);
+    auto& duplicates = add("100 copies of 3 prototypes", 50, 300, 7);
+    for (std::size_t i = 3 * 7; i < duplicates.prototypes.size(); ++i)
+        duplicates.prototypes[i] = duplicates.prototypes[i - 21];
+    auto& equal = add("points equal to prototypes", 80, 40, 9);
+    for (std::size_t i = 0; i < equal.points.size(); ++i) equal.points[i] = equal.prototypes[i % (40 * 9)];
+    auto& feature = add("one feature 1e6 times the rest", 80, 100, 12);
+    for (auto* values : {&feature.points, &feature.prototypes})
+        for (std::size_t i = 5; i < values->size(); i += 12) (*values)[i] *= 1e6f;
+    auto& outlier = add("one prototype far away", 80, 100, 12);
+    for (std::size_t i = 0; i < 12; ++i) outlier.prototypes[12 * 70 + i] = 1e15f;
+    auto& far = add("points far from all prototypes", 80, 100, 12, 1e3f);  // canonical energies are tied by rounding
+    for (auto& x : far.prototypes) x *= 1e-6f;
+    all.push_back(biased(generator, 100, 64, 500));
+    for (const float scale : {1e-19f, 1e-10f, 1.0f, 1e10f, 1e17f})
+        for (const std::int64_t d : {2, 37, 200}) all.push_back(near_ties(generator, 60, 65, d, scale));
+    return all;
+}
+
+struct Answer {
+    std::vector<std::int32_t> labels;
+    Values energies;
+};
+
+eb::Assign<float> task_of(const Problem& p, Answer& answer) {
+    answer.labels.assign(static_cast<std::size_t>(p.n), -1);
+    answer.energies.assign(static_cast<std::size_t>(p.n), -1);
+    return {.points = eb::view(p.points, p.n, p.d),
+            .prototypes = eb::view(p.prototypes, p.k, p.d),
+            .labels = eb::view(answer.labels),
+            .energies = eb::view(answer.energies)};
+}
+
+Answer solve(const Problem& p, const char* path, bool energies = true, bool check_finite = true) {
+    const Setting setting("CUEBM_ASSIGN", path);
+    Answer answer;
+    auto task = task_of(p, answer);
+    if (!energies) task.energies = {};
+    task.check_finite = check_finite;
+    auto context = eb::Context::cpu({.threads = 2});
+    EXPECT_EQ(eb::explain(context, task).substr(0, 6), std::string(path).substr(0, 6));
+    eb::assign(context, task);
+    return answer;
+}
+
+template <class T>
+bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
+    return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
+}
+
+void for_each_isa(const std::function<void(const eb::cpu::AssignKernels&)>& body) {
+    for (const auto* isa : eb::cpu::available_isas()) {
+        const Setting setting("CUEBM_ISA", isa->name);
+        SCOPED_TRACE(isa->name);
+        body(*isa);
+    }
+}
+
+// The screened kernel alone, with a bound that is too small or too wide.
+std::vector<std::int32_t> labels_with_bound(const Problem& p, const eb::cpu::AssignKernels& isa, float factor) {
+    Answer answer;
+    auto task = task_of(p, answer);
+    task.energies = {};
+    const auto plan = eb::cpu::plan(task, isa, 1, eb::cpu::Path::screened);
+    std::vector<std::byte> scratch(plan.scratch_bytes + 256);
+    auto* aligned = scratch.data() + (256 - reinterpret_cast<std::uintptr_t>(scratch.data()) % 256) % 256;
+    eb::cpu::AssignRun<float> run(plan, task, aligned, factor);
+    for (std::int64_t b = 0; b < run.shift_tasks(); ++b) run.shift(b);
+    for (std::int64_t b = 0; b < run.pack_tasks(); ++b) run.pack(b);
+    run.finish_packing();
+    for (std::int64_t b = 0; b < run.points_tasks(); ++b) run.points(b, 0);
+    return answer.labels;
+}
+
+}  // namespace
+
+// A bound that misses one source of rounding, a candidate that is dropped, a tail of a tile or panel, a tie that goes
+// to a higher index.
+TEST(Screening, EqualsTheDirectPathBitForBit) {
+    const auto all = problems();
+    for_each_isa([&](const auto&) {
+        for (const auto& p : all) {
+            SCOPED_TRACE(p.name);
+            const auto direct = solve(p, "direct"), screened = solve(p, "screened");
+            EXPECT_EQ(direct.labels, screened.labels);
+            EXPECT_TRUE(same_bits(direct.energies, screened.energies));
+            EXPECT_EQ(direct.labels, solve(p, "screened", false).labels);
+        }
+    });
+}
+
+// Random shapes: every remainder of the tiles.
+TEST(Screening, EqualsTheDirectPathForAllShapes) {
+    std::mt19937 generator(2);
+    for (int trial = 0; trial < 100; ++trial) {
+        const auto random = [&](int most) { return std::uniform_int_distribution<std::int64_t>(1, most)(generator); };
+        const std::int64_t n = random(130), k = random(100), d = random(trial % 5 == 0 ? 300 : 40);
+        const Problem p = trial % 2 == 0 ? near_ties(generator, n, k, d, 1)
+                                         : Problem{"random", n, k, d, draw(generator, n * d), draw(generator, k * d)};
+        const auto direct = solve(p, "direct"), screened = solve(p, "screened");
+        EXPECT_EQ(direct.labels, screened.labels) << n << " " << k << " " << d;
+        EXPECT_TRUE(same_bits(direct.energies, screened.energies)) << n << " " << k << " " << d;
+    }
+}
+
+// That the tests above have teeth: without the bound the same kernel gives wrong labels, on every instruction set.
+TEST(Screening, WithoutItsBoundLabelsAreWrong) {
+    std::mt19937 generator(3);
+    const Problem ties = near_ties(generator, 200, 64, 60, 1), hard = biased(generator, 300, 64, 600);
+    const auto right = solve(ties, "direct").labels, hard_right = solve(hard, "direct").labels;
+    for_each_isa([&](const auto& isa) {
+        EXPECT_EQ(labels_with_bound(ties, isa, 1), right);
+        EXPECT_EQ(labels_with_bound(ties, isa, 1000), right);  // everything is a candidate
+        EXPECT_NE(labels_with_bound(ties, isa, 0), right);
+        EXPECT_EQ(labels_with_bound(hard, isa, 1), hard_right);
+        EXPECT_NE(labels_with_bound(hard, isa, 0.02f), hard_right);
+    });
+}
+
+// Bad data that is reported otherwise, or not at all, where points are screened.
+TEST(Screening, ReportsBadDataAsTheDirectPathDoes) {
+    std::mt19937 generator(4);
+    const Problem good{"", 200, 40, 10, draw(generator, 2000), draw(generator, 400)};
+    const auto report = [](const Problem& p, const char* path) {
+        try {
+            solve(p, path);
+        } catch (const eb::DataError& error) {
+            return std::string(error.what());
+        }
+        return std::string("none");
+    };
+    for_each_isa([&](const auto&) {
+        for (const float bad : {float(NAN), float(INFINITY), -float(INFINITY), 1e30f}) {
+            auto points = good, prototypes = good;
+            points.points[1503] = points.points[777] = bad;
+            prototypes.prototypes[399] = prototypes.prototypes[251] = bad;
+            EXPECT_NE(report(points, "direct").find("77"), std::string::npos) << report(points, "direct");
+            for (const auto& p : {points, prototypes}) {
+                EXPECT_NE(report(p, "direct"), "none");
+                EXPECT_EQ(report(p, "direct"), report(p, "screened"));
+                const auto direct = solve(p, "direct", true, false), screened = solve(p, "screened", true, false);
+                EXPECT_EQ(direct.labels, screened.labels);
+                EXPECT_TRUE(same_bits(direct.energies, screened.energies));
+            }
+            if (!std::isfinite(bad)) {
+                EXPECT_NE(report(prototypes, "direct").find("prototypes"), std::string::npos);
+                EXPECT_EQ(solve(points, "screened", true, false).labels[77], 0);
+            }
+        }
+    });
+}
+
+namespace {
+
+// Every output of assign, in one string of bytes.
+template <class T>
+std::string everything(bool hide) {
+    constexpr std::int64_t n = 71, k = 53, d = 45, m = 7;
+    std::mt19937 generator(5);
+    std::normal_distribution<double> normal;
+    std::vector<T> y(n * d), w(k * d), energies(n), free(n), best_energies(n * m), all(n * k);
+    for (auto* values : {&y, &w})
+        for (auto& x : *values) x = static_cast<T>(normal(generator));
+    std::vector<std::uint8_t> known(n * d);
+    for (auto& x : known) x = generator() % 3 != 0;
+    std::vector<std::int32_t> labels(n), best(n * m);
+    auto context = eb::Context::cpu({.threads = 1});
+    eb::Assign<T> task{.points = eb::view(std::as_const(y), n, d),
+                       .prototypes = eb::view(std::as_const(w), k, d),
+                       .labels = eb::view(labels),
+                       .energies = eb::view(energies),
+                       .best_labels = eb::view(best, n, m),
+                       .best_energies = eb::view(best_energies, n, m),
+                       .all_energies = eb::view(all, n, k),
+                       .free_energies = eb::view(free),
+                       .beta = 0.3};
+    if (hide) task.known = eb::view(std::as_const(known), n, d);
+    eb::assign(context, task);
+    std::string bytes;
+    const auto append = [&](const auto& values) {
+        bytes.append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(values[0]));
+    };
+    append(labels), append(energies), append(best), append(best_energies), append(all), append(free);
+    return bytes;
+}
+
+}  // namespace
+
+// A result that is rounded twice: to double, then to float.
+TEST(Simd, FusedByDoublesIsRoundedOnce) {
+    std::mt19937 generator(6);
+    const auto any = [&] {
+        const auto bits = static_cast<std::int32_t>(generator());
+        switch (generator() % 4) {
+            case 0: return eb::math::from_bits(bits);                                    // any float, NaN too
+            case 1: return eb::math::from_bits((bits & ~0x7f800000) | 0x3f800000);       // in +-[1, 2)
+            case 2: return eb::math::from_bits(bits & ~0x7f000000);                      // denormal, or nearly
+            default: return std::ldexp(static_cast<float>(bits % 17), bits >> 24 & 63);  // few bits: ties
+        }
+    };
+    for (int trial = 0; trial < 200000; ++trial) {
+        eb::math::FloatPack a{}, b{}, c{};
+        constexpr int width = sizeof a / sizeof(float);
+        for (int l = 0; l < width; ++l) a[l] = any(), b[l] = any(), c[l] = any();
+        const auto got = eb::math::fused_by_doubles(a, b, c);
+        for (int l = 0; l < width; ++l) {
+            const float wanted = std::fma(a[l], b[l], c[l]), one = got[l];
+            if (std::isnan(wanted))
+                EXPECT_TRUE(std::isnan(one));
+            else
+                EXPECT_EQ(eb::math::to_bits(one), eb::math::to_bits(wanted)) << a[l] << " " << b[l] << " " << c[l];
+        }
+    }
+}
+
+// A pack that contracts, reassociates or rounds twice; a butterfly that adds in another order.
+TEST(Simd, EveryInstructionSetGivesTheSameBits) {
+    std::string first[4];
+    for_each_isa([&](const auto& isa) {
+        const std::string now[4] = {everything<float>(false), everything<float>(true), everything<double>(false),
+                                    everything<double>(true)};
+        for (int c = 0; c < 4; ++c) {
+            if (first[c].empty()) first[c] = now[c];
+            EXPECT_TRUE(first[c] == now[c]) << isa.name << " case " << c;
+        }
+    });
+}
+
+// A choice that is ignored, or a message that does not help.
+TEST(Simd, TheEnvironmentChooses) {
+    for_each_isa([&](const auto& isa) {
+        const auto name = eb::Context::cpu({.threads = 1}).properties().name;
+        EXPECT_EQ(name, "CPU (" + eb::cpu::describe(isa) + ", 1 thread)");
+    });
+    for (const char* variable : {"CUEBM_ISA", "CUEBM_ASSIGN"}) {
+        const Setting setting(variable, "sse9");
+        try {
+            (void)eb::Context::cpu();
+            FAIL() << "accepted";
+        } catch (const eb::InvalidArgument& error) {
+            EXPECT_EQ(error.argument(), variable);
+            EXPECT_NE(std::string(error.what()).find("sse9"), std::string::npos);
+            EXPECT_NE(std::string(error.what()).find(variable == std::string("CUEBM_ISA") ? "base" : "direct"),
+                      std::string::npos);
+        }
+    }
+}
+
+// A plan that screens what cannot be screened, or that explains what does not run.
+TEST(Plan, SaysWhatRuns) {
+    using eb::cpu::Path;
+    const auto& isa = eb::cpu::assign_base;
+    float some;
+    double wide;
+    std::int32_t label;
+    std::uint8_t byte = 1;
+    const eb::Assign<float> task{
+        .points = {&some, 1000, 20, 20, {}}, .prototypes = {&some, 100, 20, 20, {}}, .labels = {&label, 1000, 1, {}}};
+    const auto plan = eb::cpu::plan(task, isa, 3, Path::choose);
+    EXPECT_TRUE(plan.screened);
+    EXPECT_EQ(plan.text(), "screened fp32, " + std::to_string(isa.screened_points) + " x " +
+                               std::to_string(isa.screened_prototypes) + " tiles, base");
+    EXPECT_EQ(plan.depth, 32);
+    EXPECT_EQ(plan.rows, 112);
+    EXPECT_EQ(plan.panels, (100 + isa.screened_prototypes - 1) / isa.screened_prototypes);
+    EXPECT_GT(plan.scratch_bytes, 3 * plan.slot_bytes);
+    const auto direct = [&](auto change, Path path = Path::screened) {
+        auto changed = task;
+        change(changed);
+        const auto p = eb::cpu::plan(changed, isa, 3, path);
+        return !p.screened && p.text().substr(0, 12) == "direct fp32,";
+    };
+    EXPECT_TRUE(direct([](auto&) {}, Path::direct));
+    EXPECT_TRUE(direct([&](auto& t) { t.prototypes.rows = 2; }, Path::choose));
+    EXPECT_FALSE(direct([&](auto& t) { t.prototypes.rows = 2; }));
+    EXPECT_TRUE(direct([&](auto& t) { t.points.rows = 5; }, Path::choose));
+    EXPECT_TRUE(direct([&](auto& t) { t.known = {&byte, 1, 20, 20, {}}; }));
+    EXPECT_TRUE(direct([&](auto& t) { t.best_labels = {&label, 1000, 2, 2, {}}; }));
+    EXPECT_TRUE(direct([&](auto& t) { t.all_energies = {&some, 1000, 100, 100, {}}; }));
+    EXPECT_TRUE(direct([&](auto& t) { t.free_energies = {&some, 1000, 1, {}}; }));
+    EXPECT_TRUE(direct([&](auto& t) { t.points.cols = t.prototypes.cols = (1 << 20) + 1; }));
+    const eb::Assign<double> fp64{
+        .points = {&wide, 1000, 20, 20, {}}, .prototypes = {&wide, 100, 20, 20, {}}, .labels = {&label, 1000, 1, {}}};
+    EXPECT_EQ(eb::cpu::plan(fp64, isa, 1, Path::screened).text().substr(0, 12), "direct fp64,");
+}
