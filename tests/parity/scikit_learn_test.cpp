@@ -275,6 +275,40 @@ CUEBM_TEST(ScikitLearn, score_max_iter) {
     }
 }
 
+// A tolerance that is not relative to the variance of the data, or stops one step late; labels of the prototypes before
+// the last step. The obvious loops say when to stop.
+CUEBM_TEST(ScikitLearn, tolerance_is_relative_to_the_variance) {
+    auto context = backend.make();
+    const std::int64_t rows = 190, cols = 4, count = 9;
+    const auto y = normal<T>(rows * cols, 8, 100, 3);
+    const eb::reference::Matrix exact(y, rows, cols);
+    const std::vector<double> ones(static_cast<std::size_t>(rows), 1.0);
+    const std::vector<std::int32_t> one_cluster(static_cast<std::size_t>(rows), 0);
+    const auto mean = eb::reference::update(exact, one_cluster, ones, eb::reference::Matrix(1, cols));
+    const double variance = eb::reference::inertia(exact, mean, ones) / static_cast<double>(rows * cols);
+    const std::vector<T> start(y.begin(), y.begin() + count * cols);
+    std::set<int> seen;
+    for (const double tolerance : {1.0, 0.1, 0.01}) {
+        eb::reference::Matrix w(start, count, cols);
+        int iterations = 0;
+        for (double shift = INFINITY; shift > tolerance * variance; ++iterations) {
+            const auto next = eb::reference::lloyd(exact, w, ones);
+            shift = 0;
+            for (std::size_t j = 0; j < w.values.size(); ++j) shift += std::pow(next.values[j] - w.values[j], 2);
+            w = next;
+        }
+        auto options = given(start, count, cols);
+        options.tolerance = tolerance;
+        const auto f = fit(context, y, rows, cols, options);
+        EXPECT_EQ(f.iterations, iterations);
+        EXPECT_EQ(f.status, eb::Status::converged);
+        EXPECT_TRUE(close_to(f.prototypes, w.values, 16, 120));
+        expect_belonging_together(f, y, rows, cols);
+        seen.insert(iterations);
+    }
+    EXPECT_EQ(seen.size(), 3u) << "too easy";
+}
+
 // One iteration against the obvious loops: inference, means, inference.
 CUEBM_TEST(ScikitLearn, k_means_1_iteration) {
     auto context = backend.make();
