@@ -34,12 +34,14 @@ void screened(CudaQueue& queue, const AssignConfig& config, const Assign<float>&
     detail::Carver carver(scratch);
     const std::int64_t k = task.prototypes.rows, d = task.points.cols;
     const Screen screen = ScreenLayout(carver, k, d).screen;
+    const ScreenBound constants{math::screening_spread(d), math::screening_floor(d), math::screening_norm_growth(d),
+                                math::screening_norm_floor(d)};
     queue.fill(screen.largest, 0, sizeof(unsigned));
     launch(screen_shift, tiled(queue, ceil_div(screen.stride, 32), dim3(256)), task.prototypes, screen);
     launch(screen_prototypes, strided(queue, ceil_div(screen.slots, rows_a_row_block), row_threads), task.prototypes,
            screen);
     launch(assign_screened, tiled(queue, config.tiles, dim3(ScreenTile::threads), config.shared_bytes), task, screen,
-           config.wide_points, math::screening_slack(d), queue.status());
+           config.wide_points, constants, queue.status());
 }
 
 }  // namespace

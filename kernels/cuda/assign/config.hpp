@@ -11,6 +11,8 @@
 
 #include <cuebm/assign.hpp>
 
+#include "math/screening.hpp"
+
 namespace cuebm::cuda {
 
 // Canonical energies: half a warp holds 4 points x 16 prototypes in registers (2 x 16 doubles: 64 registers a thread
@@ -56,7 +58,7 @@ bool is_wide(const MatrixView<const T>& rows) {
 template <class T>
 bool can_screen(const Assign<T>& task) {
     return std::is_same_v<T, float> && !task.known && !task.best_labels && !task.best_energies && !task.all_energies &&
-           !task.free_energies;
+           !task.free_energies && task.points.cols <= math::screening_max_depth;
 }
 
 template <class T>

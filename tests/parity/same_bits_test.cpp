@@ -1,22 +1,22 @@
-// A first comparison of the CUDA backend, emulated or real, with the CPU's: all results of the K-means family must have
-// the same bits, on every shape where a tile, a chunk, a stride or an alignment could go wrong.
+// The CUDA backend, emulated or real, beside the CPU's: all results of the K-means family must have the same bits, on
+// every shape where a tile, a chunk, a stride or an alignment could go wrong.
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <limits>
 #include <random>
 #include <string>
 #include <vector>
 
+#include <gtest/gtest.h>
+
 #include <cuebm/cuebm.hpp>
+
+#include "support/backends.hpp"
 
 namespace eb = cuebm;
 
 namespace {
-
-int failures = 0;
 
 template <class T>
 std::vector<T> normal(std::int64_t size, unsigned seed, double mean = 0, double sd = 1) {
@@ -31,9 +31,8 @@ template <class T>
 void same(const std::string& what, const std::vector<T>& cpu, const std::vector<T>& cuda) {
     for (std::size_t i = 0; i < cpu.size(); ++i)
         if (std::memcmp(&cpu[i], &cuda[i], sizeof(T)) != 0) {
-            std::printf("FAILED %s: element %zu of %zu: cpu %.17g, cuda %.17g\n", what.c_str(), i, cpu.size(),
-                        static_cast<double>(cpu[i]), static_cast<double>(cuda[i]));
-            ++failures;
+            ADD_FAILURE() << what << ": element " << i << " of " << cpu.size() << ": cpu " << +cpu[i] << ", cuda "
+                          << +cuda[i];
             return;
         }
 }
@@ -160,6 +159,7 @@ struct Results {
 
 template <class T>
 void compare(eb::Context cpu, eb::Context cuda, const Shape& s) {
+    SCOPED_TRACE(cuda.description());
     const std::string name = std::string(sizeof(T) == 4 ? "float " : "double ") + std::to_string(s.n) + " x " +
                              std::to_string(s.k) + " x " + std::to_string(s.d) + ": ";
     const Case<T> data(s);
@@ -217,8 +217,7 @@ void compare_errors(eb::Context cpu, eb::Context cuda) {
     for (const std::int64_t k : {7, 40}) {
         const std::int64_t n = 70, d = 5;
         const auto y = normal<T>(n * d, 1), w = normal<T>(k * d, 2);
-        // The first overflows every energy that it meets; with the second, only
-        // the energy does, not the norms.
+        // The first overflows all that it meets; the second overflows an energy, but neither norm.
         const T huge = sizeof(T) == 4 ? T(1e25) : T(1e200), less = sizeof(T) == 4 ? T(2e19) : T(1e155);
         for (const bool check : {true, false})
             for (const auto& [in_y, at, value] : {std::tuple{true, 333, T(NAN)},
@@ -232,9 +231,7 @@ void compare_errors(eb::Context cpu, eb::Context cuda) {
                 auto bad_y = y, bad_w = w;
                 (in_y ? bad_y : bad_w)[std::size_t(at)] = value;
                 const auto a = error_of(cpu, bad_y, bad_w, k, d, check), b = error_of(cuda, bad_y, bad_w, k, d, check);
-                if (a == b) continue;
-                ++failures;
-                std::printf("FAILED errors: cpu %s\n  cuda %s\n", a.c_str(), b.c_str());
+                EXPECT_EQ(a, b);
             }
     }
 }
@@ -255,86 +252,89 @@ void compare_wide(eb::Context cpu, eb::Context cuda) {
                                     .points = points, .prototypes = prototypes, .beta = 0.01, .point_gradients = out});
             gradients[on_cuda] = to_host(c, out);
             if (!on_cuda || d < 60000) continue;
-            try {
-                eb::kmeans::project(c, prototypes.view(), eb::kmeans::Project<T>{points, 0.01, 2});
-                std::printf("FAILED projection of %d columns: no error\n", int(d));
-                ++failures;
-            } catch (const eb::InvalidArgument&) {
-            }
+            EXPECT_THROW(eb::kmeans::project(c, prototypes.view(), eb::kmeans::Project<T>{points, 0.01, 2}),
+                         eb::InvalidArgument);
         }
         same("gradients of " + std::to_string(d) + " columns", gradients[0], gradients[1]);
     }
 }
 
-// Streams: one waits for another's event; the user's own; work that is dropped with bad data unreported.
-void compare_streams(eb::Context cuda) {
-    const std::int64_t n = 100, d = 3;
-    const auto y = normal<float>(n * d, 1);
-    auto bad = y;
-    bad[7] = NAN;
-    const auto host = cuda.copy(eb::view(bad, n, d));
-    auto labels = cuda.vector<std::int32_t>(n);
-    eb::Stream first(cuda), second(cuda), wrapped = eb::Stream::wrap(cuda, nullptr);
-    auto on_device = cuda.matrix<float>(n, d);
-    eb::copy(first, eb::view(y, n, d), on_device.view());
-    const auto event = first.record();
-    second.wait_for(event);
-    eb::assign(second, eb::Assign<float>{.points = on_device, .prototypes = on_device, .labels = labels});
-    second.wait();
-    event.wait();
-    const auto found = to_host(cuda, labels);
-    for (std::int64_t i = 0; i < n; ++i)
-        if (found[std::size_t(i)] != i || !event.done()) ++failures;
-    for (eb::Stream* stream : {&second, &wrapped}) {
-        eb::assign(*stream, eb::Assign<float>{.points = host, .prototypes = on_device, .labels = labels});
-        try {
-            stream->wait();
-            std::printf("FAILED streams: no error\n");
-            ++failures;
-        } catch (const eb::DataError& error) {
-            if (error.row() != 2) ++failures;
+// The CUDA context, if there is one, with its way of assigning forced.
+std::vector<eb::Context> cuda_contexts() {
+    std::vector<eb::Context> contexts;
+    for (const auto& backend : eb::test::backends())
+        for (const char* path : {"direct", "screened"}) {
+            if (backend.kind != eb::Device::Kind::cuda) continue;
+            const eb::test::ScopedVariable forced("CUEBM_ASSIGN", path);
+            contexts.push_back(backend.make());
         }
-        stream->wait();  // clean again
-    }
-    {
-        eb::Stream dropped(cuda);
-        eb::assign(dropped, eb::Assign<float>{.points = host, .prototypes = on_device, .labels = labels});
-    }
-    eb::Stream(cuda).wait();  // takes the dropped one's parts, and must not see its report
-    try {
-        (void)cuda.matrix<double>(std::int64_t{1} << 30, 1 << 14);
-        ++failures;
-    } catch (const eb::OutOfMemory&) {
-    }
-    std::printf(
-        "%s\n",
-        eb::explain(cuda, eb::Assign<float>{.points = host, .prototypes = on_device, .labels = labels}).c_str());
+    return contexts;
 }
 
 }  // namespace
 
-int main(int argc, char** argv) {
+// n, k, d, stride: one of all; tiles exact and not; d below, at and above a chunk; rows 16-byte aligned or not; far
+// from the origin, where the squares cancel; many prototypes, so that screening has several tiles. Would catch: a tile,
+// mask, chunk or stride that is off by one; a tree of another order; ties that go to a higher index; a bound that is
+// too small or a class that is not scanned; points that are not shifted; sums that lose or repeat a contribution.
+TEST(SameBits, AllResults) {
     auto cpu = eb::Context::cpu({.threads = 2});
-    auto cuda = eb::Context::cuda(0);
-    std::printf("%s\n", cuda.description().c_str());
-    // n, k, d, stride: one of all; tiles exact and not; d below, at and above a chunk; rows 16-byte aligned or not; far
-    // from the origin, where the squares cancel; many prototypes, so that the screened kernel has several tiles.
-    const std::vector<Shape> shapes{
-        {1, 1, 1, 1},     {3, 1, 5, 5},      {70, 5, 2, 2},    {129, 37, 16, 16},          {65, 40, 19, 23},
-        {40, 33, 70, 72}, {140, 70, 36, 36}, {64, 16, 64, 64}, {50, 130, 8, 8, 1e4, 1e-2}, {33, 40, 100, 101}};
-    const std::size_t only = argc > 1 ? std::size_t(std::atoi(argv[1])) : shapes.size();
-    for (std::size_t i = 0; i < shapes.size(); ++i) {
-        if (only < shapes.size() && i != only) continue;
-        compare<float>(cpu, cuda, shapes[i]);
-        compare<double>(cpu, cuda, shapes[i]);
+    const auto contexts = cuda_contexts();
+    if (contexts.empty()) GTEST_SKIP() << "no CUDA backend";
+    for (const auto& cuda : contexts)
+        for (const Shape& shape : {Shape{1, 1, 1, 1},
+                                   {3, 1, 5, 5},
+                                   {70, 5, 2, 2},
+                                   {129, 37, 16, 16},
+                                   {65, 40, 19, 23},
+                                   {40, 33, 70, 72},
+                                   {140, 70, 36, 36},
+                                   {64, 16, 64, 64},
+                                   {50, 130, 8, 8, 1e4, 1e-2},
+                                   {33, 40, 100, 101}}) {
+            compare<float>(cpu, cuda, shape);
+            compare<double>(cpu, cuda, shape);
+        }
+}
+
+// Would catch: a bad row that is not found, or blamed on something else; an energy that overflows unseen, because its
+// prototype was screened out.
+TEST(SameBits, Errors) {
+    const auto contexts = cuda_contexts();
+    if (contexts.empty()) GTEST_SKIP() << "no CUDA backend";
+    for (const auto& cuda : contexts) {
+        compare_errors<float>(eb::Context::cpu({.threads = 2}), cuda);
+        compare_errors<double>(eb::Context::cpu({.threads = 2}), cuda);
     }
-    compare_errors<float>(cpu, cuda);
-    compare_errors<double>(cpu, cuda);
-    if (only == shapes.size()) {
-        compare_wide<float>(cpu, cuda);
-        compare_wide<double>(cpu, cuda);
+}
+
+// Would catch: sums of a soft mean that overlap or overrun shared memory.
+TEST(SameBits, WideRows) {
+    const auto contexts = cuda_contexts();
+    if (contexts.empty()) GTEST_SKIP() << "no CUDA backend";
+    compare_wide<float>(eb::Context::cpu(), contexts.front());
+    compare_wide<double>(eb::Context::cpu(), contexts.front());
+}
+
+// Would catch: a report that outlives its stream, and is thrown by the next one that takes its parts; a wrapped stream
+// that does not report.
+TEST(SameBits, ReportsOfStreams) {
+    const auto contexts = cuda_contexts();
+    if (contexts.empty()) GTEST_SKIP() << "no CUDA backend";
+    auto cuda = contexts.front();
+    auto y = normal<float>(300, 1);
+    const auto good = cuda.copy(eb::view(y, 100, 3));
+    y[7] = NAN;
+    const auto bad = cuda.copy(eb::view(y, 100, 3));
+    auto labels = cuda.vector<std::int32_t>(100);
+    const eb::Assign<float> task{.points = bad, .prototypes = good, .labels = labels};
+    {
+        eb::Stream dropped(cuda);
+        eb::assign(dropped, task);
     }
-    compare_streams(cuda);
-    std::printf(failures == 0 ? "all equal\n" : "%d differ\n", failures);
-    return failures == 0 ? 0 : 1;
+    EXPECT_NO_THROW(eb::Stream(cuda).wait());
+    auto wrapped = eb::Stream::wrap(cuda, nullptr);
+    eb::assign(wrapped, task);
+    EXPECT_THROW(wrapped.wait(), eb::DataError);
+    EXPECT_NO_THROW(wrapped.wait());
 }
