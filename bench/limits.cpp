@@ -15,6 +15,8 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 namespace bench {
@@ -81,13 +83,15 @@ std::vector<Kernel> fp32_kernels() {
 std::vector<Kernel> bf16_kernels() { return {{"", __builtin_cpu_supports("avx512bf16") != 0, 64, bf16_avx512}}; }
 std::vector<Kernel> int8_kernels() { return {{"", __builtin_cpu_supports("avx512vnni") != 0, 128, int8_avx512}}; }
 #else
-// Four floats wide, the narrowest that CPUs with vectors have; the compiler writes the machine's multiply-add.
-void fp32_vector4() {
-    using Vector4 = float __attribute__((vector_size(16)));
-    const Vector4 a = {0.5f, 0.5f, 0.5f, 0.5f};
-    CUEBM_BENCH_CHAINS(Vector4, Vector4{}, "+w", sum = sum * a + a)
+#if defined(__aarch64__)
+void fp32_neon() {
+    const float32x4_t a = vdupq_n_f32(0.5f);
+    CUEBM_BENCH_CHAINS(float32x4_t, vdupq_n_f32(0), "+w", sum = vfmaq_f32(sum, a, a))
 }
-std::vector<Kernel> fp32_kernels() { return {{"4 floats", true, 8, fp32_vector4}}; }
+std::vector<Kernel> fp32_kernels() { return {{"neon", true, 8, fp32_neon}}; }
+#else
+std::vector<Kernel> fp32_kernels() { return {}; }
+#endif
 std::vector<Kernel> bf16_kernels() { return {}; }
 std::vector<Kernel> int8_kernels() { return {}; }
 #endif

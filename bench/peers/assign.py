@@ -1,6 +1,6 @@
 """K-means of other libraries beside cuebm: same points, same start, same threads, same iterations, in turn.
 
-    python bench/peers/assign.py --library build/cpu/lib/libcuebm_peers.so [--cases quick] [--repetitions 5]
+    ./dev peers assign [--cases quick] [--repetitions 5]
 
 Every system does the same job: points and a start in; out come the prototypes after so many Lloyd iterations, and the
 labels that belong to them. Time is divided by the iterations done, because scikit-learn and cuebm stop where no label
@@ -15,6 +15,7 @@ import json
 import os
 import pathlib
 import statistics
+import subprocess
 import time
 from importlib import metadata
 
@@ -37,6 +38,13 @@ GROUPS = {
     "cpu": ["fashion", "blobs-128", "blobs-64", "blobs-32", "blobs-2"],
     "gpu": ["blobs-128", "gpu-64", "gpu-8k"],
 }
+
+
+def has_gpu():
+    try:
+        return subprocess.run(["nvidia-smi", "-L"], capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
 
 
 def load(n, d, k, real):
@@ -250,26 +258,29 @@ def compare(case, iterations, ours, peers, points, start, options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--library", default="build/cpu/lib/libcuebm_peers.so")
-    parser.add_argument("--cases", default="cpu", help=f"names with commas, of {', '.join([*GROUPS, *CASES])}")
+    parser.add_argument("--library", help="libcuebm_peers.so; default: of the preset cpu, or cuda with --gpu")
+    parser.add_argument("--cases", help=f"names with commas, of {', '.join([*GROUPS, *CASES])}")
     parser.add_argument("--iterations", type=int, nargs="+", default=[1, 25])
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--gpu", action="store_true", help="cuebm and the peers of a GPU, instead of those of the CPU")
+    parser.add_argument("--gpu", action=argparse.BooleanOptionalAction, default=has_gpu(),
+                        help="cuebm and the peers on a GPU, or on the CPU; default: where there is one")
     parser.add_argument("--results", default="bench/results")
     options = parser.parse_args()
-    names = [case for name in options.cases.split(",") for case in GROUPS.get(name, [name])]
+    library = options.library or f"build/{'cuda' if options.gpu else 'cpu'}/lib/libcuebm_peers.so"
+    cases = options.cases or ("gpu" if options.gpu else "cpu")
+    names = [case for name in cases.split(",") for case in GROUPS.get(name, [name])]
     for name in names:
         if name not in CASES:
             parser.error(f"no case {name}; there are {', '.join([*GROUPS, *CASES])}")
-    if not os.path.exists(options.library):
-        parser.error(f"{options.library} is not there; build the target cuebm_peers (CUEBM_BENCH=ON), or give --library")
+    if not os.path.exists(library):
+        parser.error(f"{library} is not there; build the target cuebm_peers (CUEBM_BENCH=ON), or give --library")
 
     results = []
     for name in names:
         n, d, k, real = CASES[name]
         points, start = load(n, d, k, real)
-        ours = Cuebm(options.library, points, options.gpu, options.threads)
+        ours = Cuebm(library, points, options.gpu, options.threads)
         processor, peaks = ours.limits()
         if name == names[0]:
             print(f"{processor}; {ours.device}; {options.threads} threads; peaks {peaks}")

@@ -34,6 +34,7 @@ struct Session {
 };
 }  // namespace
 
+#pragma GCC visibility push(default)
 extern "C" {
 
 const char* cuebm_peers_error() { return message.c_str(); }
@@ -83,3 +84,4 @@ int cuebm_peers_fit(void* session, std::int64_t k, const float* start, int itera
 }
 
 }  // extern "C"
+#pragma GCC visibility pop

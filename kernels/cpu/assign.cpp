@@ -180,7 +180,7 @@ void AssignRun<T>::pack_for_screen(std::int64_t z) {
         square += static_cast<double>(*to) * static_cast<double>(*to);
     }
     scratch_.half_squares[z] = z < k ? static_cast<float>(square / 2) : static_cast<float>(infinity);
-    scratch_.norms[z] = static_cast<float>(std::sqrt(square)) * (1 + 0x1p-22f) + 0x1p-149f;  // not below |w'|
+    scratch_.norms[z] = math::screening_norm(square);
 }
 
 template <class T>

@@ -33,6 +33,16 @@ CUEBM_MATH float screening_spread(std::int64_t d) {
 }
 CUEBM_MATH float screening_floor(std::int64_t d) { return static_cast<float>(d + 8) * 0x1p-149f; }
 
+// R >= |w'|, from the sum of squares in double.
+CUEBM_MATH float screening_norm(double squares) {
+#if defined(__CUDA_ARCH__)
+    const double norm = __dsqrt_rn(squares);
+#else
+    const double norm = __builtin_sqrt(squares);
+#endif
+    return static_cast<float>(norm) * (1 + 0x1p-22f) + 0x1p-149f;
+}
+
 // N = sqrt(sum + floor) * growth >= |y'|, where `sum` is the sum of squares in fp32, in any order.
 CUEBM_MATH float screening_norm_floor(std::int64_t d) { return static_cast<float>(d) * 0x1p-149f; }
 CUEBM_MATH float screening_norm_growth(std::int64_t d) {

@@ -15,6 +15,10 @@ struct ScreenLayout {
         screen.half_squares = carver.take<float>(screen.slots);
         screen.shift = carver.take<float>(screen.stride);
         screen.largest = carver.take<unsigned>(1);
+        screen.spread = math::screening_spread(d);
+        screen.floor = math::screening_floor(d);
+        screen.norm_growth = math::screening_norm_growth(d);
+        screen.norm_floor = math::screening_norm_floor(d);
     }
     Screen screen{};
 };
@@ -34,14 +38,12 @@ void screened(CudaQueue& queue, const AssignConfig& config, const Assign<float>&
     detail::Carver carver(scratch);
     const std::int64_t k = task.prototypes.rows, d = task.points.cols;
     const Screen screen = ScreenLayout(carver, k, d).screen;
-    const ScreenBound constants{math::screening_spread(d), math::screening_floor(d), math::screening_norm_growth(d),
-                                math::screening_norm_floor(d)};
     queue.fill(screen.largest, 0, sizeof(unsigned));
     launch(screen_shift, tiled(queue, ceil_div(screen.stride, 32), dim3(256)), task.prototypes, screen);
     launch(screen_prototypes, strided(queue, ceil_div(screen.slots, rows_a_row_block), row_threads), task.prototypes,
            screen);
     launch(assign_screened, tiled(queue, config.tiles, dim3(ScreenTile::threads), config.shared_bytes), task, screen,
-           config.wide_points, constants, queue.status());
+           config.wide_points, queue.status());
 }
 
 }  // namespace

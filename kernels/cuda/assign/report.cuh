@@ -1,4 +1,4 @@
-// How kernels say what is wrong in the data: the least word stays in the queue's status word. And integer sums.
+// How kernels say what is wrong in the data: the least status_word() stays.
 #pragma once
 
 #include "backend.hpp"
@@ -12,7 +12,7 @@ using Word = unsigned long long;
 static_assert(sizeof(Word) == sizeof(std::uint64_t));
 
 __device__ __forceinline__ void report(std::uint64_t* status, std::int64_t row, detail::Problem problem) {
-    atomicMin(reinterpret_cast<Word*>(status), static_cast<Word>(detail::status_word(row, problem)));
+    atomicMin(reinterpret_cast<Word*>(status), Word{detail::status_word(row, problem)});
 }
 
 // As std::isfinite, which device code cannot call everywhere.

@@ -10,11 +10,12 @@ namespace cuebm::cuda {
 
 // In the call's scratch: prototypes less their common shift, what their scores start from, and the shift.
 struct Screen {
-    float* shifted;              // [k x stride], zeros beyond d
-    float* half_squares;         // [k rounded up to tiles]: |w'|^2 / 2, summed in double; infinity beyond k
-    float* shift;                // [stride], zeros beyond d
-    unsigned* largest;           // [1], the bits of the largest norm R >= |w'|; starts at 0
-    std::int64_t stride, slots;  // slots: the size of half_squares
+    float* shifted;                                // [k x stride], zeros beyond d
+    float* half_squares;                           // [k rounded up to tiles]: |w'|^2 / 2; infinity beyond k
+    float* shift;                                  // [stride], zeros beyond d
+    unsigned* largest;                             // [1], the bits of the largest R >= |w'|; starts at 0
+    std::int64_t stride, slots;                    // slots: the size of half_squares
+    float spread, floor, norm_growth, norm_floor;  // the constants of math/screening.hpp
 };
 
 // The shift is the mean of at most this many prototypes, evenly spread: any shift is right, one near the data is good.
@@ -38,7 +39,7 @@ static __global__ void __launch_bounds__(256) screen_shift(MatrixView<const floa
     }
 }
 
-// A half-warp takes a prototype.
+// A half-warp takes a prototype. Squares are summed in double, as the bound wants them.
 static __global__ void __launch_bounds__(256) screen_prototypes(MatrixView<const float> prototypes, Screen screen) {
     const int lane = half_warp_lane(), rows = static_cast<int>(blockDim.x) / half_warp;
     for (std::int64_t z = std::int64_t{blockIdx.x} * rows + half_warp_index(); z < screen.slots;
@@ -52,12 +53,10 @@ static __global__ void __launch_bounds__(256) screen_prototypes(MatrixView<const
         }
         squares = tree_sum(squares);
         if (lane != 0) continue;
-        screen.half_squares[z] =
-            z < prototypes.rows ? static_cast<float>(0.5 * squares) : static_cast<float>(__builtin_inf());
-        if (z >= prototypes.rows) continue;
+        const bool there = z < prototypes.rows;
+        screen.half_squares[z] = there ? static_cast<float>(0.5 * squares) : static_cast<float>(__builtin_inf());
         // Nonnegative floats order as their bits do; NaN lies above infinity.
-        const float norm = static_cast<float>(sqrt(squares) * (1 + 0x1p-22)) + 0x1p-149f;
-        atomicMax(screen.largest, __float_as_uint(norm) & 0x7fffffffu);
+        if (there) atomicMax(screen.largest, __float_as_uint(math::screening_norm(squares)) & 0x7fffffffu);
     }
 }
 
@@ -68,15 +67,10 @@ struct Least {
     std::int32_t label;
 };
 
-// The constants of math/screening.hpp.
-struct ScreenBound {
-    float spread, floor, norm_growth, norm_floor;
-};
-
-// The canonical argmin of a point by its half-warp, from what the 16 classes know. The bound is that of the largest
-// prototype. A class whose second score is within it is scanned as a whole; without a bound every class is.
-__device__ __forceinline__ void decide(const Assign<float>& task, const Screen& screen, const ScreenBound& constants,
-                                       const Least& own, std::int64_t i, int lane, std::uint64_t* status) {
+// The canonical argmin of a point by its half-warp, from what the 16 classes know. A class whose second score is within
+// the bound is scanned as a whole; without a finite bound every class is.
+__device__ __forceinline__ void decide(const Assign<float>& task, const Screen& screen, const Least& own,
+                                       std::int64_t i, int lane, std::uint64_t* status) {
     const unsigned mask = half_warp_mask(), base = threadIdx.x % 32 < half_warp ? 0 : half_warp;
     const std::int64_t d = task.points.cols, k = task.prototypes.rows;
     const float* y = task.points.data + i * task.points.stride;
@@ -85,17 +79,16 @@ __device__ __forceinline__ void decide(const Assign<float>& task, const Screen& 
         const float t = y[j] - screen.shift[j];
         squares = math::fused(t, t, squares);
     }
-    const float norm = sqrtf(tree_sum(squares) + constants.norm_floor) * constants.norm_growth;
+    const float norm = sqrtf(tree_sum(squares) + screen.norm_floor) * screen.norm_growth;
     const float reach = norm + __uint_as_float(*screen.largest);
-    const bool bounded = reach <= math::screening_reach_limit;  // not so for NaN
-    const float bound = reach * reach * constants.spread + constants.floor;
+    const bool bounded = reach <= math::screening_reach_limit;               // false for NaN, too
+    const float bound = 2 * (reach * reach * screen.spread + screen.floor);  // of the difference of two scores
 
     float least_score = own.score;
-#pragma unroll
     for (int apart = half_warp / 2; apart >= 1; apart /= 2)
         least_score = fminf(least_score, __shfl_xor_sync(mask, least_score, apart));
-    const bool candidate = !bounded || !(own.score - bound > least_score + bound);
-    const bool crowded = !bounded || !(own.second - bound > least_score + bound);
+    const bool candidate = !bounded || !(own.score - least_score > bound);
+    const bool crowded = !bounded || !(own.second - least_score > bound);
     unsigned classes = __ballot_sync(mask, candidate) >> base & 0xffffu;
     const unsigned scanned = __ballot_sync(mask, crowded) >> base & 0xffffu;
 
@@ -133,7 +126,7 @@ __device__ __forceinline__ void decide(const Assign<float>& task, const Screen& 
 // x 4 dot products, and a Least for each of the 8 points. Shared memory: two buffers of both tiles, 54 KiB. A thread's
 // own copies are visible to it before the barrier: there it shifts the points that it copied.
 static __global__ void __launch_bounds__(ScreenTile::threads, 2)
-    assign_screened(Assign<float> task, Screen screen, bool wide_points, ScreenBound constants, std::uint64_t* status) {
+    assign_screened(Assign<float> task, Screen screen, bool wide_points, std::uint64_t* status) {
     using Tile = ScreenTile;
     CUEBM_DYNAMIC_SHARED(float, shared);
     float* const point_tiles = shared;
@@ -231,7 +224,7 @@ static __global__ void __launch_bounds__(ScreenTile::threads, 2)
 #pragma unroll
     for (int p = 0; p < Tile::points_each; ++p) {
         const std::int64_t i = first + ty + 16 * p;
-        if (i < n) decide(task, screen, constants, least[p], i, tx, status);
+        if (i < n) decide(task, screen, least[p], i, tx, status);
     }
 }
 
