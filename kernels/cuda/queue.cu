@@ -150,11 +150,9 @@ std::shared_ptr<detail::EventState> CudaQueue::record() {
 }
 
 void CudaQueue::wait_for(const std::shared_ptr<detail::EventState>& event) {
-    const auto* recorded = dynamic_cast<const CudaEvent*>(event.get());
-    if (recorded == nullptr)
-        throw InvalidArgument("Stream::wait_for", "event", "an event of a CPU stream", "an event of a CUDA stream");
+    const auto& recorded = static_cast<const CudaEvent&>(*event);  // of this device: Stream has looked
     const DeviceScope scope(device_);
-    check(cudaStreamWaitEvent(stream_, recorded->event, 0), "cudaStreamWaitEvent");
+    check(cudaStreamWaitEvent(stream_, recorded.event, 0), "cudaStreamWaitEvent");
 }
 
 std::uint64_t CudaQueue::wait() {
