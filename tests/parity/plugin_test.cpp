@@ -45,7 +45,8 @@ void expect_working(eb::Context context) {
 }
 
 bool emulated() {
-    return complaint().empty() && eb::Context::cuda(0).properties().name.find("emulated") != std::string::npos;
+    const char* path = std::getenv("CUEBM_CUDA_PLUGIN");
+    return path != nullptr && std::string(path).find("emulated") != std::string::npos;
 }
 
 }  // namespace
@@ -104,20 +105,22 @@ TEST(Plugin, DeviceOutOfRange) {
     EXPECT_THROW((void)eb::Context::cuda(1000), eb::DeviceError);
 }
 
-// A driver that is missing or too old, which the emulator plays. In a child process: a driver is looked at once.
+// A driver that is missing or too old, which the emulator plays. It looks once, so each is a process of its own, which
+// starts with the variable.
 TEST(PluginDeathTest, DriverThatIsMissingOrOld) {
     if (!emulated()) GTEST_SKIP() << "only with the emulated plug-in";
     GTEST_FLAG_SET(death_test_style, "threadsafe");
-    const auto child = [](const char* driver) {
-        setenv("CUEBM_EMULATED_DRIVER", driver, 1);
+    const auto child = [] {
         const std::string why = complaint();
         std::fprintf(stderr, "%s\n", why.c_str());
         const auto best = eb::Context::best();
         _exit(why.empty() || best.device() != eb::Device{} ? 1 : 0);
     };
-    EXPECT_EXIT(child("none"), testing::ExitedWithCode(0), "no NVIDIA driver");
-    EXPECT_EXIT(child("old"), testing::ExitedWithCode(0), "update the driver");
-    EXPECT_EXIT(child("nodevice"), testing::ExitedWithCode(0), "no GPU");
+    for (const auto& [driver, sentence] :
+         {std::pair{"none", "no NVIDIA driver"}, {"old", "update the driver"}, {"nodevice", "no GPU"}}) {
+        const ScopedVariable variable("CUEBM_EMULATED_DRIVER", driver);
+        EXPECT_EXIT(child(), testing::ExitedWithCode(0), sentence);
+    }
 }
 
 // The CPU's own options.
