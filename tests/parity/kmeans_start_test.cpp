@@ -32,7 +32,7 @@ CUEBM_TEST(KMeansStart, kmeans_plusplus) {
     auto one_thread = eb::Context::cpu({.threads = 1});
     const auto y = normal<T>(130 * 3, 1);
     for (const auto start : {Start::plus_plus, Start::random})
-        for (const std::int64_t k : {1, 2, 33, 130}) {
+        for (const std::int64_t k : {1, 2, 33}) {
             const eb::kmeans::FitOptions<T> options{.k = k, .seed = 11, .start = start};
             const auto f = start_of(context, y, 130, 3, options);
             ASSERT_EQ(f.prototypes.size(), static_cast<std::size_t>(k * 3));
@@ -81,7 +81,7 @@ CUEBM_TEST(KMeansStart, sample_weight_zero) {
 // A first row that is not uniform by weight; a second that is not drawn by weight times energy, with greedy choice of
 // the best of 2 + floor(ln 2) = 2. The exact law by enumeration; the statistic of Pearson has mean f and standard error
 // sqrt(2 f) for f degrees of freedom, and must lie within 5 of them.
-TEST(OnCpu, PlusPlusDrawsByItsLaw) {
+TEST_F(OnCpu, PlusPlusDrawsByItsLaw) {
     auto context = eb::Context::cpu({.threads = 1});
     const std::vector<double> y{0, 1, 3, 7, 8}, weights{1, 2, 1, 1, 3};
     const auto energy = [&](std::size_t i, std::size_t z) { return (y[i] - y[z]) * (y[i] - y[z]); };
@@ -129,7 +129,7 @@ TEST(OnCpu, PlusPlusDrawsByItsLaw) {
 
 // Random rows that are not uniform, of any size of subset: each of 7 rows is in 3 of 7 subsets. The count of a row has
 // mean 3/7 draws and standard error sqrt(draws 3/7 4/7), and must lie within 5 of them.
-TEST(OnCpu, RandomRowsAreUniform) {
+TEST_F(OnCpu, RandomRowsAreUniform) {
     auto context = eb::Context::cpu({.threads = 1});
     const std::vector<float> y{0, 1, 2, 3, 4, 5, 6};
     std::map<std::int64_t, int> counts;
@@ -143,7 +143,7 @@ TEST(OnCpu, RandomRowsAreUniform) {
 }
 
 // A subsample (of more than 2^16 rows) that is not of the data, takes the first rows alone, or blames its own row.
-TEST(OnCpu, SubsampleIsOfTheWhole) {
+TEST_F(OnCpu, SubsampleIsOfTheWhole) {
     auto context = eb::Context::cpu();
     const std::int64_t n = 200000;
     std::vector<float> y;

@@ -58,7 +58,7 @@ CUEBM_TEST(Labels, BestAndAllEnergies) {
         for (const std::int64_t m : {1, 4, 32}) {
             if (m > k) continue;
             SCOPED_TRACE(testing::Message() << "n " << n << ", k " << k << ", d " << d << ", m " << m);
-            for (const unsigned want : {everything, unsigned{Want::best}, Want::best | Want::labels})
+            for (const unsigned want : m == 4 ? std::vector{everything} : std::vector<unsigned>{Want::best})
                 wanted.expect(solve(context, problem, want, m), want, m);
         }
         wanted.expect(solve(context, problem, Want::all_energies), Want::all_energies);

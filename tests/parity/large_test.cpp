@@ -103,7 +103,7 @@ CUEBM_TEST(Large, StridesPastTwoToThe31) {
 }
 
 // Counts and sums in float, which stop growing at 2^24.
-TEST(OnCpu, CountsPastTwoToThe24) {
+TEST_F(OnCpu, CountsPastTwoToThe24) {
     auto context = eb::Context::cpu();
     const std::size_t n = (std::size_t{1} << 24) + 2;
     const std::vector<float> y(n, 0.1f);
@@ -119,7 +119,7 @@ TEST(OnCpu, CountsPastTwoToThe24) {
 }
 
 // n k past 2^31 pairs in one call.
-TEST(OnCpu, PairsPastTwoToThe31) {
+TEST_F(OnCpu, PairsPastTwoToThe31) {
     const char* large = std::getenv("CUEBM_TEST_LARGE");
     if (large == nullptr || std::string(large) != "1") GTEST_SKIP() << "set CUEBM_TEST_LARGE=1";
     auto context = eb::Context::cpu();

@@ -47,6 +47,13 @@ inline void PrintTo(const Case& c, std::ostream* out) { *out << c.backend.name; 
 
 class OnEachCase : public testing::TestWithParam<Case> {};
 
+// Tests of the CPU alone; left out where CUEBM_TEST_BACKENDS=cuda.
+class OnCpu : public testing::Test {
+    void SetUp() override {
+        if (cpu_backends().empty()) GTEST_SKIP();
+    }
+};
+
 }  // namespace cuebm::test
 
 // A suite whose tests run on every backend, or on the CPU's alone, in float and in double.
@@ -54,6 +61,7 @@ class OnEachCase : public testing::TestWithParam<Case> {};
     namespace {                                                                                            \
     class Suite : public cuebm::test::OnEachCase {};                                                       \
     }                                                                                                      \
+    GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(Suite);                                                  \
     INSTANTIATE_TEST_SUITE_P(, Suite, testing::ValuesIn(cuebm::test::cases(where)), [](const auto& info) { \
         return info.param.backend.name + (info.param.is_double ? "_double" : "_float");                    \
     })
