@@ -66,9 +66,7 @@ class OnCpu : public testing::Test {
         return info.param.backend.name + (info.param.is_double ? "_double" : "_float");                    \
     })
 #define CUEBM_SUITE(Suite) CUEBM_SUITE_ON(Suite, cuebm::test::backends())
-#define CUEBM_CPU_SUITE(Suite)                          \
-    CUEBM_SUITE_ON(Suite, cuebm::test::cpu_backends()); \
-    GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(Suite)
+#define CUEBM_CPU_SUITE(Suite) CUEBM_SUITE_ON(Suite, cuebm::test::cpu_backends())
 
 // A test of such a suite. Its body is a template over the type of data, T, and sees the `backend`.
 #define CUEBM_TEST(Suite, Name)                               \
