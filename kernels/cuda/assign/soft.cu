@@ -8,7 +8,7 @@
 namespace cuebm::cuda {
 namespace {
 
-// Half of what a multiprocessor has, so that two blocks fit.
+// With the buffers, less than half of a multiprocessor's shared memory; not measured yet.
 constexpr std::size_t wanted_mean_bytes = 64 * 1024;
 
 // How many points of d coordinates a block takes, their means in shared memory; 0 if not even one fits.

@@ -58,7 +58,6 @@ __global__ void __launch_bounds__(256)
             if (largest[p * columns + x] > most) most = largest[p * columns + x];
         if (most > 0) raise(task.scales + j, most);
     }
-    __syncthreads();
 }
 
 // values[j] = fixed_point_scale(values[j], n).
