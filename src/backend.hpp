@@ -21,6 +21,7 @@ enum Problem : int {
     weights_not_valid,
     energy_overflow,
     label_out_of_range,
+    weight_too_small,
 };
 inline constexpr std::uint64_t no_problem = ~std::uint64_t{0};
 

@@ -10,16 +10,14 @@
 
 #include "backend.hpp"
 
-#define CUEBM_TEXT_(x) #x
-#define CUEBM_TEXT(x) CUEBM_TEXT_(x)
-
 namespace cuebm::detail {
 namespace {
 
 // CUEBM_CUDA_PLUGIN, or the plug-in beside this library.
 std::string plugin_path() {
     if (const char* path = std::getenv("CUEBM_CUDA_PLUGIN"); path != nullptr && *path != '\0') return path;
-    std::string name = "libcuebm_cuda.so." CUEBM_TEXT(CUEBM_VERSION_MAJOR) "." CUEBM_TEXT(CUEBM_VERSION_MINOR);
+    const std::string number = version();  // major.minor.patch; a minor version may change the seam
+    std::string name = "libcuebm_cuda.so." + number.substr(0, number.rfind('.'));
     Dl_info self{};
     if (dladdr(reinterpret_cast<void*>(&make_cuda_backend), &self) == 0 || self.dli_fname == nullptr) return name;
     const std::string library = self.dli_fname;

@@ -33,7 +33,7 @@ void check(const Context& context, MatrixView<const T> y, const FitOptions<T>& o
     if (o.n_init < 1 || (o.start == Start::given && o.n_init != 1))
         refuse(function, "n_init", text(o.n_init), "n_init >= 1, and 1 for given prototypes");
     if (o.max_iterations < 1) refuse(function, "max_iterations", text(o.max_iterations), "max_iterations >= 1");
-    if (!(o.tolerance >= 0)) refuse(function, "tolerance", text(o.tolerance), "tolerance >= 0");
+    if (!(o.tolerance >= 0)) refuse(function, "tolerance", text_of(o.tolerance), "tolerance >= 0");
     check_optional(function, "weights", o.weights, y.rows, here);
     if (o.start != Start::given) return;
     if (!o.prototypes) refuse(function, "prototypes", "none", shape(o.k, y.cols) + ", since start is given");
@@ -78,10 +78,6 @@ public:
         stream_.wait();  // throws what is wrong with the data
         if (o_.tolerance > 0) limit_ = o_.tolerance * mean_variance();
     }
-    // An exception may leave work in flight that uses the members.
-    ~Fit() { queue_.wait_quietly(); }
-    Fit(const Fit&) = delete;
-    Fit& operator=(const Fit&) = delete;
 
     Model<T> run() {
         Model<T> best;
@@ -104,9 +100,11 @@ private:
     }
 
     Model<T> lloyd(int number) {
-        Model<T> model{.prototypes = choose_start(stream_, y_, weights_, o_, static_cast<std::uint32_t>(number)),
+        Model<T> model{.prototypes = {},
                        .labels = context_.vector<std::int32_t>(y_.rows),
                        .energies = context_.vector<T>(y_.rows)};
+        model.prototypes = choose_start(stream_, y_, weights_, o_, static_cast<std::uint32_t>(number));
+        const WaitAtEnd wait(stream_);
         forget();
         model.status = Status::iteration_limit;
         std::int64_t still_empty = 0;
@@ -196,7 +194,11 @@ private:
                               return energies[a] > energies[b] || (energies[a] == energies[b] && a < b);
                           });
         for (std::size_t c = 0; c < count; ++c) labels[far[c]] = empty[c];
-        if (count > 0) (void)move_to(upload(stream_, labels));
+        if (count == 0) return static_cast<std::int64_t>(empty.size());
+        const auto relocated = context_.vector<std::int32_t>(y_.rows);
+        const WaitAtEnd wait(stream_);
+        copy(stream_, view(labels), relocated);
+        (void)move_to(relocated);
         return static_cast<std::int64_t>(empty.size() - count);
     }
 
@@ -207,7 +209,7 @@ private:
     }
 
     Stream& stream_;
-    Context context_;
+    const Context context_;
     Queue& queue_;
     const AssignOperations<T>& operations_;
     MatrixView<const T> y_;
@@ -218,6 +220,7 @@ private:
     Vector<std::int64_t> counts_;  // [k], and behind them how many points moved
     Vector<double> scales_, shifts_, total_;
     double limit_ = 0;
+    WaitAtEnd wait_{stream_};  // the last member, so that it waits before the others go
 };
 
 template <class T>
@@ -233,7 +236,8 @@ template <class T>
 std::string Model<T>::advice() const {
     switch (status) {
         case Status::converged: return "converged";
-        case Status::iteration_limit: return "labels still changed after max_iterations; raise it, or the tolerance";
+        case Status::iteration_limit:
+            return "not known to have converged after max_iterations; raise it, or the tolerance";
         case Status::cancelled: return "stopped on request; prototypes, labels and inertia belong together";
         case Status::too_few_distinct:
             return std::to_string(empty_clusters) + " prototypes own no point: fewer distinct points than k; lower k";
@@ -245,11 +249,11 @@ template struct Model<double>;
 
 Model<float> fit(Stream& s, MatrixView<const float> y, const FitOptions<float>& o) { return run(s, y, o); }
 Model<double> fit(Stream& s, MatrixView<const double> y, const FitOptions<double>& o) { return run(s, y, o); }
-Model<float> fit(Context& c, MatrixView<const float> y, const FitOptions<float>& o) {
+Model<float> fit(const Context& c, MatrixView<const float> y, const FitOptions<float>& o) {
     Stream stream(c);
     return run(stream, y, o);
 }
-Model<double> fit(Context& c, MatrixView<const double> y, const FitOptions<double>& o) {
+Model<double> fit(const Context& c, MatrixView<const double> y, const FitOptions<double>& o) {
     Stream stream(c);
     return run(stream, y, o);
 }

@@ -16,7 +16,7 @@ namespace {
 using namespace detail;
 
 template <class T>
-Vector<std::int32_t> label(Stream& stream, MatrixView<const T> prototypes, MatrixView<const T> points) {
+Vector<std::int32_t> run_predict(Stream& stream, MatrixView<const T> prototypes, MatrixView<const T> points) {
     check_points_and_prototypes("kmeans::predict", points, prototypes, 0, stream.context().device());
     auto labels = stream.context().vector<std::int32_t>(points.rows);
     if (points.rows > 0) assign(stream, Assign<T>{.points = points, .prototypes = prototypes, .labels = labels});
@@ -24,7 +24,7 @@ Vector<std::int32_t> label(Stream& stream, MatrixView<const T> prototypes, Matri
 }
 
 template <class T>
-Matrix<T> energies(Stream& stream, MatrixView<const T> prototypes, MatrixView<const T> points) {
+Matrix<T> run_transform(Stream& stream, MatrixView<const T> prototypes, MatrixView<const T> points) {
     check_points_and_prototypes("kmeans::transform", points, prototypes, 0, stream.context().device());
     auto all = stream.context().matrix<T>(points.rows, prototypes.rows);
     if (points.rows > 0) assign(stream, Assign<T>{.points = points, .prototypes = prototypes, .all_energies = all});
@@ -32,16 +32,17 @@ Matrix<T> energies(Stream& stream, MatrixView<const T> prototypes, MatrixView<co
 }
 
 template <class T>
-Completions<T> fill_in(Stream& stream, MatrixView<const T> prototypes, const Complete<T>& o) {
+Completions<T> run_complete(Stream& stream, MatrixView<const T> prototypes, const Complete<T>& o) {
     constexpr auto function = "kmeans::complete";
     const DefaultFloatEnvironment environment;
-    Context context = stream.context();
+    const Context context = stream.context();
     const std::int64_t n = o.points.rows, d = o.points.cols, m = o.candidates;
     check_points_and_prototypes(function, o.points, prototypes, 0, context.device());
     if (!o.known) refuse(function, "known", "nullptr", "a mask of n x d or 1 x d");
     check_shape(function, "known", o.known, o.known.rows == 1 ? 1 : n, d, context.device());
     if (m < 1 || m > std::min<std::int64_t>(prototypes.rows, 32))
-        refuse(function, "candidates", std::to_string(m), "1 to min(k, 32)");
+        refuse(function, "candidates", std::to_string(m),
+               "1 to min(k, 32) = " + std::to_string(std::min<std::int64_t>(prototypes.rows, 32)));
     check_beta<T>(function, o.beta, false, prototypes.rows);
     Completions<T> result{.labels = context.matrix<std::int32_t>(n, m),
                           .energies = context.matrix<T>(n, m),
@@ -106,19 +107,17 @@ public:
           labels_(context_.vector<std::int32_t>(o.points.rows)),
           moves_(context_.vector<double>(o.points.rows)) {}
 
-    ~Descent() { stream_.state().queue->wait_quietly(); }  // an exception may leave work that uses the members
-    Descent(const Descent&) = delete;
-    Descent& operator=(const Descent&) = delete;
-
     Projection<T> run() {
         const std::int64_t n = o_.points.rows;
         const bool soft = o_.beta < infinity;
-        Projection<T> result{.points = duplicate(stream_, o_.points),
+        Projection<T> result{.points = context_.matrix<T>(n, o_.points.cols),
                              .energies = context_.vector<T>(n),
                              .iterations = 0,
                              .status = Status::iteration_limit};
         if (n == 0) return result.status = Status::converged, std::move(result);
         next_ = context_.matrix<T>(n, o_.points.cols);
+        const WaitAtEnd wait(stream_);
+        copy(stream_, o_.points, result.points);
         infer(result);
         if (!soft) {
             (void)step(result);
@@ -165,7 +164,7 @@ private:
     }
 
     Stream& stream_;
-    Context context_;
+    const Context context_;
     MatrixView<const T> prototypes_;
     const Project<T>& o_;
     Matrix<T> next_;
@@ -174,14 +173,14 @@ private:
 };
 
 template <class T>
-Projection<T> descend(Stream& stream, MatrixView<const T> prototypes, const Project<T>& o) {
+Projection<T> run_project(Stream& stream, MatrixView<const T> prototypes, const Project<T>& o) {
     constexpr auto function = "kmeans::project";
     const DefaultFloatEnvironment environment;
     check_points_and_prototypes(function, o.points, prototypes, 0, stream.context().device());
     check_beta<T>(function, o.beta, true, prototypes.rows);
     if (o.max_iterations < 1)
         refuse(function, "max_iterations", std::to_string(o.max_iterations), "max_iterations >= 1");
-    if (!(o.tolerance >= 0)) refuse(function, "tolerance", std::to_string(o.tolerance), "tolerance >= 0");
+    if (!(o.tolerance >= 0)) refuse(function, "tolerance", text_of(o.tolerance), "tolerance >= 0");
     return Descent<T>(stream, prototypes, o).run();
 }
 
@@ -189,17 +188,17 @@ Projection<T> descend(Stream& stream, MatrixView<const T> prototypes, const Proj
 
 #define CUEBM_PUBLIC(Result, function, work, Argument, T)                                                \
     Result function(Stream& stream, MatrixView<const T> w, Argument a) { return work<T>(stream, w, a); } \
-    Result function(Context& context, MatrixView<const T> w, Argument a) {                               \
+    Result function(const Context& context, MatrixView<const T> w, Argument a) {                         \
         Stream stream(context);                                                                          \
         auto result = work<T>(stream, w, a);                                                             \
         stream.wait();                                                                                   \
         return result;                                                                                   \
     }
-#define CUEBM_PUBLIC_OF(T)                                                     \
-    CUEBM_PUBLIC(Vector<std::int32_t>, predict, label, MatrixView<const T>, T) \
-    CUEBM_PUBLIC(Matrix<T>, transform, energies, MatrixView<const T>, T)       \
-    CUEBM_PUBLIC(Completions<T>, complete, fill_in, const Complete<T>&, T)     \
-    CUEBM_PUBLIC(Projection<T>, project, descend, const Project<T>&, T)
+#define CUEBM_PUBLIC_OF(T)                                                           \
+    CUEBM_PUBLIC(Vector<std::int32_t>, predict, run_predict, MatrixView<const T>, T) \
+    CUEBM_PUBLIC(Matrix<T>, transform, run_transform, MatrixView<const T>, T)        \
+    CUEBM_PUBLIC(Completions<T>, complete, run_complete, const Complete<T>&, T)      \
+    CUEBM_PUBLIC(Projection<T>, project, run_project, const Project<T>&, T)
 CUEBM_PUBLIC_OF(float)
 CUEBM_PUBLIC_OF(double)
 
