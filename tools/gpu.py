@@ -120,15 +120,15 @@ def bench(name):
 
 
 def peers(name):
-    python = ROOT / "build/peers/bin/python"
-    python = python if python.exists() else sys.executable
     library = BUILD / "lib/libcuebm_peers.so"
     if not library.exists():
         raise Skipped(f"{library.relative_to(ROOT)} is missing: see `./dev gpu build`")
-    for package in ("numpy", "torch"):
-        if subprocess.run([python, "-c", f"import {package}"], capture_output=True).returncode != 0:
-            raise Skipped(f"{python} has no {package}")
-    return execute(name, [python, ROOT / "bench/peers/run.py", "assign", "--gpu", "--library", library, "--results",
+    pythons = [path for path in (ROOT / "build/peers/bin/python", pathlib.Path(sys.executable)) if path.exists()]
+    able = [python for python in pythons if subprocess.run([python, "-c", "import numpy, torch"],
+                                                           capture_output=True).returncode == 0]
+    if not able:
+        raise Skipped(f"no numpy and torch in {' or '.join(map(str, pythons))}")
+    return execute(name, [able[0], ROOT / "bench/peers/run.py", "assign", "--gpu", "--library", library, "--results",
                           results_folder()])
 
 
