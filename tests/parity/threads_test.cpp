@@ -1,5 +1,5 @@
 // Several threads of the user on one context at once, each with its own stream: the same bits as alone.
-#include <algorithm>
+#include <barrier>
 #include <thread>
 
 #include <cuebm/kmeans.hpp>
@@ -40,6 +40,11 @@ struct Work {
         eb::copy(stream, there.task().points, copy.view());
         stream.wait();
         auto answers = there.answers(p);
+        for (int i = 0; i < 50; ++i) {  // arrays come and go, most of the time out of the pool
+            const auto one = context.copy(eb::view(p.points)), two = context.copy(eb::view(p.prototypes));
+            EXPECT_TRUE(i % 10 != 0 || same_bits(eb::to_host(context, one), p.points));
+            EXPECT_TRUE(i % 10 != 0 || same_bits(eb::to_host(context, two), p.prototypes));
+        }
         labels = std::move(answers.labels), energies = std::move(answers.energies);
         free_energies = std::move(answers.free_energies), copied = eb::to_host(context, copy);
         fitted = fit(context, p.points, p.n, p.d, eb::kmeans::FitOptions<T>{.k = p.k, .seed = 3, .max_iterations = 3});
@@ -59,11 +64,12 @@ CUEBM_TEST(Threads, AtOnceGiveTheSameBits) {
     }
     const auto context = backend.make();
     std::vector<std::vector<Work<T>>> got(count);
+    std::barrier together(count);
     {
         std::vector<std::jthread> threads;
         for (int t = 0; t < count; ++t)
-            threads.emplace_back([&, t] {
-                const auto i = static_cast<std::size_t>(t);
+            threads.emplace_back([&, i = static_cast<std::size_t>(t)] {
+                together.arrive_and_wait();
                 for (int round = 0; round < rounds; ++round) got[i].emplace_back(context, problems[i]);
             });
     }
