@@ -20,7 +20,7 @@ constexpr unsigned wanted_outputs = Want::labels | Want::energies | Want::free_e
 // Each thread has a problem of its own size, so that workspaces and arrays of the pool differ.
 template <class T>
 Problem<T> problem_of(int thread) {
-    auto problem = normal_problem<T>(40 + 30 * thread, 9 + 8 * thread, 3 + thread);
+    auto problem = normal_problem<T>(20 + 15 * thread, 9 + 8 * thread, 3 + thread);
     problem.beta = 0.5;
     return problem;
 }
@@ -47,7 +47,7 @@ struct Work {
         }
         labels = std::move(answers.labels), energies = std::move(answers.energies);
         free_energies = std::move(answers.free_energies), copied = eb::to_host(context, copy);
-        fitted = fit(context, p.points, p.n, p.d, eb::kmeans::FitOptions<T>{.k = p.k, .seed = 3, .max_iterations = 3});
+        fitted = fit(context, p.points, p.n, p.d, eb::kmeans::FitOptions<T>{.k = p.k, .seed = 3, .max_iterations = 2});
     }
 };
 
