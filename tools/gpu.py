@@ -20,8 +20,8 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build/cuda"
 COMMIT = BUILD / "lib/commit.txt"
-# What a GPU machine has itself. An older libstdc++ beside ours could keep its PyTorch from loading; CUDA's libraries are
-# large, and only the unit tests, which need no GPU, use one.
+# What a GPU machine has itself. An older libstdc++ beside ours could keep its PyTorch from loading; CUDA's libraries
+# are large, and only the unit tests, which need no GPU, use one.
 SYSTEM = re.compile(r"ld-linux|linux-vdso|lib(c|m|pthread|dl|rt|stdc\+\+|gcc_s)\.so|lib(cu(da|rand|blas)|nv)")
 NO_GPU = "no GPU: nothing was run (`./dev gpu build` makes what a GPU machine can run)"
 # Seconds a step may take: together a little less than 10 minutes, after which some machines cut a command.
@@ -39,8 +39,8 @@ class Skipped(Exception):
 def program(name):
     path = BUILD / "bin" / name
     if not os.access(path, os.X_OK):
-        raise Skipped(f"{path.relative_to(ROOT)} is missing: run `./dev gpu build` on a machine with nvcc and GoogleTest, "
-                      "and carry build/cuda/bin and build/cuda/lib here")
+        raise Skipped(f"{path.relative_to(ROOT)} is missing: run `./dev gpu build` on a machine with nvcc and "
+                      "GoogleTest, and carry build/cuda/bin and build/cuda/lib here")
     return path
 
 
