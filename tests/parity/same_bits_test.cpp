@@ -261,14 +261,22 @@ void compare_wide(eb::Context cpu, eb::Context cuda) {
     }
 }
 
+// What explain() says of a task that both ways can do.
+std::string way(eb::Context& c) {
+    const auto points = c.matrix<float>(64, 64), prototypes = c.matrix<float>(40, 64);
+    const auto labels = c.vector<std::int32_t>(64);
+    return eb::explain(c, eb::Assign<float>{.points = points, .prototypes = prototypes, .labels = labels});
+}
+
 // The CUDA context, if there is one, with its way of assigning forced.
 std::vector<eb::Context> cuda_contexts() {
     std::vector<eb::Context> contexts;
     for (const auto& backend : eb::test::backends())
-        for (const char* path : {"direct", "screened"}) {
+        for (const auto& [path, named] : {std::pair{"direct", "canonical"}, {"screened", "screened"}}) {
             if (backend.kind != eb::Device::Kind::cuda) continue;
             const eb::test::ScopedVariable forced("CUEBM_ASSIGN", path);
             contexts.push_back(backend.make());
+            EXPECT_NE(way(contexts.back()).find(named), std::string::npos) << way(contexts.back());
         }
     return contexts;
 }
