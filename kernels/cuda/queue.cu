@@ -176,12 +176,11 @@ std::uint64_t* CudaQueue::status() {
 
 std::byte* CudaQueue::workspace(std::size_t bytes) {
     if (bytes > workspace_bytes_) {
-        if (workspace_ != nullptr) {  // the work in flight may still use the old block
-            const DeviceScope scope(device_);
-            check(cudaStreamSynchronize(stream_), "cudaStreamSynchronize");
-            pool_.release(std::exchange(workspace_, nullptr), std::exchange(workspace_bytes_, 0));
-        }
         const DeviceScope scope(device_);
+        // The work in flight may still use the old block; and if there is no new one, the caller releases its arrays.
+        check(cudaStreamSynchronize(stream_), "cudaStreamSynchronize");
+        if (workspace_ != nullptr)
+            pool_.release(std::exchange(workspace_, nullptr), std::exchange(workspace_bytes_, 0));
         workspace_ = pool_.allocate(bytes);
         workspace_bytes_ = bytes;
     }

@@ -18,6 +18,7 @@
 // A number tells a stream from other pointers, and reading it finds a use after destroy under AddressSanitizer.
 struct CUstream_st {
     int kind = 1;
+    bool awaited = true;  // what was enqueued; it is done all the same, but cudaStreamQuery() tells tests
 };
 struct CUevent_st {
     int kind = 2;
@@ -367,8 +368,17 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
     return cudaSuccess;
 }
 
-cudaError_t cudaStreamSynchronize(cudaStream_t stream) { return unless(is(stream), cudaErrorInvalidResourceHandle); }
-cudaError_t cudaStreamQuery(cudaStream_t stream) { return unless(is(stream), cudaErrorInvalidResourceHandle); }
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+    if (!is(stream)) return remember(cudaErrorInvalidResourceHandle);
+    if (stream) stream->awaited = true;
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamQuery(cudaStream_t stream) {
+    if (!is(stream)) return remember(cudaErrorInvalidResourceHandle);
+    return unless(!stream || stream->awaited, cudaErrorNotReady);
+}
+
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
     return unless(is(stream) && is(event), cudaErrorInvalidResourceHandle);
 }
@@ -411,6 +421,7 @@ cudaError_t cudaMemcpy2DAsync(void* target, std::size_t target_pitch, const void
                              (kind == cudaMemcpyDefault && memory().is_device(source));
     if (!fits(target, target_pitch, to_device) || !fits(source, source_pitch, from_device))
         return remember(cudaErrorInvalidValue);
+    if (stream) stream->awaited = false;
     const OpenDeviceMemory open;
     for (std::size_t row = 0; row < height; ++row)
         std::memcpy(static_cast<char*>(target) + row * target_pitch,
@@ -422,6 +433,7 @@ cudaError_t cudaMemsetAsync(void* target, int byte, std::size_t bytes, cudaStrea
     if (!is(stream)) return remember(cudaErrorInvalidResourceHandle);
     if (bytes == 0) return cudaSuccess;
     if (!memory().holds(target, bytes)) return remember(cudaErrorInvalidValue);
+    if (stream) stream->awaited = false;
     const OpenDeviceMemory open;
     std::memset(target, byte, bytes);
     return cudaSuccess;
