@@ -131,7 +131,10 @@ public:
         check(status, "cudaMalloc");
         return data;
     }
-    void deallocate(void* data) noexcept override { (void)cudaFree(data); }  // knows the device by the address
+    void deallocate(void* data) noexcept override {
+        const DeviceScope scope(device_, std::nothrow);
+        (void)cudaFree(data);
+    }
     std::size_t free_bytes() override {
         const DeviceScope scope(device_);
         std::size_t free = 0, all = 0;

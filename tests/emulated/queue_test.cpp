@@ -1,6 +1,9 @@
 // The CUDA queue (kernels/cuda/queue.cu) against the emulator's runtime: what it asks of the driver, and when.
 #include "cuda/queue.hpp"
 
+#include <thread>
+#include <utility>
+
 #include <gtest/gtest.h>
 
 namespace {
@@ -50,6 +53,37 @@ TEST(CudaQueue, GrowthOfTheWorkspaceWaits) {
         }
         (void)cudaFree(array);
     }
+}
+
+// The current device of a thread of its own, before and after its use of a device.
+template <class Before, class Use>
+int device_after(Before before, Use use) {
+    int device = -1;
+    std::thread([&] {
+        before();
+        use();
+        ASSERT_EQ(cudaGetDevice(&device), cudaSuccess);
+    }).join();
+    return device;
+}
+
+// A caller's device that is changed; and device 0 made current, which makes a context on it, for a thread that never
+// used CUDA.
+TEST(CudaQueue, ScopesLeaveTheCallersDevice) {
+    const int devices = std::exchange(emulator::settings().devices, 3);
+    const auto scope = [] { const DeviceScope on(1); };
+    EXPECT_EQ(device_after([] { (void)cudaSetDevice(2); }, scope), 2);
+    EXPECT_EQ(device_after([] { (void)cudaSetDevice(1); }, scope), 1);
+    EXPECT_EQ(device_after([] {}, scope), 1);
+    const auto queue = [] {
+        WatchingPool pool;
+        QueuePartsCache cache(1);
+        (void)CudaQueue(pool, cache, 1).workspace(100);
+    };
+    EXPECT_EQ(device_after([] { (void)cudaSetDevice(2); }, queue), 2);
+    EXPECT_EQ(device_after([] {}, queue), 1);
+    EXPECT_EQ(device_after([] {}, [] { EXPECT_THROW(DeviceScope(7), DeviceError); }), 0);
+    emulator::settings().devices = devices;
 }
 
 }  // namespace
