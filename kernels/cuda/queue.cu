@@ -57,13 +57,23 @@ void destroy(const QueueParts& parts, int device) noexcept {
     if (parts.host_status != nullptr) (void)cudaFreeHost(parts.host_status);
 }
 
+[[noreturn]] void throw_out_of_memory(std::size_t asked) {
+    (void)cudaGetLastError();
+    std::size_t free = 0, all = 0;
+    check(cudaMemGetInfo(&free, &all), "cudaMemGetInfo");
+    throw OutOfMemory(asked, free);
+}
+
 QueueParts make_parts(int device) {
     const DeviceScope scope(device);
     QueueParts parts;
     try {
         check(cudaStreamCreateWithFlags(&parts.stream, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
-        check(cudaMalloc(reinterpret_cast<void**>(&parts.status), sizeof(std::uint64_t)), "cudaMalloc");
-        check(cudaMallocHost(reinterpret_cast<void**>(&parts.host_status), sizeof(std::uint64_t)), "cudaMallocHost");
+        const cudaError_t found = cudaMalloc(reinterpret_cast<void**>(&parts.status), sizeof(std::uint64_t));
+        if (found == cudaErrorMemoryAllocation) throw_out_of_memory(sizeof(std::uint64_t));
+        check(found, "cudaMalloc");
+        check(cudaMallocHost(reinterpret_cast<void**>(&parts.host_status), sizeof(std::uint64_t)),
+              "no pinned host memory for a stream (free some, or raise the limit of locked memory)");
         check(cudaMemsetAsync(parts.status, 0xff, sizeof(std::uint64_t), parts.stream), "cudaMemsetAsync");
         check(cudaStreamSynchronize(parts.stream), "cudaStreamSynchronize");  // a wrapped stream may use it next
     } catch (...) {

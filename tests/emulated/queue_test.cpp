@@ -86,4 +86,20 @@ TEST(CudaQueue, ScopesLeaveTheCallersDevice) {
     emulator::settings().devices = devices;
 }
 
+// A device without 8 free bytes that is called broken, or an error without its figures.
+TEST(CudaQueue, NoMemoryForItsStatusWord) {
+    const std::size_t memory = std::exchange(emulator::settings().memory, 4);
+    WatchingPool pool;
+    QueuePartsCache cache(0);
+    try {
+        (void)CudaQueue(pool, cache, 0);
+        ADD_FAILURE() << "accepted";
+    } catch (const OutOfMemory& error) {
+        EXPECT_EQ(error.asked_bytes(), 8u);
+        EXPECT_EQ(error.free_bytes(), 4u);
+    }
+    emulator::settings().memory = memory;
+    EXPECT_EQ(CudaQueue(pool, cache, 0).wait(), detail::no_problem);
+}
+
 }  // namespace
