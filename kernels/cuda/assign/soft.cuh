@@ -7,12 +7,8 @@
 
 namespace cuebm::cuda {
 
-__device__ __forceinline__ bool is_known(const MatrixView<const std::uint8_t>& known, std::int64_t i, std::int64_t j) {
-    return known.data == nullptr || known.data[(known.rows == 1 ? 0 : i * known.stride) + j] != 0;
-}
-
 // out_i and moves_i of one point by its half-warp, from a row of (unnormalised) means. A lane writes what it alone
-// reads, so `out` may be the points.
+// reads, so the means may be in `out`.
 template <class T>
 __device__ __forceinline__ void write_mean(const detail::SoftMean<T>& task, std::int64_t i, const T* mean, T weight,
                                            int lane) {
