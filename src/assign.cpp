@@ -37,6 +37,10 @@ void check(const Assign<T>& a, Device here) {
     }
     if (!a.labels && !a.energies && !a.free_energies && !a.all_energies && !a.best_labels && !a.best_energies)
         refuse(function, "labels", "no output at all", "at least one output view");
+    check_apart(function, "all_energies", a.all_energies, "points", a.points);
+    check_apart(function, "all_energies", a.all_energies, "prototypes", a.prototypes);
+    check_apart(function, "best_energies", a.best_energies, "points", a.points);
+    check_apart(function, "best_energies", a.best_energies, "prototypes", a.prototypes);
     check_beta<T>(function, a.beta, !a.free_energies, k);
 }
 
@@ -48,6 +52,7 @@ void check(const Update<T>& a, Device here) {
     check_shape(function, "labels", a.labels, n, here);
     check_optional(function, "weights", a.weights, n, here);
     check_optional(function, "cluster_weights", a.cluster_weights, a.prototypes.rows, here);
+    check_apart(function, "prototypes", a.prototypes, "points", a.points);
 }
 
 template <class T>
@@ -60,6 +65,10 @@ void check(const AssignGradient<T>& a, Device here) {
     check_optional(function, "prototype_gradients", a.prototype_gradients, a.prototypes.rows, d, here);
     if (!a.point_gradients && !a.prototype_gradients)
         refuse(function, "point_gradients", "no output at all", "at least one output view");
+    check_apart(function, "point_gradients", a.point_gradients, "points", a.points);
+    check_apart(function, "point_gradients", a.point_gradients, "prototypes", a.prototypes);
+    check_apart(function, "prototype_gradients", a.prototype_gradients, "points", a.points);
+    check_apart(function, "prototype_gradients", a.prototype_gradients, "prototypes", a.prototypes);
     check_beta<T>(function, a.beta, true, a.prototypes.rows);
 }
 

@@ -72,6 +72,27 @@ void check_optional(const char* function, const char* argument, const VectorView
     if (view) check_shape(function, argument, view, size, here);
 }
 
+// An output must not lie in an input's memory. Columns of one wide matrix may be views side by side.
+template <class T, class U>
+void check_apart(const char* function, const char* argument, const MatrixView<T>& output, const char* other,
+                 const MatrixView<U>& input) {
+    if (!output || !input || output.rows == 0 || input.rows == 0) return;
+    const auto begin = [](const auto& view) { return reinterpret_cast<std::uintptr_t>(view.data); };
+    const auto end = [&](const auto& view) {
+        const auto elements =
+            static_cast<std::uintptr_t>((view.rows - 1) * (view.rows > 1 ? view.stride : 0) + view.cols);
+        return begin(view) + elements * sizeof(*view.data);
+    };
+    if (begin(output) >= end(input) || begin(input) >= end(output)) return;
+    if (sizeof(T) == sizeof(U) && output.stride == input.stride) {
+        const auto row = static_cast<std::int64_t>(sizeof(T)) * input.stride;
+        const std::int64_t apart = (static_cast<std::int64_t>(begin(output) - begin(input)) % row + row) % row;
+        const auto width = [](const auto& view) { return view.cols * static_cast<std::int64_t>(sizeof(T)); };
+        if (apart >= width(input) && apart + width(output) <= row) return;
+    }
+    refuse(function, argument, std::string("memory that overlaps ") + other, "memory of its own");
+}
+
 // Points [n x d] and prototypes [k x d] that belong together.
 template <class T, class U>
 void check_points_and_prototypes(const char* function, const MatrixView<T>& points, const MatrixView<U>& prototypes,

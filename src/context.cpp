@@ -202,11 +202,16 @@ Context Context::cuda(const CudaOptions& options) {
 Context Context::cuda(int device) { return cuda(CudaOptions{.device = device}); }
 
 Context Context::best() {
-    std::string why;
-    try {
-        return cuda(0);
-    } catch (const DeviceError& error) {
-        why = error.what();
+    constexpr int most_devices = 16;
+    std::string why;  // the first device's problem: mostly the plug-in's or the driver's, and so every device's
+    for (int device = 0; device < most_devices; ++device) {
+        try {
+            return cuda(device);
+        } catch (const DeviceError& error) {
+            const std::string problem = error.what();
+            if (why.empty()) why = problem;
+            if (problem.find(detail::no_such_device) != std::string::npos) break;
+        }
     }
     Context context = cpu();
     context.state_->description += "; no GPU: " + why;

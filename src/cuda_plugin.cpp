@@ -3,6 +3,7 @@
 #include <string>
 
 #include <dlfcn.h>
+#include <unistd.h>
 
 #include <cuebm/error.hpp>
 #include <cuebm/version.hpp>
@@ -34,7 +35,9 @@ std::unique_ptr<Backend> make_cuda_backend(int device) {
     void* plugin = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (plugin == nullptr) {
         const char* why = dlerror();
-        throw DeviceError("the CUDA plug-in does not load: " + std::string(why != nullptr ? why : path) +
+        const bool missing = access(path.c_str(), F_OK) != 0;
+        throw DeviceError((missing ? "there is no CUDA plug-in " + path
+                                   : "the CUDA plug-in does not load: " + std::string(why != nullptr ? why : path)) +
                           "; install the one that belongs to this library, or set CUEBM_CUDA_PLUGIN to its path");
     }
     const auto open = reinterpret_cast<OpenCudaBackend>(dlsym(plugin, open_cuda_backend_name));

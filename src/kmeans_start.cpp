@@ -10,6 +10,7 @@
 #include <cuebm/error.hpp>
 
 #include "context_state.hpp"
+#include "host_copy.hpp"
 #include "math/fixed_point.hpp"
 #include "math/random_streams.hpp"
 
@@ -42,7 +43,7 @@ std::vector<std::int64_t> choose(std::int64_t n, std::int64_t count, std::uint64
 template <class T>
 Matrix<T> gather(Stream& stream, MatrixView<const T> y, const std::vector<std::int64_t>& rows) {
     Context context = stream.context();
-    const auto device_rows = context.copy(view(rows));
+    const auto device_rows = detail::upload(stream, rows);
     auto values = context.matrix<T>(static_cast<std::int64_t>(rows.size()), y.cols);
     detail::assign_operations<T>(*context.state().backend)
         .gather(*stream.state().queue, y, device_rows.data(), values.view());
@@ -125,7 +126,7 @@ Matrix<T> plus_plus(Stream& stream, MatrixView<const T> y, const std::vector<dou
         } catch (const DataError& error) {  // its row is one of the subsample
             throw DataError(error.argument(), rows[static_cast<std::size_t>(error.row())], error.problem());
         }
-        const auto energies = to_host(context, device_energies);
+        const auto energies = detail::read(stream, device_energies);
         const std::size_t best = z == 0 ? 0 : closest.best(energies, count);
         for (std::size_t i = 0; i < closest.energy.size(); ++i) {
             const auto energy = static_cast<double>(energies[i * count + best]);
@@ -143,7 +144,7 @@ template <class T>
 Matrix<T> choose_start(Stream& stream, MatrixView<const T> y, const std::vector<double>& weights,
                        const FitOptions<T>& o, std::uint32_t number) {
     switch (o.start) {
-        case Start::given: return stream.context().copy(o.prototypes);
+        case Start::given: return detail::duplicate(stream, o.prototypes);
         case Start::random: return gather(stream, y, choose(y.rows, o.k, o.seed, RandomPurpose::kmeans_random, number));
         case Start::plus_plus: break;
     }

@@ -8,6 +8,7 @@
 #include "check.hpp"
 #include "context_state.hpp"
 #include "float_environment.hpp"
+#include "host_copy.hpp"
 
 namespace cuebm::kmeans {
 namespace {
@@ -82,8 +83,8 @@ Completions<T> fill_in(Stream& stream, MatrixView<const T> prototypes, const Com
 
 // The largest norm of a prototype, the scale of "no point moves".
 template <class T>
-double largest_norm(Context& context, MatrixView<const T> prototypes) {
-    const auto w = to_host<T>(context, prototypes);
+double largest_norm(Stream& stream, MatrixView<const T> prototypes) {
+    const auto w = read(stream, prototypes);
     double largest = 0;
     for (std::int64_t z = 0; z < prototypes.rows; ++z) {
         double squares = 0;
@@ -105,27 +106,32 @@ public:
           labels_(context_.vector<std::int32_t>(o.points.rows)),
           moves_(context_.vector<double>(o.points.rows)) {}
 
+    ~Descent() { stream_.state().queue->wait_quietly(); }  // an exception may leave work that uses the members
+    Descent(const Descent&) = delete;
+    Descent& operator=(const Descent&) = delete;
+
     Projection<T> run() {
         const std::int64_t n = o_.points.rows;
         const bool soft = o_.beta < infinity;
-        Projection<T> result{.points = context_.copy(o_.points),
+        Projection<T> result{.points = duplicate(stream_, o_.points),
                              .energies = context_.vector<T>(n),
                              .iterations = 0,
                              .status = Status::iteration_limit};
         if (n == 0) return result.status = Status::converged, std::move(result);
+        next_ = context_.matrix<T>(n, o_.points.cols);
         infer(result);
         if (!soft) {
             (void)step(result);
+            infer(result);
             result.status = Status::converged;
         } else {
-            const double limit = o_.tolerance * largest_norm(context_, prototypes_);
+            const double limit = o_.tolerance * largest_norm(stream_, prototypes_);
             while (result.status != Status::converged && result.iterations < o_.max_iterations) {
                 ++result.iterations;
                 if (step(result) <= limit) result.status = Status::converged;
                 infer(result);
             }
         }
-        if (!soft) infer(result);
         stream_.wait();
         return result;
     }
@@ -138,11 +144,10 @@ private:
                                   .energies = o_.beta < infinity ? VectorView<T>{} : at.energies.view(),
                                   .free_energies = o_.beta < infinity ? at.energies.view() : VectorView<T>{},
                                   .beta = o_.beta});
-        stream_.wait();
     }
 
     // One step for all points; returns the longest move.
-    double step(const Projection<T>& at) {
+    double step(Projection<T>& at) {
         assign_operations<T>(*context_.state().backend)
             .soft_mean(*stream_.state().queue, {.points = at.points,
                                                 .prototypes = prototypes_,
@@ -152,10 +157,10 @@ private:
                                                 .weights = {},
                                                 .beta = o_.beta,
                                                 .gradient = false,
-                                                .out = at.points,
+                                                .out = next_,
                                                 .moves = moves_.data()});
-        stream_.wait();
-        const auto moves = to_host(context_, moves_);
+        std::swap(at.points, next_);
+        const auto moves = read(stream_, moves_);
         return std::sqrt(*std::max_element(moves.begin(), moves.end()));
     }
 
@@ -163,6 +168,7 @@ private:
     Context context_;
     MatrixView<const T> prototypes_;
     const Project<T>& o_;
+    Matrix<T> next_;
     Vector<std::int32_t> labels_;
     Vector<double> moves_;
 };

@@ -14,8 +14,8 @@
 // Every function has a form that takes a Context (returns when done; throws DataError) and one that takes a
 // Stream (checks shapes, enqueues; DataError is thrown by Stream::wait()). T is float or double.
 // Common errors: InvalidArgument for null or misaligned views, shapes that disagree, views on another
-// device, d < 1, k < 1, k or d over 2^31 - 1; DataError for NaN or infinity in points (first bad row),
-// prototypes or weights, negative weights, energies that overflow T.
+// device, an output that overlaps an input, d < 1, k < 1, k or d over 2^31 - 1; DataError for NaN or infinity in points
+// (first bad row), prototypes or weights, negative weights, energies that overflow T.
 #pragma once
 
 #include <cstddef>

@@ -75,7 +75,8 @@ private:
 };
 
 // A device and its memory pool. Copies are cheap and mean the same device and pool; the functions may be
-// called from several threads. Calls that take a Context return when the work is done, and throw.
+// called from several threads. Calls that take a Context return when the work is done, and throw. They run on a stream
+// of their own, which waits for no other: on a GPU, synchronise first what your own kernels still write.
 class CUEBM_API Context {
 public:
     // The first GPU that works, else the CPU. `description()` says which, and why there is no GPU.
@@ -138,9 +139,10 @@ private:
 // at a time may use a stream.
 class CUEBM_API Stream {
 public:
+    // Non-blocking: it does not wait for CUDA's default stream.
     explicit Stream(const Context& context);
-    // A user's own cudaStream_t, passed as void*; it must outlive this object. On the CPU there is none to
-    // wrap: InvalidArgument.
+    // A user's own cudaStream_t, passed as void*; it must outlive this object. nullptr is CUDA's legacy default stream.
+    // On the CPU there is none to wrap: InvalidArgument.
     static Stream wrap(const Context& context, void* native);
 
     Context context() const;
