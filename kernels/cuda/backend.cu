@@ -35,8 +35,8 @@ std::string find_problem(int device) {
         return "the driver sees no GPU: look at nvidia-smi and at CUDA_VISIBLE_DEVICES";
     check(status, "cudaGetDeviceCount");
     if (device < 0 || device >= count)
-        return "no such device: asked for " + std::to_string(device) + ", there " + (count == 1 ? "is " : "are ") +
-               std::to_string(count) + ", counted from 0";
+        return detail::no_such_device + (": asked for " + std::to_string(device) + ", there " +
+                                         (count == 1 ? "is " : "are ") + std::to_string(count) + ", counted from 0");
     return "";
 }
 

@@ -197,6 +197,11 @@ std::uint64_t CudaQueue::wait() {
     return word;
 }
 
+void CudaQueue::wait_quietly() noexcept {
+    const DeviceScope scope(device_, std::nothrow);  // a wrapped nullptr is the current device's stream
+    (void)cudaStreamSynchronize(stream_);
+}
+
 std::uint64_t* CudaQueue::status() {
     may_report_ = true;
     return parts_.status;

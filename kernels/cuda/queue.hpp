@@ -63,7 +63,7 @@ public:
     std::shared_ptr<detail::EventState> record() override;
     void wait_for(const std::shared_ptr<detail::EventState>& event) override;
     std::uint64_t wait() override;
-    void wait_quietly() noexcept override { (void)cudaStreamSynchronize(stream_); }
+    void wait_quietly() noexcept override;
     std::uint64_t* status() override;
     std::byte* workspace(std::size_t bytes) override;
 
