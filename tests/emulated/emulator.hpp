@@ -158,14 +158,14 @@ T update_atomically(T* target, Update update) {
 
 namespace cuebm::cuda {
 
-// The data are read at once and arrive at the wait; until then the target holds NaN bytes.
+// The data are read at once and arrive at the wait; until then the target holds NaN bytes, and AddressSanitizer
+// forbids it.
 template <int Bytes>
 void copy_async(void* shared_target, const void* global_source, bool valid, CUEBM_SITE) {
     static_assert(Bytes == 4 || Bytes == 8 || Bytes == 16, "cp.async copies 4, 8 or 16 bytes");
     std::uint64_t data[2] = {};
     if (valid) std::memcpy(data, global_source, Bytes);
     emulator::start_copy(shared_target, global_source, Bytes, data, site);
-    std::memset(shared_target, 0xff, Bytes);
 }
 inline void copy_async_commit() { emulator::commit_copies(); }
 template <int Groups>

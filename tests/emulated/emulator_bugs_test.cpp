@@ -303,6 +303,25 @@ TEST(EmulatorFindsDeathTest, OverrunOfSharedMemory) {
     launch(writes_dynamic_shared, {.grid = 1, .block = 1, .shared_bytes = 32}, 7u);
 }
 
+__global__ void reads_before_the_wait(const float* in, float* out, bool waits) {
+    CUEBM_SHARED(float, buffer, [32]);
+    if (threadIdx.x < 8) copy_async<16>(&buffer[4 * threadIdx.x], in + 4 * threadIdx.x, true);
+    copy_async_commit();
+    if (waits) copy_async_wait<0>();
+    __syncthreads();
+    out[threadIdx.x] = fminf(buffer[threadIdx.x], 1.0f);  // hides a NaN
+}
+// Catches a missing wait whose NaN no result shows.
+TEST(EmulatorFindsDeathTest, CopyThatIsReadBeforeItsWait) {
+    DeviceArray<float> in(std::vector<float>(32, 1.0f)), out(32);
+    const auto run = [&](bool waits) {
+        launch(reads_before_the_wait, {.grid = 1, .block = 32}, in.data(), out.data(), waits);
+        return out.host();
+    };
+    EXPECT_DEATH(run(false), "use-after-poison");
+    EXPECT_EQ(run(true), std::vector<float>(32, 1.0f));
+}
+
 __global__ void overruns_a_local_array(int* out, unsigned at) {
     volatile int local[4] = {};
     volatile int* unknown_size = local;

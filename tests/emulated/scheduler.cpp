@@ -362,6 +362,8 @@ void Machine::start_copy(void* target, const void* source, unsigned bytes, const
     if (me.last_copy - me.first_copy == most_copies)
         fail("copy_async at %s: more than %u copies of a thread under way", where(site).text, most_copies);
     me.copies[me.last_copy++ % most_copies] = {target, bytes, me.groups, {data[0], data[1]}};
+    std::memset(target, 0xff, bytes);
+    if (bytes >= 8) poison(target, bytes, true);  // it forbids no less than 8 bytes
 }
 
 void Machine::wait_for_copies(unsigned groups) {
@@ -369,6 +371,7 @@ void Machine::wait_for_copies(unsigned groups) {
     for (; me.first_copy != me.last_copy; ++me.first_copy) {
         const Copy& copy = me.copies[me.first_copy % most_copies];
         if (copy.group + groups >= me.groups) break;
+        if (copy.bytes >= 8) poison(copy.target, copy.bytes, false);
         std::memcpy(copy.target, copy.data, copy.bytes);  // not inlined, so ThreadSanitizer sees the write
     }
 }
