@@ -23,7 +23,6 @@
 // Objects and not macros; __thread, since a fiber never changes its OS thread. The scheduler sets them.
 extern __thread uint3 threadIdx, blockIdx;
 extern __thread dim3 blockDim, gridDim;
-inline constexpr int warpSize = 32;
 
 namespace cuebm::emulator {
 
@@ -37,8 +36,8 @@ struct Site {
     }
 };
 
-// Waits for all threads of the block; the number of threads that came with a predicate.
-int barrier(bool predicate, Site site);
+// Waits for all threads of the block.
+void barrier(Site site);
 
 // What the lanes of a warp brought to a collective, and what a lane takes from it.
 struct Brought {
@@ -96,39 +95,9 @@ inline std::uint64_t take_ballot(const Brought& all, unsigned) {
 inline std::uint64_t take_any(const Brought& all, unsigned) { return take_ballot(all, 0) != 0; }
 inline std::uint64_t take_all(const Brought& all, unsigned) { return take_ballot(all, 0) == all.lanes; }
 
-template <class T, class Reduce>
-std::uint64_t take_reduced(const Brought& all, unsigned) {
-    unsigned i = static_cast<unsigned>(std::countr_zero(all.lanes));
-    T result = from_bits<T>(all.value[i]);
-    while (++i < 32)
-        if (all.lanes >> i & 1) result = Reduce{}(result, from_bits<T>(all.value[i]));
-    return to_bits(result);
-}
-
-struct Sum {
-    unsigned operator()(unsigned a, unsigned b) const { return a + b; }
-};
-struct Min {
-    template <class T>
-    T operator()(T a, T b) const {
-        return b < a ? b : a;
-    }
-};
-struct Max {
-    template <class T>
-    T operator()(T a, T b) const {
-        return a < b ? b : a;
-    }
-};
-
 template <class T>
 T shuffle(unsigned mask, T value, unsigned source, Site site) {
     return from_bits<T>(collective(mask, to_bits(value), take_from_lane, source, false, site));
-}
-
-template <class T, class Reduce>
-T reduce(unsigned mask, T value, Site site) {
-    return from_bits<T>(collective(mask, to_bits(value), take_reduced<T, Reduce>, 0, false, site));
 }
 
 inline std::uint64_t vote(unsigned mask, int predicate, Take take, Site site) {
@@ -158,14 +127,14 @@ T update_atomically(T* target, Update update) {
 
 namespace cuebm::cuda {
 
-// The data are read at once and arrive at the wait; until then the target holds NaN bytes.
+// The data are read at once and arrive at the wait; until then the target holds NaN bytes, and AddressSanitizer
+// forbids it.
 template <int Bytes>
 void copy_async(void* shared_target, const void* global_source, bool valid, CUEBM_SITE) {
     static_assert(Bytes == 4 || Bytes == 8 || Bytes == 16, "cp.async copies 4, 8 or 16 bytes");
     std::uint64_t data[2] = {};
     if (valid) std::memcpy(data, global_source, Bytes);
     emulator::start_copy(shared_target, global_source, Bytes, data, site);
-    std::memset(shared_target, 0xff, Bytes);
 }
 inline void copy_async_commit() { emulator::commit_copies(); }
 template <int Groups>
@@ -175,8 +144,7 @@ void copy_async_wait() {
 
 }  // namespace cuebm::cuda
 
-inline void __syncthreads(CUEBM_SITE) { cuebm::emulator::barrier(false, site); }
-inline int __syncthreads_or(int predicate, CUEBM_SITE) { return cuebm::emulator::barrier(predicate != 0, site) != 0; }
+inline void __syncthreads(CUEBM_SITE) { cuebm::emulator::barrier(site); }
 inline void __syncwarp(unsigned mask = 0xffffffffu, CUEBM_SITE) {
     cuebm::emulator::collective(mask, 0, cuebm::emulator::take_nothing, 0, true, site);
 }
@@ -186,16 +154,6 @@ template <class T>
 T __shfl_sync(unsigned mask, T value, int source, int width = 32, CUEBM_SITE) {
     const unsigned lane = cuebm::emulator::lane(), w = static_cast<unsigned>(width);
     return cuebm::emulator::shuffle(mask, value, (lane & ~(w - 1)) + (static_cast<unsigned>(source) & (w - 1)), site);
-}
-template <class T>
-T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32, CUEBM_SITE) {
-    const unsigned lane = cuebm::emulator::lane(), place = lane & (static_cast<unsigned>(width) - 1);
-    return cuebm::emulator::shuffle(mask, value, place >= delta ? lane - delta : lane, site);
-}
-template <class T>
-T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = 32, CUEBM_SITE) {
-    const unsigned lane = cuebm::emulator::lane(), w = static_cast<unsigned>(width), place = lane & (w - 1);
-    return cuebm::emulator::shuffle(mask, value, place + delta < w ? lane + delta : lane, site);
 }
 template <class T>
 T __shfl_xor_sync(unsigned mask, T value, int bits, int width = 32, CUEBM_SITE) {
@@ -212,26 +170,6 @@ inline int __any_sync(unsigned mask, int predicate, CUEBM_SITE) {
 }
 inline int __all_sync(unsigned mask, int predicate, CUEBM_SITE) {
     return cuebm::emulator::vote(mask, predicate, cuebm::emulator::take_all, site) != 0;
-}
-
-inline unsigned __reduce_add_sync(unsigned mask, unsigned value, CUEBM_SITE) {
-    return cuebm::emulator::reduce<unsigned, cuebm::emulator::Sum>(mask, value, site);
-}
-inline int __reduce_add_sync(unsigned mask, int value, CUEBM_SITE) {  // int wraps on the GPU, so unsigned here
-    return static_cast<int>(
-        cuebm::emulator::reduce<unsigned, cuebm::emulator::Sum>(mask, static_cast<unsigned>(value), site));
-}
-inline unsigned __reduce_min_sync(unsigned mask, unsigned value, CUEBM_SITE) {
-    return cuebm::emulator::reduce<unsigned, cuebm::emulator::Min>(mask, value, site);
-}
-inline int __reduce_min_sync(unsigned mask, int value, CUEBM_SITE) {
-    return cuebm::emulator::reduce<int, cuebm::emulator::Min>(mask, value, site);
-}
-inline unsigned __reduce_max_sync(unsigned mask, unsigned value, CUEBM_SITE) {
-    return cuebm::emulator::reduce<unsigned, cuebm::emulator::Max>(mask, value, site);
-}
-inline int __reduce_max_sync(unsigned mask, int value, CUEBM_SITE) {
-    return cuebm::emulator::reduce<int, cuebm::emulator::Max>(mask, value, site);
 }
 
 inline void __threadfence() { cuebm::emulator::fence(); }
@@ -252,35 +190,10 @@ T atomicMax(T* target, std::type_identity_t<T> value) {
     static_assert(std::is_integral_v<T>, "CUDA has no atomicMax of floating point");
     return cuebm::emulator::update_atomically(target, [=](T old) { return old < value ? value : old; });
 }
-template <class T>
-T atomicExch(T* target, std::type_identity_t<T> value) {
-    return cuebm::emulator::update_atomically(target, [=](T) { return value; });
-}
-template <class T>
-T atomicCAS(T* target, std::type_identity_t<T> expected, std::type_identity_t<T> value) {
-    static_assert(std::is_integral_v<T>, "CUDA compares integers");
-    return cuebm::emulator::update_atomically(target, [=](T old) { return old == expected ? value : old; });
-}
-
-template <class T>
-T __ldg(const T* source) {
-    return *source;
-}
 inline unsigned __float_as_uint(float value) { return std::bit_cast<unsigned>(value); }
 inline float __uint_as_float(unsigned bits) { return std::bit_cast<float>(bits); }
-inline int __float_as_int(float value) { return std::bit_cast<int>(value); }
-inline float __int_as_float(int bits) { return std::bit_cast<float>(bits); }
 inline long long __double_as_longlong(double value) { return std::bit_cast<long long>(value); }
-inline double __longlong_as_double(long long bits) { return std::bit_cast<double>(bits); }
 inline int __popc(unsigned bits) { return std::popcount(bits); }
 inline int __ffs(int bits) { return bits ? std::countr_zero(static_cast<unsigned>(bits)) + 1 : 0; }
-template <class T>
-constexpr T min(T a, std::type_identity_t<T> b) {
-    return b < a ? b : a;
-}
-template <class T>
-constexpr T max(T a, std::type_identity_t<T> b) {
-    return a < b ? b : a;
-}
 
 #undef CUEBM_SITE

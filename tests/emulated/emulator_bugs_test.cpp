@@ -20,11 +20,12 @@
 namespace cuebm::cuda {
 namespace {
 
-// What launch() throws, or nothing.
+// What launch() throws, or else the wait for its end.
 template <class Run>
 std::string problem(Run run) {
     try {
         run();
+        check(cudaStreamSynchronize(nullptr), "wait");
     } catch (const DeviceError& error) {
         return error.what();
     }
@@ -38,7 +39,7 @@ template <class Right>
 void expect_race(Right right) {
 #if defined(CUEBM_TEST_TSAN)
     testing::FLAGS_gtest_death_test_style = "threadsafe";  // a child of fork() has no ThreadSanitizer
-    EXPECT_EXIT((right(), std::exit(0)), testing::ExitedWithCode(66), "data race");
+    EXPECT_EXIT((right(), cudaStreamSynchronize(nullptr), std::exit(0)), testing::ExitedWithCode(66), "data race");
 #else
     int wrong = 0;
     in_all_orders(40, [&] { wrong += !right(); });
@@ -235,6 +236,10 @@ __global__ void wants_a_little() {
     CUEBM_SHARED(int, value);
     if (threadIdx.x == 0 && threadIdx.y == 0) value = 0;
 }
+__global__ void wants_some() {
+    CUEBM_SHARED(int, value);
+    if (threadIdx.x == 0) value = 1;
+}
 TEST(EmulatorFinds, TooMuchSharedMemory) {
     const auto launched = [](void (*kernel)(), std::size_t bytes) {
         return problem([&] { launch(kernel, {.grid = 1, .block = 1, .shared_bytes = bytes}); });
@@ -243,6 +248,27 @@ TEST(EmulatorFinds, TooMuchSharedMemory) {
     EXPECT_TRUE(contains(launched(wants_a_little, 227 * 1024), "dynamic bytes of shared memory"));
     EXPECT_TRUE(contains(launched(wants_a_little, 227 * 1024 + 16), "cudaErrorInvalidValue"));
     EXPECT_EQ(launched(wants_a_little, 227 * 1024 - 4), "");
+}
+
+// launch() asks for the shared memory that it wants: here nobody does.
+TEST(EmulatorFinds, SharedMemoryThatNobodyAskedFor) {
+    const auto launched = [](void (*kernel)(), std::size_t bytes) {
+        cudaLaunchConfig_t config{};
+        config.dynamicSmemBytes = bytes;
+        config.gridDim = config.blockDim = 1;
+        const cudaError_t status = cudaLaunchKernelEx(&config, kernel);
+        return status == cudaSuccess ? cudaStreamSynchronize(nullptr) : status;
+    };
+    void (*const kernel)() = wants_some;
+    EXPECT_EQ(launched(kernel, 48 * 1024 + 1), cudaErrorInvalidValue);
+    EXPECT_EQ(launched(kernel, 48 * 1024), cudaErrorLaunchFailure);  // its static shared memory comes on top
+    EXPECT_EQ(launched(kernel, 48 * 1024 - 4), cudaSuccess);
+    EXPECT_EQ(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, 64 * 1024), cudaSuccess);
+    EXPECT_EQ(launched(kernel, 64 * 1024), cudaSuccess);
+    EXPECT_EQ(launched(kernel, 64 * 1024 + 1), cudaErrorInvalidValue);
+    EXPECT_EQ(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, 228 * 1024),
+              cudaErrorInvalidValue);
+    EXPECT_EQ(cudaGetLastError(), cudaErrorInvalidValue);
 }
 
 TEST(EmulatorFinds, InvalidConfiguration) {
@@ -273,6 +299,7 @@ TEST(EmulatorFindsDeathTest, OverrunOfGuardedMemory) {
         emulator::settings().guard = true;
         DeviceArray<int> array(64);
         launch(writes, {.grid = 1, .block = 1}, array.data(), 64u);
+        (void)array.host();
     };
     EXPECT_DEATH(overrun(), "beyond the end of device memory");
 }
@@ -281,7 +308,10 @@ TEST(EmulatorFindsDeathTest, OverrunOfGuardedMemory) {
 TEST(EmulatorFindsDeathTest, OverrunOfGlobalMemory) {
     emulator::settings().guard = false;  // its allocations end at multiples of 256
     DeviceArray<int> array(63);
-    const auto overrun = [&] { launch(writes, {.grid = 1, .block = 1}, array.data(), 63u); };
+    const auto overrun = [&] {
+        launch(writes, {.grid = 1, .block = 1}, array.data(), 63u);
+        (void)array.host();
+    };
     EXPECT_DEATH(overrun(), "heap-buffer-overflow");
 }
 
@@ -297,10 +327,33 @@ __global__ void writes_dynamic_shared(unsigned at) {
     buffer[at] = 1;
 }
 TEST(EmulatorFindsDeathTest, OverrunOfSharedMemory) {
-    EXPECT_DEATH(launch(writes_shared, {.grid = 1, .block = 1}, 8u), "use-after-poison");
-    EXPECT_DEATH(launch(writes_dynamic_shared, {.grid = 1, .block = 1, .shared_bytes = 32}, 8u), "use-after-poison");
-    launch(writes_shared, {.grid = 1, .block = 1}, 7u);
-    launch(writes_dynamic_shared, {.grid = 1, .block = 1, .shared_bytes = 32}, 7u);
+    const auto run = [](void (*kernel)(unsigned), std::size_t bytes, unsigned at) {
+        launch(kernel, {.grid = 1, .block = 1, .shared_bytes = bytes}, at);
+        check(cudaStreamSynchronize(nullptr), "wait");
+    };
+    EXPECT_DEATH(run(writes_shared, 0, 8), "use-after-poison");
+    EXPECT_DEATH(run(writes_dynamic_shared, 32, 8), "use-after-poison");
+    run(writes_shared, 0, 7);
+    run(writes_dynamic_shared, 32, 7);
+}
+
+__global__ void reads_before_the_wait(const float* in, float* out, bool waits) {
+    CUEBM_SHARED(float, buffer, [32]);
+    if (threadIdx.x < 8) copy_async<16>(&buffer[4 * threadIdx.x], in + 4 * threadIdx.x, true);
+    copy_async_commit();
+    if (waits) copy_async_wait<0>();
+    __syncthreads();
+    out[threadIdx.x] = fminf(buffer[threadIdx.x], 1.0f);  // hides a NaN
+}
+// Catches a missing wait whose NaN no result shows.
+TEST(EmulatorFindsDeathTest, CopyThatIsReadBeforeItsWait) {
+    DeviceArray<float> in(std::vector<float>(32, 1.0f)), out(32);
+    const auto run = [&](bool waits) {
+        launch(reads_before_the_wait, {.grid = 1, .block = 32}, in.data(), out.data(), waits);
+        return out.host();
+    };
+    EXPECT_DEATH(run(false), "use-after-poison");
+    EXPECT_EQ(run(true), std::vector<float>(32, 1.0f));
 }
 
 __global__ void overruns_a_local_array(int* out, unsigned at) {
@@ -310,7 +363,10 @@ __global__ void overruns_a_local_array(int* out, unsigned at) {
 }
 TEST(EmulatorFindsDeathTest, OverrunOfALocalArray) {
     DeviceArray<int> out(1);
-    const auto overrun = [&] { launch(overruns_a_local_array, {.grid = 1, .block = 1}, out.data(), 4u); };
+    const auto overrun = [&] {
+        launch(overruns_a_local_array, {.grid = 1, .block = 1}, out.data(), 4u);
+        (void)out.host();
+    };
     EXPECT_DEATH(overrun(), "stack-buffer-overflow|insufficient space");  // whichever sanitizer is first
 }
 #endif

@@ -1,4 +1,4 @@
-// The stand-in for CUDA's runtime API: settings, device memory with its guard, copies, streams and events.
+// The stand-in for CUDA's runtime API: settings, the device, its memory with the guard, pinned memory.
 #include "runtime_api.hpp"
 
 #include <signal.h>
@@ -14,15 +14,6 @@
 #include <string>
 
 #include "internal.hpp"
-
-// A number tells a stream from other pointers, and reading it finds a use after destroy under AddressSanitizer.
-struct CUstream_st {
-    int kind = 1;
-    bool awaited = true;  // what was enqueued; it is done all the same, but cudaStreamQuery() tells tests
-};
-struct CUevent_st {
-    int kind = 2;
-};
 
 namespace cuebm::emulator {
 namespace {
@@ -44,6 +35,7 @@ struct Allocation {
 struct Memory {
     std::mutex mutex;
     std::map<char*, Allocation> allocations;
+    std::map<char*, std::size_t> pinned;  // host memory, and its bytes
     std::size_t used = 0;
     unsigned open = 0;  // OpenDeviceMemory objects alive
 
@@ -54,17 +46,6 @@ struct Memory {
         --next;
         const bool inside = static_cast<const char*>(data) < next->first + next->second.bytes;
         return inside ? next : allocations.end();
-    }
-    // Whether all of [data, data + bytes) lies in one allocation.
-    bool holds(const void* data, std::size_t bytes) {
-        const std::lock_guard lock(mutex);
-        const auto found = find(data);
-        return found != allocations.end() &&
-               static_cast<const char*>(data) + bytes <= found->first + found->second.bytes;
-    }
-    bool is_device(const void* data) {
-        const std::lock_guard lock(mutex);
-        return find(data) != allocations.end();
     }
     void protect(int protection) {
         for (auto& [data, allocation] : allocations)
@@ -163,14 +144,10 @@ Settings read_settings() {
         std::fprintf(stderr, "emulator: random order, CUEBM_EMULATED_SEED=%llu\n",
                      static_cast<unsigned long long>(result.seed));
     result.memory = number("CUEBM_EMULATED_MEMORY", result.memory);
+    result.lazy = number("CUEBM_EMULATED_LAZY", 1) != 0;
     result.guard = number("CUEBM_EMULATED_GUARD", 0) != 0;
     return result;
 }
-
-bool is(cudaStream_t stream) { return !stream || stream->kind == 1; }
-bool is(cudaEvent_t event) { return event && event->kind == 2; }
-
-cudaError_t unless(bool good, cudaError_t error) { return remember(good ? cudaSuccess : error); }
 
 }  // namespace
 
@@ -210,8 +187,20 @@ OpenDeviceMemory::~OpenDeviceMemory() {
     if (--memory().open == 0) memory().protect(PROT_NONE);
 }
 
-cudaError_t set_dynamic_shared_limit(int bytes) {
-    return unless(bytes >= 0 && static_cast<std::size_t>(bytes) <= shared_limit, cudaErrorInvalidValue);
+bool device_holds(const void* data, std::size_t bytes) {
+    const std::lock_guard lock(memory().mutex);
+    const auto found = memory().find(data);
+    return found != memory().allocations.end() &&
+           static_cast<const char*>(data) + bytes <= found->first + found->second.bytes;
+}
+
+bool is_device(const void* data) { return device_holds(data, 0); }
+
+bool is_pinned(const void* data) {
+    const std::lock_guard lock(memory().mutex);
+    const auto* address = static_cast<const char*>(data);
+    const auto next = memory().pinned.upper_bound(const_cast<char*>(address));
+    return next != memory().pinned.begin() && address < std::prev(next)->first + std::prev(next)->second;
 }
 
 }  // namespace cuebm::emulator
@@ -323,18 +312,6 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
     return cudaSuccess;
 }
 
-cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int device) {
-    cudaDeviceProp properties;
-    if (cudaGetDeviceProperties(&properties, device) != cudaSuccess) return cudaPeekAtLastError();
-    switch (attribute) {
-        case cudaDevAttrMultiProcessorCount: *value = properties.multiProcessorCount; break;
-        case cudaDevAttrComputeCapabilityMajor: *value = properties.major; break;
-        case cudaDevAttrComputeCapabilityMinor: *value = properties.minor; break;
-        case cudaDevAttrMaxSharedMemoryPerBlockOptin: *value = static_cast<int>(shared_limit); break;
-    }
-    return cudaSuccess;
-}
-
 cudaError_t cudaMalloc(void** data, std::size_t bytes) {
     if (device_problem() != cudaSuccess) return remember(device_problem());
     *data = nullptr;
@@ -360,6 +337,7 @@ cudaError_t cudaMalloc(void** data, std::size_t bytes) {
 
 cudaError_t cudaFree(void* data) {
     if (!data) return make_context();
+    finish_all();  // as CUDA does
     Memory& all = memory();
     const std::lock_guard lock(all.mutex);
     const auto found = all.allocations.find(static_cast<char*>(data));
@@ -385,93 +363,16 @@ cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
 cudaError_t cudaHostAlloc(void** data, std::size_t bytes, unsigned) {
     if (device_problem() != cudaSuccess) return remember(device_problem());
     *data = nullptr;
-    return unless(bytes == 0 || posix_memalign(data, alignment, bytes) == 0, cudaErrorMemoryAllocation);
+    if (bytes == 0) return cudaSuccess;
+    if (posix_memalign(data, alignment, bytes) != 0) return remember(cudaErrorMemoryAllocation);
+    const std::lock_guard lock(memory().mutex);
+    memory().pinned[static_cast<char*>(*data)] = bytes;
+    return cudaSuccess;
 }
 
 cudaError_t cudaFreeHost(void* data) {
+    const std::lock_guard lock(memory().mutex);
+    memory().pinned.erase(static_cast<char*>(data));
     std::free(data);
-    return cudaSuccess;
-}
-
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
-    if (device_problem() != cudaSuccess) return remember(device_problem());
-    *stream = new CUstream_st;
-    return cudaSuccess;
-}
-
-cudaError_t cudaStreamDestroy(cudaStream_t stream) {
-    if (!stream || !is(stream)) return remember(cudaErrorInvalidResourceHandle);
-    delete stream;
-    return cudaSuccess;
-}
-
-cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
-    if (!is(stream)) return remember(cudaErrorInvalidResourceHandle);
-    if (stream) stream->awaited = true;
-    return cudaSuccess;
-}
-
-cudaError_t cudaStreamQuery(cudaStream_t stream) {
-    if (!is(stream)) return remember(cudaErrorInvalidResourceHandle);
-    return unless(!stream || stream->awaited, cudaErrorNotReady);
-}
-
-cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
-    return unless(is(stream) && is(event), cudaErrorInvalidResourceHandle);
-}
-
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
-    if (device_problem() != cudaSuccess) return remember(device_problem());
-    *event = new CUevent_st;
-    return cudaSuccess;
-}
-
-cudaError_t cudaEventDestroy(cudaEvent_t event) {
-    if (!is(event)) return remember(cudaErrorInvalidResourceHandle);
-    delete event;
-    return cudaSuccess;
-}
-
-cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
-    return unless(is(event) && is(stream), cudaErrorInvalidResourceHandle);
-}
-cudaError_t cudaEventQuery(cudaEvent_t event) { return unless(is(event), cudaErrorInvalidResourceHandle); }
-cudaError_t cudaEventSynchronize(cudaEvent_t event) { return unless(is(event), cudaErrorInvalidResourceHandle); }
-
-cudaError_t cudaMemcpyAsync(void* target, const void* source, std::size_t bytes, cudaMemcpyKind kind,
-                            cudaStream_t stream) {
-    return cudaMemcpy2DAsync(target, bytes, source, bytes, bytes, 1, kind, stream);
-}
-
-cudaError_t cudaMemcpy2DAsync(void* target, std::size_t target_pitch, const void* source, std::size_t source_pitch,
-                              std::size_t width, std::size_t height, cudaMemcpyKind kind, cudaStream_t stream) {
-    if (!is(stream)) return remember(cudaErrorInvalidResourceHandle);
-    if (width == 0 || height == 0) return cudaSuccess;
-    if (target_pitch < width || source_pitch < width) return remember(cudaErrorInvalidValue);
-    // Each side has to be what the kind says, and device memory to hold all of it.
-    const auto fits = [&](const void* data, std::size_t pitch, bool device) {
-        return device ? memory().holds(data, (height - 1) * pitch + width) : !memory().is_device(data);
-    };
-    const bool to_device = kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice ||
-                           (kind == cudaMemcpyDefault && memory().is_device(target));
-    const bool from_device = kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice ||
-                             (kind == cudaMemcpyDefault && memory().is_device(source));
-    if (!fits(target, target_pitch, to_device) || !fits(source, source_pitch, from_device))
-        return remember(cudaErrorInvalidValue);
-    if (stream) stream->awaited = false;
-    const OpenDeviceMemory open;
-    for (std::size_t row = 0; row < height; ++row)
-        std::memcpy(static_cast<char*>(target) + row * target_pitch,
-                    static_cast<const char*>(source) + row * source_pitch, width);
-    return cudaSuccess;
-}
-
-cudaError_t cudaMemsetAsync(void* target, int byte, std::size_t bytes, cudaStream_t stream) {
-    if (!is(stream)) return remember(cudaErrorInvalidResourceHandle);
-    if (bytes == 0) return cudaSuccess;
-    if (!memory().holds(target, bytes)) return remember(cudaErrorInvalidValue);
-    if (stream) stream->awaited = false;
-    const OpenDeviceMemory open;
-    std::memset(target, byte, bytes);
     return cudaSuccess;
 }

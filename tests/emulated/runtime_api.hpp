@@ -1,9 +1,10 @@
 // The part of CUDA's runtime API that cuebm's host code uses, on the CPU: with it the whole CUDA plug-in builds and
-// runs without a toolkit or a GPU. All work is done at once, on the calling thread; streams and events are names.
+// runs without a toolkit or a GPU. Work runs late, on the thread that waits for it: see streams.cpp.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <tuple>
 #include <utility>
 
@@ -15,20 +16,9 @@ struct dim3 {
     constexpr dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {}
 };
 
-#define CUEBM_VECTOR_TYPES(T, name, size)                         \
-    struct alignas(2 * size) name##2 {                            \
-        T x, y;                                                   \
-    };                                                            \
-    struct alignas(size > 4 ? 16 : 4 * size) name##4 {            \
-        T x, y, z, w;                                             \
-    };                                                            \
-    constexpr name##2 make_##name##2(T x, T y) { return {x, y}; } \
-    constexpr name##4 make_##name##4(T x, T y, T z, T w) { return {x, y, z, w}; }
-CUEBM_VECTOR_TYPES(float, float, 4)
-CUEBM_VECTOR_TYPES(int, int, 4)
-CUEBM_VECTOR_TYPES(unsigned, uint, 4)
-CUEBM_VECTOR_TYPES(double, double, 8)
-#undef CUEBM_VECTOR_TYPES
+struct alignas(16) float4 {
+    float x, y, z, w;
+};
 
 enum cudaError_t {
     cudaSuccess = 0,
@@ -51,12 +41,6 @@ enum cudaMemcpyKind {
     cudaMemcpyDefault,
 };
 enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
-enum cudaDeviceAttr {
-    cudaDevAttrMultiProcessorCount = 16,
-    cudaDevAttrComputeCapabilityMajor = 75,
-    cudaDevAttrComputeCapabilityMinor = 76,
-    cudaDevAttrMaxSharedMemoryPerBlockOptin = 97,
-};
 enum cudaDriverEntryPointQueryResult { cudaDriverEntryPointSuccess, cudaDriverEntryPointSymbolNotFound };
 enum CUresult { CUDA_SUCCESS };
 inline constexpr unsigned cudaEnableDefault = 0, cudaStreamNonBlocking = 1, cudaEventDisableTiming = 2,
@@ -93,7 +77,6 @@ cudaError_t cudaGetDevice(int* device);
 cudaError_t cudaGetDriverEntryPointByVersion(const char* symbol, void** function, unsigned version, unsigned long long,
                                              cudaDriverEntryPointQueryResult* found);
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device);
-cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int device);
 
 cudaError_t cudaMalloc(void** data, std::size_t bytes);
 template <class T>
@@ -136,27 +119,29 @@ struct Settings {
     Driver driver = Driver::good;               // CUEBM_EMULATED_DRIVER: none, old, nodevice, busy or oldgpu
     int devices = 1;                            // CUEBM_EMULATED_DEVICES; all have the same memory
     std::size_t memory = std::size_t{1} << 32;  // CUEBM_EMULATED_MEMORY: bytes of device memory
+    bool lazy = true;                           // CUEBM_EMULATED_LAZY=0: work is done at once
     bool guard = false;                         // CUEBM_EMULATED_GUARD=1: host code that touches device memory crashes
 };
 Settings& settings();
 
 inline constexpr std::size_t static_shared_limit = 48 * 1024, shared_limit = 227 * 1024;
 
-cudaError_t set_dynamic_shared_limit(int bytes);
-cudaError_t launch(const cudaLaunchConfig_t& config, void (*run_thread)(const void*), const void* kernel);
+cudaError_t set_dynamic_shared_limit(const void* kernel, int bytes);
+// `kernel` names it; `thread` is what each thread does.
+cudaError_t launch(const cudaLaunchConfig_t& config, const void* kernel, std::function<void()> thread);
 
 }  // namespace cuebm::emulator
 
 template <class Kernel>
-cudaError_t cudaFuncSetAttribute(Kernel*, cudaFuncAttribute, int value) {
-    return cuebm::emulator::set_dynamic_shared_limit(value);
+cudaError_t cudaFuncSetAttribute(Kernel* kernel, cudaFuncAttribute, int value) {
+    return cuebm::emulator::set_dynamic_shared_limit(reinterpret_cast<const void*>(kernel), value);
 }
 
+// The parameters are copied now, whenever the kernel runs.
 template <class... Parameters, class... Arguments>
 cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Parameters...),
                                Arguments&&... arguments) {
-    const std::tuple<Parameters...> parameters(std::forward<Arguments>(arguments)...);
-    const auto run = [&] { std::apply(kernel, parameters); };
-    return cuebm::emulator::launch(
-        *config, [](const void* body) { (*static_cast<const decltype(run)*>(body))(); }, &run);
+    std::tuple<Parameters...> parameters(std::forward<Arguments>(arguments)...);
+    return cuebm::emulator::launch(*config, reinterpret_cast<const void*>(kernel),
+                                   [kernel, parameters] { std::apply(kernel, parameters); });
 }

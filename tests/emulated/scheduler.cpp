@@ -5,7 +5,10 @@
 #include <array>
 #include <cstdarg>
 #include <cstdio>
+#include <functional>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <numeric>
 #include <utility>
 #include <vector>
@@ -118,10 +121,10 @@ public:
     Machine(const Machine&) = delete;
     Machine& operator=(const Machine&) = delete;
 
-    const char* run(const cudaLaunchConfig_t& config, void (*run_thread)(const void*), const void* kernel);
+    const char* run(const cudaLaunchConfig_t& config, std::size_t shared_allowed, const std::function<void()>& thread);
 
     // What a running thread may ask for.
-    int barrier(bool predicate, Site site);
+    void barrier(Site site);
     std::uint64_t collective(unsigned mask, std::uint64_t value, Take take, unsigned argument, bool orders_memory,
                              Site site);
     void* shared_variable(const void* key, std::size_t bytes, std::size_t alignment, const char* name, Site site);
@@ -148,8 +151,7 @@ private:
     Fiber scheduler_;
     std::unique_ptr<Thread[]> threads_{new Thread[most_threads]};  // not zeroed: most of it is never touched
     Thread* running_ = nullptr;
-    void (*run_thread_)(const void*) = nullptr;
-    const void* kernel_ = nullptr;
+    const std::function<void()>* thread_ = nullptr;
     unsigned count_ = 0, exited_ = 0;
     char start_order_ = 0, end_order_ = 0;
     std::vector<std::unique_ptr<Fiber>> fibers_;
@@ -160,13 +162,13 @@ private:
     Order order_ = Order::forward;
     std::uint64_t random_ = 0, launches_ = 0;
 
-    unsigned arrived_ = 0, votes_ = 0, result_ = 0, barriers_ = 0;
+    unsigned arrived_ = 0, barriers_ = 0;
     Thread* first_at_barrier_ = nullptr;
     std::array<Warp, most_threads / 32> warps_{};
 
     Orders& orders() { return *reinterpret_cast<Orders*>(arena_); }
     char* arena_ = map_pages(arena_bytes);
-    std::size_t arena_used_ = 0, static_bytes_ = 0, dynamic_bytes_ = 0;
+    std::size_t arena_used_ = 0, static_bytes_ = 0, dynamic_bytes_ = 0, shared_allowed_ = 0;
     void* dynamic_shared_ = nullptr;
     std::array<Variable, most_variables> variables_;
     unsigned variable_count_ = 0;
@@ -233,7 +235,7 @@ void Machine::fail(const char* format, ...) {
     __builtin_unreachable();  // the scheduler drops this fiber
 }
 
-int Machine::barrier(bool predicate, Site site) {
+void Machine::barrier(Site site) {
     Thread& me = *running_;
     if (exited_ > 0)
         fail("barrier at %s: %s waits, but %u threads have left the kernel", where(site).text, who(me).text, exited_);
@@ -244,18 +246,15 @@ int Machine::barrier(bool predicate, Site site) {
              where(site).text);
     me.site = site;
     me.state = State::at_barrier;
-    votes_ += predicate;
     char* order = &orders().barrier[barriers_ % 2];
     release(order);
     if (++arrived_ == count_) {
         ++barriers_;
         arrived_ = 0;
-        result_ = std::exchange(votes_, 0);
         for (unsigned i = 0; i < count_; ++i) make_ready(threads_[order_ == Order::reverse ? count_ - 1 - i : i]);
     }
     switch_away();
     acquire(order);
-    return static_cast<int>(result_);
 }
 
 std::uint64_t Machine::collective(unsigned mask, std::uint64_t value, Take take, unsigned argument, bool orders_memory,
@@ -302,7 +301,7 @@ std::uint64_t Machine::collective(unsigned mask, std::uint64_t value, Take take,
 void Machine::thread_main() {
     Fiber::arrived();
     acquire(&current->start_order_);
-    current->run_thread_(current->kernel_);
+    (*current->thread_)();
     current->thread_done();
     // Not in thread_done(): its frame would stay, and AddressSanitizer's marks round it.
     Fiber& own = *current->running_->fiber;
@@ -342,9 +341,10 @@ void* Machine::shared_variable(const void* key, std::size_t bytes, std::size_t a
     if (static_bytes_ > static_shared_limit)
         fail("shared variable %s at %s: %zu bytes of static shared memory, the limit is %zu", name, where(site).text,
              static_bytes_, static_shared_limit);
-    if (static_bytes_ + dynamic_bytes_ > shared_limit)
-        fail("shared variable %s at %s: %zu static and %zu dynamic bytes of shared memory, the limit is %zu", name,
-             where(site).text, static_bytes_, dynamic_bytes_, shared_limit);
+    if (static_bytes_ + dynamic_bytes_ > shared_allowed_)
+        fail("shared variable %s at %s: %zu static and %zu dynamic bytes of shared memory, the limit is %zu%s", name,
+             where(site).text, static_bytes_, dynamic_bytes_, shared_allowed_,
+             shared_allowed_ < shared_limit ? " without cudaFuncSetAttribute" : "");
     if (variable_count_ == most_variables) fail("more than %u shared variables in a kernel", most_variables);
     void* data = take_shared(bytes, alignment < 16 ? 16 : alignment);
     variables_[variable_count_++] = {key, data};
@@ -362,6 +362,8 @@ void Machine::start_copy(void* target, const void* source, unsigned bytes, const
     if (me.last_copy - me.first_copy == most_copies)
         fail("copy_async at %s: more than %u copies of a thread under way", where(site).text, most_copies);
     me.copies[me.last_copy++ % most_copies] = {target, bytes, me.groups, {data[0], data[1]}};
+    std::memset(target, 0xff, bytes);
+    if (bytes >= 8) poison(target, bytes, true);  // it forbids no less than 8 bytes
 }
 
 void Machine::wait_for_copies(unsigned groups) {
@@ -369,6 +371,7 @@ void Machine::wait_for_copies(unsigned groups) {
     for (; me.first_copy != me.last_copy; ++me.first_copy) {
         const Copy& copy = me.copies[me.first_copy % most_copies];
         if (copy.group + groups >= me.groups) break;
+        if (copy.bytes >= 8) poison(copy.target, copy.bytes, false);
         std::memcpy(copy.target, copy.data, copy.bytes);  // not inlined, so ThreadSanitizer sees the write
     }
 }
@@ -404,7 +407,7 @@ void Machine::run_block() {
 #if !defined(CUEBM_EMULATOR_TSAN)
     next_fiber_ = 0;
 #endif
-    exited_ = arrived_ = votes_ = 0;
+    exited_ = arrived_ = 0;
     first_ready_ = last_ready_ = 0;
 #if defined(CUEBM_EMULATOR_TSAN)
     unmap_pages(arena_, arena_bytes);  // or this block would race, or be ordered, with the last one
@@ -442,9 +445,10 @@ void Machine::run_block() {
             if (threads_[i].state != State::done) Fiber::release_for(*threads_[i].fiber, scheduler_, &end_order_);
 }
 
-const char* Machine::run(const cudaLaunchConfig_t& config, void (*run_thread)(const void*), const void* kernel) {
-    run_thread_ = run_thread;
-    kernel_ = kernel;
+const char* Machine::run(const cudaLaunchConfig_t& config, std::size_t shared_allowed,
+                         const std::function<void()>& thread) {
+    thread_ = &thread;
+    shared_allowed_ = shared_allowed;
     blockDim = config.blockDim;
     gridDim = config.gridDim;
     count_ = blockDim.x * blockDim.y * blockDim.z;
@@ -474,21 +478,46 @@ bool valid(const cudaLaunchConfig_t& config) {
            grid.y < 1u << 16 && grid.z > 0 && grid.z < 1u << 16;
 }
 
+// The dynamic shared memory that kernels have asked for.
+struct Asked {
+    std::mutex mutex;
+    std::map<const void*, std::size_t> dynamic_bytes;
+};
+Asked asked;
+
 }  // namespace
 
-cudaError_t launch(const cudaLaunchConfig_t& config, void (*run_thread)(const void*), const void* kernel) {
+cudaError_t set_dynamic_shared_limit(const void* kernel, int bytes) {
+    if (bytes < 0 || static_cast<std::size_t>(bytes) > shared_limit) return remember(cudaErrorInvalidValue);
+    const std::lock_guard lock(asked.mutex);
+    asked.dynamic_bytes[kernel] = static_cast<std::size_t>(bytes);
+    return cudaSuccess;
+}
+
+cudaError_t launch(const cudaLaunchConfig_t& config, const void* kernel, std::function<void()> thread) {
     if (device_problem() != cudaSuccess) return remember(device_problem());
     if (current) return remember(cudaErrorLaunchFailure, "a kernel launches a kernel");
     if (!valid(config)) return remember(cudaErrorInvalidConfiguration);
-    if (config.dynamicSmemBytes > shared_limit || config.numAttrs > 0) return remember(cudaErrorInvalidValue);
-    const OpenDeviceMemory open;
-    current = &machine();
-    const char* failure = current->run(config, run_thread, kernel);
-    current = nullptr;
-    return failure ? remember(cudaErrorLaunchFailure, failure) : cudaSuccess;
+    std::size_t dynamic_allowed = static_shared_limit, allowed = static_shared_limit;
+    {
+        const std::lock_guard lock(asked.mutex);
+        const auto found = asked.dynamic_bytes.find(kernel);
+        if (found != asked.dynamic_bytes.end()) {
+            dynamic_allowed = found->second;
+            allowed = shared_limit;
+        }
+    }
+    if (config.dynamicSmemBytes > dynamic_allowed || config.numAttrs > 0) return remember(cudaErrorInvalidValue);
+    return enqueue(config.stream, [config, allowed, thread]() -> std::string {
+        const OpenDeviceMemory open;
+        current = &machine();
+        const char* failure = current->run(config, allowed, thread);
+        current = nullptr;
+        return failure ? failure : "";
+    });
 }
 
-int barrier(bool predicate, Site site) { return current->barrier(predicate, site); }
+void barrier(Site site) { current->barrier(site); }
 std::uint64_t collective(unsigned mask, std::uint64_t value, Take take, unsigned argument, bool orders_memory,
                          Site site) {
     return current->collective(mask, value, take, argument, orders_memory, site);

@@ -16,7 +16,7 @@ __global__ void __launch_bounds__(Threads)
     double sum = 0;
     for (unsigned i = blockIdx.x * Threads + threadIdx.x; i < count; i += gridDim.x * Threads) sum += values[i];
 #pragma unroll
-    for (unsigned step = 16; step > 0; step /= 2) sum += __shfl_down_sync(0xffffffffu, sum, step);
+    for (int step = 16; step > 0; step /= 2) sum += __shfl_xor_sync(0xffffffffu, sum, step);
     if (lane == 0) warp_sums[warp] = sum;
     __syncthreads();
     if (threadIdx.x == 0) {
