@@ -52,8 +52,8 @@ eb::kmeans::Model<float> learn(eb::Context& context, const examples::Data& data,
     if (model.iterations < o.iterations) advance(o.iterations);
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
     std::cout << "n " << data.n << ", d " << data.d << ", k " << o.k << ", " << model.iterations
-              << " iterations, inertia " << model.inertia << ", " << seconds.count() << " s, " << context.description()
-              << ": " << model.advice() << std::endl;
+              << " iterations, inertia " << model.inertia << ", " << seconds.count() << " s, "
+              << context.properties().name << ": " << model.advice() << std::endl;
     return model;
 }
 

@@ -37,6 +37,11 @@ void check(const Assign<T>& a, Device here) {
     }
     if (!a.labels && !a.energies && !a.free_energies && !a.all_energies && !a.best_labels && !a.best_energies)
         refuse(function, "labels", "no output at all", "at least one output view");
+    check_apart(function,
+                {region("labels", a.labels), region("energies", a.energies), region("best_labels", a.best_labels),
+                 region("best_energies", a.best_energies), region("all_energies", a.all_energies),
+                 region("free_energies", a.free_energies)},
+                {region("points", a.points), region("prototypes", a.prototypes), region("known", a.known)});
     check_beta<T>(function, a.beta, !a.free_energies, k);
 }
 
@@ -48,6 +53,8 @@ void check(const Update<T>& a, Device here) {
     check_shape(function, "labels", a.labels, n, here);
     check_optional(function, "weights", a.weights, n, here);
     check_optional(function, "cluster_weights", a.cluster_weights, a.prototypes.rows, here);
+    check_apart(function, {region("prototypes", a.prototypes), region("cluster_weights", a.cluster_weights)},
+                {region("points", a.points), region("labels", a.labels), region("weights", a.weights)});
 }
 
 template <class T>
@@ -60,6 +67,9 @@ void check(const AssignGradient<T>& a, Device here) {
     check_optional(function, "prototype_gradients", a.prototype_gradients, a.prototypes.rows, d, here);
     if (!a.point_gradients && !a.prototype_gradients)
         refuse(function, "point_gradients", "no output at all", "at least one output view");
+    check_apart(function,
+                {region("point_gradients", a.point_gradients), region("prototype_gradients", a.prototype_gradients)},
+                {region("points", a.points), region("prototypes", a.prototypes), region("weights", a.weights)});
     check_beta<T>(function, a.beta, true, a.prototypes.rows);
 }
 
@@ -186,7 +196,7 @@ void enqueue(Stream& stream, const Arguments<T>& arguments) {
 }
 
 template <class Arguments>
-void run(Context& context, const Arguments& arguments) {
+void run(const Context& context, const Arguments& arguments) {
     Stream stream(context);
     enqueue(stream, arguments);
     stream.wait();
@@ -200,9 +210,9 @@ std::size_t measure(const Context& context, const Arguments<T>& arguments) {
 
 }  // namespace
 
-#define CUEBM_PUBLIC(function, Arguments, Layout, T)                             \
-    void function(Stream& stream, const Arguments<T>& a) { enqueue(stream, a); } \
-    void function(Context& context, const Arguments<T>& a) { run(context, a); }  \
+#define CUEBM_PUBLIC(function, Arguments, Layout, T)                                  \
+    void function(Stream& stream, const Arguments<T>& a) { enqueue(stream, a); }      \
+    void function(const Context& context, const Arguments<T>& a) { run(context, a); } \
     std::size_t workspace_bytes(const Context& context, const Arguments<T>& a) { return measure<Layout>(context, a); }
 CUEBM_PUBLIC(assign, Assign, AssignLayout, float)
 CUEBM_PUBLIC(assign, Assign, AssignLayout, double)

@@ -21,6 +21,7 @@ enum Problem : int {
     weights_not_valid,
     energy_overflow,
     label_out_of_range,
+    weight_too_small,
 };
 inline constexpr std::uint64_t no_problem = ~std::uint64_t{0};
 
@@ -42,8 +43,10 @@ public:
     virtual void fill(void* target, int byte, std::size_t bytes) = 0;
     virtual std::shared_ptr<EventState> record() = 0;
     virtual void wait_for(const std::shared_ptr<EventState>& event) = 0;
-    // Until all work is done. Returns the status word and resets it.
+    // Until all work is done. Returns the status word and resets it; throws what failed.
     virtual std::uint64_t wait() = 0;
+    // Until all work is done, for destructors; what went wrong is for the next wait() to say.
+    virtual void wait_quietly() noexcept = 0;
     // Where kernels report a Problem; on the device.
     virtual std::uint64_t* status() = 0;
     // The queue's workspace: at least `bytes` of device memory, 256-aligned, grow-only. One call of the API takes it
@@ -89,7 +92,9 @@ const AssignOperations<T>& assign_operations(const Backend& backend) {
 
 // The plug-in's one exported function, extern "C". `interface` is this header's number, raised when the seam changes:
 // a plug-in of another build says so instead of crashing. On failure returns nullptr and a sentence in `problem`
-// that says what is missing (driver, device, a newer plug-in) and what to do.
+// that says what is missing (driver, device, a newer plug-in) and what to do; for a device beyond the last it begins
+// with `no_such_device`.
+inline constexpr const char* no_such_device = "no such device";
 inline constexpr int backend_interface = 1;
 inline constexpr const char* open_cuda_backend_name = "cuebm_open_cuda_backend";
 using OpenCudaBackend = Backend* (*)(int interface, int device, std::string* problem);

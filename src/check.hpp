@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <initializer_list>
 #include <limits>
 #include <string>
 #include <type_traits>
@@ -19,6 +20,12 @@ inline constexpr std::int64_t most_columns = std::numeric_limits<std::int32_t>::
 [[noreturn]] inline void refuse(const char* function, const char* argument, const std::string& got,
                                 const std::string& wanted) {
     throw InvalidArgument(function, argument, got, wanted);
+}
+
+inline std::string text_of(double value) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%g", value);
+    return text;
 }
 
 inline std::string shape(std::int64_t rows, std::int64_t cols) {
@@ -72,6 +79,46 @@ void check_optional(const char* function, const char* argument, const VectorView
     if (view) check_shape(function, argument, view, size, here);
 }
 
+// The memory of a view, for the rule that an output overlaps neither an input nor another output.
+struct Region {
+    const char* argument;
+    std::uintptr_t begin = 0, end = 0;
+    std::int64_t row = 0, width = 0;  // bytes from one row to the next, and of a row
+};
+template <class T>
+Region region(const char* argument, const MatrixView<T>& view) {
+    if (view.data == nullptr || view.rows < 1 || view.cols < 1) return {argument};
+    const auto begin = reinterpret_cast<std::uintptr_t>(view.data);
+    const std::int64_t size = sizeof(T), row = view.rows > 1 ? view.stride * size : 0, width = view.cols * size;
+    return {argument, begin, begin + static_cast<std::uintptr_t>((view.rows - 1) * row + width), row, width};
+}
+template <class T>
+Region region(const char* argument, const VectorView<T>& view) {
+    return region(argument, MatrixView<T>{view.data, view.size, 1, view.stride, view.device});
+}
+
+inline bool overlap(const Region& a, const Region& b) {
+    if (a.begin >= b.end || b.begin >= a.end) return false;
+    if (a.row == b.row && a.row > 0) {  // columns of one wide matrix may be views side by side
+        const auto apart = (static_cast<std::int64_t>(a.begin - b.begin) % a.row + a.row) % a.row;
+        if (apart >= b.width && apart + a.width <= a.row) return false;
+    }
+    return true;
+}
+
+inline void check_apart(const char* function, std::initializer_list<Region> outputs,
+                        std::initializer_list<Region> inputs) {
+    const auto check = [&](const Region& output, const Region& other) {
+        if (overlap(output, other))
+            refuse(function, output.argument, std::string("memory that overlaps ") + other.argument,
+                   "memory of its own");
+    };
+    for (const auto* output = outputs.begin(); output != outputs.end(); ++output) {
+        for (const auto& input : inputs) check(*output, input);
+        for (const auto* other = outputs.begin(); other != output; ++other) check(*output, *other);
+    }
+}
+
 // Points [n x d] and prototypes [k x d] that belong together.
 template <class T, class U>
 void check_points_and_prototypes(const char* function, const MatrixView<T>& points, const MatrixView<U>& prototypes,
@@ -93,9 +140,7 @@ void check_beta(const char* function, double beta, bool may_be_infinite, std::in
     constexpr double most = static_cast<double>(std::numeric_limits<T>::max());
     const bool finite = beta >= least && beta <= most && std::log(static_cast<double>(k)) <= beta * (most / 2);
     if (finite || (may_be_infinite && beta == std::numeric_limits<double>::infinity())) return;
-    char got[32];
-    std::snprintf(got, sizeof got, "%g", beta);
-    refuse(function, "beta", got,
+    refuse(function, "beta", text_of(beta),
            std::string(may_be_infinite ? "beta > 0" : "a finite beta > 0") + ", with log(k) / beta in range");
 }
 

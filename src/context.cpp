@@ -53,6 +53,7 @@ void ContextState::give(void* data, std::size_t size) noexcept {
 }
 
 void* ContextState::allocate(std::size_t bytes) {
+    if (bytes > static_cast<std::size_t>(std::numeric_limits<std::int64_t>::max())) throw OutOfMemory(bytes, 0);
     const std::size_t size = round_up(bytes);
     std::lock_guard lock(mutex);
     if (const auto found = free_.find(size); found != free_.end()) {
@@ -130,17 +131,17 @@ void copy_bytes(const Context& context, const CopyBytes& copy) {
     stream.wait();
 }
 
-void check_copy(const char* function, const void* data, std::int64_t rows, std::int64_t cols, std::int64_t stride,
-                std::size_t alignment) {
+void check_copy(const char* function, const char* argument, const void* data, std::int64_t rows, std::int64_t cols,
+                std::int64_t stride, std::size_t alignment) {
     if (rows < 0 || cols < 0)
-        throw InvalidArgument(function, "view", std::to_string(rows) + " x " + std::to_string(cols), "sizes >= 0");
+        throw InvalidArgument(function, argument, std::to_string(rows) + " x " + std::to_string(cols), "sizes >= 0");
     if (rows > 0 && cols > 0 && data == nullptr)
-        throw InvalidArgument(function, "view", "nullptr", "memory of that size");
+        throw InvalidArgument(function, argument, "nullptr", "memory of that size");
     if (rows > 1 && stride < cols)
-        throw InvalidArgument(function, "view", "stride " + std::to_string(stride),
+        throw InvalidArgument(function, argument, "stride " + std::to_string(stride),
                               "stride >= cols = " + std::to_string(cols));
     if (reinterpret_cast<std::uintptr_t>(data) % alignment != 0)
-        throw InvalidArgument(function, "view", "a misaligned pointer",
+        throw InvalidArgument(function, argument, "a misaligned pointer",
                               "alignment of " + std::to_string(alignment) + " bytes");
 }
 
@@ -164,6 +165,8 @@ Buffer::Buffer(Buffer&& other) noexcept
 }
 
 Buffer& Buffer::operator=(Buffer&& other) noexcept {
+    if (this == &other) return *this;
+    Buffer old(std::move(*this));  // gives its memory back at the end of the scope
     std::swap(owner_, other.owner_);
     std::swap(data_, other.data_);
     std::swap(bytes_, other.bytes_);
@@ -202,11 +205,16 @@ Context Context::cuda(const CudaOptions& options) {
 Context Context::cuda(int device) { return cuda(CudaOptions{.device = device}); }
 
 Context Context::best() {
-    std::string why;
-    try {
-        return cuda(0);
-    } catch (const DeviceError& error) {
-        why = error.what();
+    constexpr int most_devices = 16;
+    std::string why;  // the first device's problem: mostly the plug-in's or the driver's, and so every device's
+    for (int device = 0; device < most_devices; ++device) {
+        try {
+            return cuda(device);
+        } catch (const DeviceError& error) {
+            const std::string problem = error.what();
+            if (why.empty()) why = problem;
+            if (problem.find(detail::no_such_device) != std::string::npos) break;
+        }
     }
     Context context = cpu();
     context.state_->description += "; no GPU: " + why;
@@ -226,7 +234,7 @@ std::size_t Context::cached_bytes() const {
     std::lock_guard lock(state_->mutex);
     return state_->cached;
 }
-void Context::trim() { state_->trim(); }
+void Context::trim() const { state_->trim(); }
 
 Stream::Stream(const Context& context) : state_(std::make_shared<detail::StreamState>()) {
     state_->context = context.state_;

@@ -1,6 +1,5 @@
 // The CPU behind the seam.
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <new>
 #include <thread>
@@ -69,14 +68,10 @@ private:
         ThreadTeam& team = queue.team();
         cpu::AssignRun<T> run(plan, task, scratch);
         team.parallel_for(run.shift_tasks(), [&](std::int64_t block, int) { run.shift(block); });
-        std::atomic<bool> finite{true};
         team.parallel_for(run.pack_tasks(), [&](std::int64_t block, int) {
             const std::int64_t bad = run.pack(block);
-            if (bad == cpu::no_bad_row || !task.check_finite) return;
-            finite = false;
-            queue.report(bad, prototypes_not_finite);
+            if (bad != cpu::no_bad_row && task.check_finite) queue.report(bad, prototypes_not_finite);
         });
-        if (!finite) return;  // else row 0 of the points would be blamed
         run.finish_packing();
         team.parallel_for(run.points_tasks(), [&](std::int64_t block, int slot) {
             const std::int64_t bad = run.points(block, slot);

@@ -82,6 +82,11 @@ std::uint64_t CpuQueue::wait() {
     return status;
 }
 
+void CpuQueue::wait_quietly() noexcept {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return !busy_ && tasks_.empty(); });
+}
+
 void CpuQueue::report(std::int64_t row, Problem problem) {
     const std::uint64_t word = status_word(row, problem);
     const std::atomic_ref<std::uint64_t> status(status_);
@@ -119,9 +124,7 @@ void CpuQueue::wait_for(const std::shared_ptr<EventState>& event) {
 
 std::byte* CpuQueue::workspace(std::size_t bytes) {
     if (bytes > workspace_bytes_) {
-        std::unique_lock lock(mutex_);  // the work in flight may still use the old block
-        changed_.wait(lock, [&] { return !busy_ && tasks_.empty(); });
-        lock.unlock();
+        wait_quietly();  // the work in flight may still use the old block
         if (workspace_ != nullptr)
             pool_.release(std::exchange(workspace_, nullptr), std::exchange(workspace_bytes_, 0));
         workspace_ = pool_.allocate(bytes);

@@ -29,6 +29,7 @@ public:
     std::shared_ptr<EventState> record() override;
     void wait_for(const std::shared_ptr<EventState>& event) override;
     std::uint64_t wait() override;
+    void wait_quietly() noexcept override;
     std::uint64_t* status() override { return &status_; }
     std::byte* workspace(std::size_t bytes) override;
 

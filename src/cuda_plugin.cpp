@@ -3,14 +3,12 @@
 #include <string>
 
 #include <dlfcn.h>
+#include <unistd.h>
 
 #include <cuebm/error.hpp>
 #include <cuebm/version.hpp>
 
 #include "backend.hpp"
-
-#define CUEBM_TEXT_(x) #x
-#define CUEBM_TEXT(x) CUEBM_TEXT_(x)
 
 namespace cuebm::detail {
 namespace {
@@ -18,7 +16,8 @@ namespace {
 // CUEBM_CUDA_PLUGIN, or the plug-in beside this library.
 std::string plugin_path() {
     if (const char* path = std::getenv("CUEBM_CUDA_PLUGIN"); path != nullptr && *path != '\0') return path;
-    std::string name = "libcuebm_cuda.so." CUEBM_TEXT(CUEBM_VERSION_MAJOR) "." CUEBM_TEXT(CUEBM_VERSION_MINOR);
+    const std::string number = version();  // major.minor.patch; a minor version may change the seam
+    std::string name = "libcuebm_cuda.so." + number.substr(0, number.rfind('.'));
     Dl_info self{};
     if (dladdr(reinterpret_cast<void*>(&make_cuda_backend), &self) == 0 || self.dli_fname == nullptr) return name;
     const std::string library = self.dli_fname;
@@ -34,7 +33,9 @@ std::unique_ptr<Backend> make_cuda_backend(int device) {
     void* plugin = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (plugin == nullptr) {
         const char* why = dlerror();
-        throw DeviceError("the CUDA plug-in does not load: " + std::string(why != nullptr ? why : path) +
+        const bool missing = access(path.c_str(), F_OK) != 0;
+        throw DeviceError((missing ? "there is no CUDA plug-in " + path
+                                   : "the CUDA plug-in does not load: " + std::string(why != nullptr ? why : path)) +
                           "; install the one that belongs to this library, or set CUEBM_CUDA_PLUGIN to its path");
     }
     const auto open = reinterpret_cast<OpenCudaBackend>(dlsym(plugin, open_cuda_backend_name));

@@ -58,6 +58,9 @@ void throw_problem(std::uint64_t status) {
         case weights_not_valid: throw DataError("weights", row, "is negative, NaN or infinite; wanted a weight >= 0");
         case energy_overflow:
             throw DataError("points", row, "its energies overflow the type; scale the data down or use double");
+        case weight_too_small:
+            throw DataError("weights", row,
+                            "is so much smaller than the largest that it would count as 0; drop the row");
         case label_out_of_range: throw DataError("labels", row, "is no label; wanted 0 <= label < k");
         default: throw DataError("data", row, "is not valid");
     }

@@ -11,6 +11,7 @@
 #include "check.hpp"
 #include "context_state.hpp"
 #include "float_environment.hpp"
+#include "host_copy.hpp"
 #include "kmeans_start.hpp"
 #include "math/canonical.hpp"
 
@@ -32,7 +33,7 @@ void check(const Context& context, MatrixView<const T> y, const FitOptions<T>& o
     if (o.n_init < 1 || (o.start == Start::given && o.n_init != 1))
         refuse(function, "n_init", text(o.n_init), "n_init >= 1, and 1 for given prototypes");
     if (o.max_iterations < 1) refuse(function, "max_iterations", text(o.max_iterations), "max_iterations >= 1");
-    if (!(o.tolerance >= 0)) refuse(function, "tolerance", text(o.tolerance), "tolerance >= 0");
+    if (!(o.tolerance >= 0)) refuse(function, "tolerance", text_of(o.tolerance), "tolerance >= 0");
     check_optional(function, "weights", o.weights, y.rows, here);
     if (o.start != Start::given) return;
     if (!o.prototypes) refuse(function, "prototypes", "none", shape(o.k, y.cols) + ", since start is given");
@@ -42,9 +43,9 @@ void check(const Context& context, MatrixView<const T> y, const FitOptions<T>& o
 
 // The weights on the host, where the start and the relocation need them; empty: all 1.
 template <class T>
-std::vector<double> weights_of(Context& context, VectorView<const T> weights) {
+std::vector<double> weights_of(Stream& stream, VectorView<const T> weights) {
     if (!weights) return {};
-    const auto host = to_host(context, context.copy(weights));
+    const auto host = read(stream, weights);
     std::vector<double> values(host.begin(), host.end());
     for (std::size_t i = 0; i < values.size(); ++i)
         if (!(values[i] >= 0) || !std::isfinite(values[i]))
@@ -66,11 +67,10 @@ public:
           operations_(assign_operations<T>(*context_.state().backend)),
           y_(points),
           o_(o),
-          weights_(weights_of(context_, o.weights)),
+          weights_(weights_of(stream, o.weights)),
           old_labels_(context_.vector<std::int32_t>(y_.rows)),
           sums_(context_.matrix<std::int64_t>(o.k, y_.cols)),
-          counts_(context_.vector<std::int64_t>(o.k)),
-          moved_(context_.vector<std::int64_t>(1)),
+          counts_(context_.vector<std::int64_t>(o.k + 1)),
           scales_(context_.vector<double>(y_.cols + 1)),
           shifts_(context_.vector<double>(o.k)),
           total_(context_.vector<double>(3)) {
@@ -96,14 +96,15 @@ private:
         const std::int64_t blocks = (y_.rows + math::sum_block - 1) / math::sum_block;
         const auto sums = context_.matrix<double>(blocks, 2 * y_.cols);
         operations_.variance(queue_, {.points = y_, .sums = sums.data(), .mean = total_.data()});
-        stream_.wait();
-        return to_host(context_, total_)[0];
+        return read(stream_, total_)[0];
     }
 
     Model<T> lloyd(int number) {
-        Model<T> model{.prototypes = choose_start(stream_, y_, weights_, o_, static_cast<std::uint32_t>(number)),
+        Model<T> model{.prototypes = {},
                        .labels = context_.vector<std::int32_t>(y_.rows),
                        .energies = context_.vector<T>(y_.rows)};
+        model.prototypes = choose_start(stream_, y_, weights_, o_, static_cast<std::uint32_t>(number));
+        const WaitAtEnd wait(stream_);
         forget();
         model.status = Status::iteration_limit;
         std::int64_t still_empty = 0;
@@ -118,13 +119,14 @@ private:
                 break;
             }
             ++model.iterations;
-            const std::int64_t moved = move_to(model.labels);
+            const auto counts = move_to(model.labels);
+            const std::int64_t moved = counts.back();
             if (o_.progress) o_.progress({number, model.iterations, o_.max_iterations, moved, inertia(model)});
             if (moved == 0) {
                 model.status = Status::converged;
                 break;
             }
-            still_empty = relocate(model);
+            still_empty = relocate(model, counts);
             if (update(model.prototypes) <= limit_) model.status = Status::converged;
         }
         model.inertia = inertia(model);
@@ -143,18 +145,19 @@ private:
 
     FixedSums sums() const { return {sums_.data(), counts_.data(), scales_.data()}; }
 
-    // Moves the points whose label changed between the sums; returns how many did.
-    std::int64_t move_to(VectorView<const std::int32_t> labels) {
-        queue_.fill(moved_.data(), 0, sizeof(std::int64_t));
+    // Moves the points whose label changed between the sums; returns the fixed-point counts of the clusters, and behind
+    // them how many points moved.
+    std::vector<std::int64_t> move_to(VectorView<const std::int32_t> labels) {
+        std::int64_t* moved = counts_.data() + o_.k;
+        queue_.fill(moved, 0, sizeof(std::int64_t));
         operations_.accumulate(queue_, {.points = y_,
                                         .weights = o_.weights,
                                         .labels = labels,
                                         .old_labels = old_labels_,
                                         .k = o_.k,
                                         .into = sums(),
-                                        .moved = moved_.data()});
-        stream_.wait();
-        return to_host(context_, moved_)[0];
+                                        .moved = moved});
+        return read(stream_, counts_);
     }
 
     // Prototypes to the means; returns sum_k ||w_k' - w_k||^2.
@@ -165,26 +168,23 @@ private:
                                     .gradients = {},
                                     .cluster_weights = {},
                                     .shifts = shifts_.data()});
-        stream_.wait();
-        const auto shifts = to_host(context_, shifts_);
+        const auto shifts = read(stream_, shifts_);
         return std::accumulate(shifts.begin(), shifts.end(), 0.0);
     }
 
     double inertia(const Model<T>& model) {
         operations_.total(queue_, {.values = model.energies, .weights = o_.weights, .total = total_.data()});
-        stream_.wait();
-        return to_host(context_, total_)[0];
+        return read(stream_, total_)[0];
     }
 
     // Gives the empty clusters the points of highest energy, as scikit-learn does. Returns how many stay empty.
-    std::int64_t relocate(const Model<T>& model) {
-        const auto counts = to_host(context_, counts_);
+    std::int64_t relocate(const Model<T>& model, const std::vector<std::int64_t>& counts) {
         std::vector<std::int32_t> empty;
-        for (std::size_t z = 0; z < counts.size(); ++z)
-            if (counts[z] == 0) empty.push_back(static_cast<std::int32_t>(z));
+        for (std::int64_t z = 0; z < o_.k; ++z)
+            if (counts[static_cast<std::size_t>(z)] == 0) empty.push_back(static_cast<std::int32_t>(z));
         if (empty.empty()) return 0;
-        const auto energies = to_host(context_, model.energies);
-        auto labels = to_host(context_, model.labels);
+        const auto energies = read(stream_, model.energies);
+        auto labels = read(stream_, model.labels);
         std::vector<std::size_t> far;
         for (std::size_t i = 0; i < labels.size(); ++i)
             if (energies[i] > 0 && (weights_.empty() || weights_[i] > 0)) far.push_back(i);
@@ -194,18 +194,22 @@ private:
                               return energies[a] > energies[b] || (energies[a] == energies[b] && a < b);
                           });
         for (std::size_t c = 0; c < count; ++c) labels[far[c]] = empty[c];
-        if (count > 0) (void)move_to(context_.copy(view(std::as_const(labels))));
+        if (count == 0) return static_cast<std::int64_t>(empty.size());
+        const auto relocated = context_.vector<std::int32_t>(y_.rows);
+        const WaitAtEnd wait(stream_);
+        copy(stream_, view(labels), relocated);
+        (void)move_to(relocated);
         return static_cast<std::int64_t>(empty.size() - count);
     }
 
     std::int64_t empty_clusters(const Vector<std::int32_t>& labels) {
         std::vector<bool> owns(static_cast<std::size_t>(o_.k));
-        for (const auto label : to_host(context_, labels)) owns[static_cast<std::size_t>(label)] = true;
+        for (const auto label : read(stream_, labels)) owns[static_cast<std::size_t>(label)] = true;
         return std::count(owns.begin(), owns.end(), false);
     }
 
     Stream& stream_;
-    Context context_;
+    const Context context_;
     Queue& queue_;
     const AssignOperations<T>& operations_;
     MatrixView<const T> y_;
@@ -213,9 +217,10 @@ private:
     std::vector<double> weights_;
     Vector<std::int32_t> old_labels_;
     Matrix<std::int64_t> sums_;
-    Vector<std::int64_t> counts_, moved_;
+    Vector<std::int64_t> counts_;  // [k], and behind them how many points moved
     Vector<double> scales_, shifts_, total_;
     double limit_ = 0;
+    WaitAtEnd wait_{stream_};  // the last member, so that it waits before the others go
 };
 
 template <class T>
@@ -231,7 +236,8 @@ template <class T>
 std::string Model<T>::advice() const {
     switch (status) {
         case Status::converged: return "converged";
-        case Status::iteration_limit: return "labels still changed after max_iterations; raise it, or the tolerance";
+        case Status::iteration_limit:
+            return "not known to have converged after max_iterations; raise it, or the tolerance";
         case Status::cancelled: return "stopped on request; prototypes, labels and inertia belong together";
         case Status::too_few_distinct:
             return std::to_string(empty_clusters) + " prototypes own no point: fewer distinct points than k; lower k";
@@ -243,11 +249,11 @@ template struct Model<double>;
 
 Model<float> fit(Stream& s, MatrixView<const float> y, const FitOptions<float>& o) { return run(s, y, o); }
 Model<double> fit(Stream& s, MatrixView<const double> y, const FitOptions<double>& o) { return run(s, y, o); }
-Model<float> fit(Context& c, MatrixView<const float> y, const FitOptions<float>& o) {
+Model<float> fit(const Context& c, MatrixView<const float> y, const FitOptions<float>& o) {
     Stream stream(c);
     return run(stream, y, o);
 }
-Model<double> fit(Context& c, MatrixView<const double> y, const FitOptions<double>& o) {
+Model<double> fit(const Context& c, MatrixView<const double> y, const FitOptions<double>& o) {
     Stream stream(c);
     return run(stream, y, o);
 }

@@ -10,6 +10,7 @@
 #include <cuebm/error.hpp>
 
 #include "context_state.hpp"
+#include "host_copy.hpp"
 #include "math/fixed_point.hpp"
 #include "math/random_streams.hpp"
 
@@ -41,9 +42,11 @@ std::vector<std::int64_t> choose(std::int64_t n, std::int64_t count, std::uint64
 
 template <class T>
 Matrix<T> gather(Stream& stream, MatrixView<const T> y, const std::vector<std::int64_t>& rows) {
-    Context context = stream.context();
-    const auto device_rows = context.copy(view(rows));
+    const Context context = stream.context();
     auto values = context.matrix<T>(static_cast<std::int64_t>(rows.size()), y.cols);
+    const auto device_rows = context.vector<std::int64_t>(values.rows());
+    const detail::WaitAtEnd wait(stream);
+    copy(stream, view(rows), device_rows);
     detail::assign_operations<T>(*context.state().backend)
         .gather(*stream.state().queue, y, device_rows.data(), values.view());
     stream.wait();
@@ -64,6 +67,9 @@ struct Closest {
     void rescale() {
         double largest = 0;
         for (std::size_t i = 0; i < weight.size(); ++i) largest = std::max(largest, weight[i] * energy[i]);
+        if (!std::isfinite(largest))
+            throw InvalidArgument("kmeans::fit", "weights", "weights whose products with energies overflow",
+                                  "smaller ones: only their ratios matter");
         scale = math::fixed_point_scale(largest, static_cast<std::int64_t>(weight.size()));
     }
     std::uint64_t total() const {
@@ -95,7 +101,7 @@ struct Closest {
 template <class T>
 Matrix<T> plus_plus(Stream& stream, MatrixView<const T> y, const std::vector<double>& weights, const FitOptions<T>& o,
                     std::uint32_t number) {
-    Context context = stream.context();
+    const Context context = stream.context();
     const std::int64_t n = std::min(y.rows, std::max<std::int64_t>(1 << 16, 256 * o.k));
     const auto rows = choose(y.rows, n, o.seed, RandomPurpose::kmeans_subsample, number);
     const auto sample = n == y.rows ? Matrix<T>() : gather(stream, y, rows);
@@ -119,13 +125,14 @@ Matrix<T> plus_plus(Stream& stream, MatrixView<const T> y, const std::vector<dou
         }
         const auto prototypes = gather(stream, points, candidates);
         const auto device_energies = context.matrix<T>(n, static_cast<std::int64_t>(count));
+        const detail::WaitAtEnd wait(stream);
         try {
             assign(stream, Assign<T>{.points = points, .prototypes = prototypes, .all_energies = device_energies});
             stream.wait();
         } catch (const DataError& error) {  // its row is one of the subsample
             throw DataError(error.argument(), rows[static_cast<std::size_t>(error.row())], error.problem());
         }
-        const auto energies = to_host(context, device_energies);
+        const auto energies = detail::read(stream, device_energies);
         const std::size_t best = z == 0 ? 0 : closest.best(energies, count);
         for (std::size_t i = 0; i < closest.energy.size(); ++i) {
             const auto energy = static_cast<double>(energies[i * count + best]);
@@ -143,11 +150,13 @@ template <class T>
 Matrix<T> choose_start(Stream& stream, MatrixView<const T> y, const std::vector<double>& weights,
                        const FitOptions<T>& o, std::uint32_t number) {
     switch (o.start) {
-        case Start::given: return stream.context().copy(o.prototypes);
+        case Start::given: break;
         case Start::random: return gather(stream, y, choose(y.rows, o.k, o.seed, RandomPurpose::kmeans_random, number));
-        case Start::plus_plus: break;
+        case Start::plus_plus: return plus_plus(stream, y, weights, o, number);
     }
-    return plus_plus(stream, y, weights, o, number);
+    auto start = stream.context().matrix<T>(o.k, y.cols);
+    copy(stream, o.prototypes, start);
+    return start;
 }
 
 template Matrix<float> choose_start(Stream&, MatrixView<const float>, const std::vector<double>&,

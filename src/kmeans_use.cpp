@@ -8,6 +8,7 @@
 #include "check.hpp"
 #include "context_state.hpp"
 #include "float_environment.hpp"
+#include "host_copy.hpp"
 
 namespace cuebm::kmeans {
 namespace {
@@ -15,7 +16,7 @@ namespace {
 using namespace detail;
 
 template <class T>
-Vector<std::int32_t> label(Stream& stream, MatrixView<const T> prototypes, MatrixView<const T> points) {
+Vector<std::int32_t> run_predict(Stream& stream, MatrixView<const T> prototypes, MatrixView<const T> points) {
     check_points_and_prototypes("kmeans::predict", points, prototypes, 0, stream.context().device());
     auto labels = stream.context().vector<std::int32_t>(points.rows);
     if (points.rows > 0) assign(stream, Assign<T>{.points = points, .prototypes = prototypes, .labels = labels});
@@ -23,7 +24,7 @@ Vector<std::int32_t> label(Stream& stream, MatrixView<const T> prototypes, Matri
 }
 
 template <class T>
-Matrix<T> energies(Stream& stream, MatrixView<const T> prototypes, MatrixView<const T> points) {
+Matrix<T> run_transform(Stream& stream, MatrixView<const T> prototypes, MatrixView<const T> points) {
     check_points_and_prototypes("kmeans::transform", points, prototypes, 0, stream.context().device());
     auto all = stream.context().matrix<T>(points.rows, prototypes.rows);
     if (points.rows > 0) assign(stream, Assign<T>{.points = points, .prototypes = prototypes, .all_energies = all});
@@ -31,16 +32,17 @@ Matrix<T> energies(Stream& stream, MatrixView<const T> prototypes, MatrixView<co
 }
 
 template <class T>
-Completions<T> fill_in(Stream& stream, MatrixView<const T> prototypes, const Complete<T>& o) {
+Completions<T> run_complete(Stream& stream, MatrixView<const T> prototypes, const Complete<T>& o) {
     constexpr auto function = "kmeans::complete";
     const DefaultFloatEnvironment environment;
-    Context context = stream.context();
+    const Context context = stream.context();
     const std::int64_t n = o.points.rows, d = o.points.cols, m = o.candidates;
     check_points_and_prototypes(function, o.points, prototypes, 0, context.device());
     if (!o.known) refuse(function, "known", "nullptr", "a mask of n x d or 1 x d");
     check_shape(function, "known", o.known, o.known.rows == 1 ? 1 : n, d, context.device());
     if (m < 1 || m > std::min<std::int64_t>(prototypes.rows, 32))
-        refuse(function, "candidates", std::to_string(m), "1 to min(k, 32)");
+        refuse(function, "candidates", std::to_string(m),
+               "1 to min(k, 32) = " + std::to_string(std::min<std::int64_t>(prototypes.rows, 32)));
     check_beta<T>(function, o.beta, false, prototypes.rows);
     Completions<T> result{.labels = context.matrix<std::int32_t>(n, m),
                           .energies = context.matrix<T>(n, m),
@@ -82,8 +84,8 @@ Completions<T> fill_in(Stream& stream, MatrixView<const T> prototypes, const Com
 
 // The largest norm of a prototype, the scale of "no point moves".
 template <class T>
-double largest_norm(Context& context, MatrixView<const T> prototypes) {
-    const auto w = to_host<T>(context, prototypes);
+double largest_norm(Stream& stream, MatrixView<const T> prototypes) {
+    const auto w = read(stream, prototypes);
     double largest = 0;
     for (std::int64_t z = 0; z < prototypes.rows; ++z) {
         double squares = 0;
@@ -108,24 +110,27 @@ public:
     Projection<T> run() {
         const std::int64_t n = o_.points.rows;
         const bool soft = o_.beta < infinity;
-        Projection<T> result{.points = context_.copy(o_.points),
+        Projection<T> result{.points = context_.matrix<T>(n, o_.points.cols),
                              .energies = context_.vector<T>(n),
                              .iterations = 0,
                              .status = Status::iteration_limit};
         if (n == 0) return result.status = Status::converged, std::move(result);
+        next_ = context_.matrix<T>(n, o_.points.cols);
+        const WaitAtEnd wait(stream_);
+        copy(stream_, o_.points, result.points);
         infer(result);
         if (!soft) {
             (void)step(result);
+            infer(result);
             result.status = Status::converged;
         } else {
-            const double limit = o_.tolerance * largest_norm(context_, prototypes_);
+            const double limit = o_.tolerance * largest_norm(stream_, prototypes_);
             while (result.status != Status::converged && result.iterations < o_.max_iterations) {
                 ++result.iterations;
                 if (step(result) <= limit) result.status = Status::converged;
                 infer(result);
             }
         }
-        if (!soft) infer(result);
         stream_.wait();
         return result;
     }
@@ -138,11 +143,10 @@ private:
                                   .energies = o_.beta < infinity ? VectorView<T>{} : at.energies.view(),
                                   .free_energies = o_.beta < infinity ? at.energies.view() : VectorView<T>{},
                                   .beta = o_.beta});
-        stream_.wait();
     }
 
     // One step for all points; returns the longest move.
-    double step(const Projection<T>& at) {
+    double step(Projection<T>& at) {
         assign_operations<T>(*context_.state().backend)
             .soft_mean(*stream_.state().queue, {.points = at.points,
                                                 .prototypes = prototypes_,
@@ -152,30 +156,31 @@ private:
                                                 .weights = {},
                                                 .beta = o_.beta,
                                                 .gradient = false,
-                                                .out = at.points,
+                                                .out = next_,
                                                 .moves = moves_.data()});
-        stream_.wait();
-        const auto moves = to_host(context_, moves_);
+        std::swap(at.points, next_);
+        const auto moves = read(stream_, moves_);
         return std::sqrt(*std::max_element(moves.begin(), moves.end()));
     }
 
     Stream& stream_;
-    Context context_;
+    const Context context_;
     MatrixView<const T> prototypes_;
     const Project<T>& o_;
+    Matrix<T> next_;
     Vector<std::int32_t> labels_;
     Vector<double> moves_;
 };
 
 template <class T>
-Projection<T> descend(Stream& stream, MatrixView<const T> prototypes, const Project<T>& o) {
+Projection<T> run_project(Stream& stream, MatrixView<const T> prototypes, const Project<T>& o) {
     constexpr auto function = "kmeans::project";
     const DefaultFloatEnvironment environment;
     check_points_and_prototypes(function, o.points, prototypes, 0, stream.context().device());
     check_beta<T>(function, o.beta, true, prototypes.rows);
     if (o.max_iterations < 1)
         refuse(function, "max_iterations", std::to_string(o.max_iterations), "max_iterations >= 1");
-    if (!(o.tolerance >= 0)) refuse(function, "tolerance", std::to_string(o.tolerance), "tolerance >= 0");
+    if (!(o.tolerance >= 0)) refuse(function, "tolerance", text_of(o.tolerance), "tolerance >= 0");
     return Descent<T>(stream, prototypes, o).run();
 }
 
@@ -183,17 +188,17 @@ Projection<T> descend(Stream& stream, MatrixView<const T> prototypes, const Proj
 
 #define CUEBM_PUBLIC(Result, function, work, Argument, T)                                                \
     Result function(Stream& stream, MatrixView<const T> w, Argument a) { return work<T>(stream, w, a); } \
-    Result function(Context& context, MatrixView<const T> w, Argument a) {                               \
+    Result function(const Context& context, MatrixView<const T> w, Argument a) {                         \
         Stream stream(context);                                                                          \
         auto result = work<T>(stream, w, a);                                                             \
         stream.wait();                                                                                   \
         return result;                                                                                   \
     }
-#define CUEBM_PUBLIC_OF(T)                                                     \
-    CUEBM_PUBLIC(Vector<std::int32_t>, predict, label, MatrixView<const T>, T) \
-    CUEBM_PUBLIC(Matrix<T>, transform, energies, MatrixView<const T>, T)       \
-    CUEBM_PUBLIC(Completions<T>, complete, fill_in, const Complete<T>&, T)     \
-    CUEBM_PUBLIC(Projection<T>, project, descend, const Project<T>&, T)
+#define CUEBM_PUBLIC_OF(T)                                                           \
+    CUEBM_PUBLIC(Vector<std::int32_t>, predict, run_predict, MatrixView<const T>, T) \
+    CUEBM_PUBLIC(Matrix<T>, transform, run_transform, MatrixView<const T>, T)        \
+    CUEBM_PUBLIC(Completions<T>, complete, run_complete, const Complete<T>&, T)      \
+    CUEBM_PUBLIC(Projection<T>, project, run_project, const Project<T>&, T)
 CUEBM_PUBLIC_OF(float)
 CUEBM_PUBLIC_OF(double)
 

@@ -11,17 +11,19 @@ namespace cuebm::detail {
 
 class Carver {
 public:
-    explicit Carver(std::byte* block = nullptr) : block_(block) {}
+    Carver() = default;
+    explicit Carver(std::byte* block) : block_(block) {}
     template <class T>
     T* take(std::int64_t size) {
         const std::size_t at = bytes_;
         bytes_ += (static_cast<std::size_t>(size) * sizeof(T) + 255) / 256 * 256;
-        return block_ == nullptr ? nullptr : reinterpret_cast<T*>(block_ + at);
+        return reinterpret_cast<T*>(block_ + at);
     }
     std::size_t bytes() const { return bytes_; }
 
 private:
-    std::byte* block_;
+    // No memory, but not null: a view that is there must look so while its size is learnt.
+    std::byte* block_ = reinterpret_cast<std::byte*>(std::uintptr_t{256});
     std::size_t bytes_ = 0;
 };
 

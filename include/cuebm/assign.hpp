@@ -14,8 +14,8 @@
 // Every function has a form that takes a Context (returns when done; throws DataError) and one that takes a
 // Stream (checks shapes, enqueues; DataError is thrown by Stream::wait()). T is float or double.
 // Common errors: InvalidArgument for null or misaligned views, shapes that disagree, views on another
-// device, d < 1, k < 1, k or d over 2^31 - 1; DataError for NaN or infinity in points (first bad row),
-// prototypes or weights, negative weights, energies that overflow T.
+// device, an output that overlaps an input, d < 1, k < 1, k or d over 2^31 - 1; DataError for NaN or infinity in points
+// (first bad row), prototypes or weights, negative weights, energies that overflow T.
 #pragma once
 
 #include <cstddef>
@@ -50,8 +50,8 @@ struct Assign {
     bool check_finite = true;                // false: NaN rows get label 0 and no error
 };
 
-CUEBM_API void assign(Context& context, const Assign<float>& arguments);
-CUEBM_API void assign(Context& context, const Assign<double>& arguments);
+CUEBM_API void assign(const Context& context, const Assign<float>& arguments);
+CUEBM_API void assign(const Context& context, const Assign<double>& arguments);
 CUEBM_API void assign(Stream& stream, const Assign<float>& arguments);
 CUEBM_API void assign(Stream& stream, const Assign<double>& arguments);
 
@@ -72,8 +72,8 @@ struct AssignGradient {
     MatrixView<T> prototype_gradients{};  // [k x d], optional; one of the two must be there
 };
 
-CUEBM_API void assign_gradient(Context& context, const AssignGradient<float>& arguments);
-CUEBM_API void assign_gradient(Context& context, const AssignGradient<double>& arguments);
+CUEBM_API void assign_gradient(const Context& context, const AssignGradient<float>& arguments);
+CUEBM_API void assign_gradient(const Context& context, const AssignGradient<double>& arguments);
 CUEBM_API void assign_gradient(Stream& stream, const AssignGradient<float>& arguments);
 CUEBM_API void assign_gradient(Stream& stream, const AssignGradient<double>& arguments);
 
@@ -82,7 +82,8 @@ CUEBM_API void assign_gradient(Stream& stream, const AssignGradient<double>& arg
 //
 // Sums are int64 fixed point with one power-of-two scale a feature, 2^(62 - ceil log2 n) / max_i |weight_i
 // y_ij|, so they are exact sums of contributions that are each rounded at 2^-(62 - ceil log2 n) of the
-// feature's largest (2^-42 for a million points), and the same bits whatever the order and the device.
+// feature's largest (2^-42 for a million points), and the same bits whatever the order and the device. Weights are
+// rounded likewise; one that is not 0 but would be is a DataError. Features under 1e-285 (double) lose bits.
 // Cost: n d additions; reads Y twice.
 template <class T>
 struct Update {
@@ -93,8 +94,8 @@ struct Update {
     VectorView<double> cluster_weights{};   // [k], optional: sum of the weights of each
 };
 
-CUEBM_API void update(Context& context, const Update<float>& arguments);
-CUEBM_API void update(Context& context, const Update<double>& arguments);
+CUEBM_API void update(const Context& context, const Update<float>& arguments);
+CUEBM_API void update(const Context& context, const Update<double>& arguments);
 CUEBM_API void update(Stream& stream, const Update<float>& arguments);
 CUEBM_API void update(Stream& stream, const Update<double>& arguments);
 

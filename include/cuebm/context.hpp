@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <type_traits>
 
 #include <cuebm/export.hpp>
 #include <cuebm/view.hpp>
@@ -24,8 +25,9 @@ class Vector;
 template <class T>
 class Matrix;
 
-// Where the pool gets a device's memory, if not from the system. Both functions or neither; they may be called from
-// several threads, and must outlive every context, stream and array that uses them.
+// Where the pool gets a device's memory, if not from the system. Both functions or neither. They are called one at a
+// time, from any thread, must not call the context, and must outlive every context, stream and array; release must not
+// throw.
 struct Allocator {
     std::function<void*(std::size_t bytes)> allocate{};  // 256-aligned memory of the device; nullptr: none is left
     std::function<void(void* data, std::size_t bytes)> release{};
@@ -75,7 +77,8 @@ private:
 };
 
 // A device and its memory pool. Copies are cheap and mean the same device and pool; the functions may be
-// called from several threads. Calls that take a Context return when the work is done, and throw.
+// called from several threads. Calls that take a Context return when the work is done, and throw. They run on a stream
+// of their own, which waits for no other: on a GPU, synchronise first what your own kernels still write.
 class CUEBM_API Context {
 public:
     // The first GPU that works, else the CPU. `description()` says which, and why there is no GPU.
@@ -93,24 +96,35 @@ public:
 
     // Uninitialised arrays on this device. Errors: InvalidArgument for a negative size; OutOfMemory.
     template <class T>
-    Vector<T> vector(std::int64_t size);
+    Vector<T> vector(std::int64_t size) const;
     template <class T>
-    Matrix<T> matrix(std::int64_t rows, std::int64_t cols);
+    Matrix<T> matrix(std::int64_t rows, std::int64_t cols) const;
 
-    // A copy on this device of memory that lies on the host or on this device.
+    // A copy on this device of a view or array that lies on the host or on this device. Returns when it is made.
+    // Errors: InvalidArgument for a null, misaligned or too narrow view, or memory of another device; OutOfMemory.
     template <class T>
-    auto copy(VectorView<T> source);
+    Vector<std::remove_const_t<T>> copy(VectorView<T> source) const;
     template <class T>
-    auto copy(MatrixView<T> source);
-    // The [n x d] copy of a column-major (Fortran) array on the host, whose view is row-major [d x n].
+    Matrix<std::remove_const_t<T>> copy(MatrixView<T> source) const;
     template <class T>
-    auto copy_transposed(MatrixView<T> source);
+    Vector<T> copy(const Vector<T>& source) const {
+        return copy(source.view());
+    }
+    template <class T>
+    Matrix<T> copy(const Matrix<T>& source) const {
+        return copy(source.view());
+    }
+    // The [n x d] copy of a column-major (Fortran) array on the host, whose view is row-major [d x n]. Errors: as copy,
+    // and InvalidArgument for device memory.
+    template <class T>
+    Matrix<std::remove_const_t<T>> copy_transposed(MatrixView<T> source) const;
 
     // Bytes in arrays and workspaces now; bytes kept for reuse; gives the latter back to the system.
     std::size_t used_bytes() const;
     std::size_t cached_bytes() const;
-    void trim();
+    void trim() const;
 
+    // Memory of the pool, 256-aligned; what vector() and matrix() are made of. Errors: OutOfMemory.
     Buffer allocate(std::size_t bytes) const;
     detail::ContextState& state() const { return *state_; }
 
@@ -123,8 +137,8 @@ private:
 // A point in a stream's work.
 class CUEBM_API Event {
 public:
-    bool done() const;  // has the stream passed it?
-    void wait() const;  // blocks the calling thread until it has
+    bool done() const;  // has the stream passed it? Does not block. Errors: DeviceError
+    void wait() const;  // blocks the calling thread until it has. Errors: DeviceError
 
 private:
     friend class Stream;
@@ -138,9 +152,10 @@ private:
 // at a time may use a stream.
 class CUEBM_API Stream {
 public:
+    // Non-blocking: it does not wait for CUDA's default stream.
     explicit Stream(const Context& context);
-    // A user's own cudaStream_t, passed as void*; it must outlive this object. On the CPU there is none to
-    // wrap: InvalidArgument.
+    // A user's own cudaStream_t, passed as void*; it must outlive this object. nullptr is CUDA's legacy default stream.
+    // On the CPU there is none to wrap: InvalidArgument.
     static Stream wrap(const Context& context, void* native);
 
     Context context() const;
@@ -148,7 +163,8 @@ public:
     // (once: the next wait() is clean), DeviceError.
     void wait();
     Event record();
-    // Later work of this stream starts after the event, which may be of another stream of the device.
+    // Later work of this stream starts after the event, which may be of another stream of the device. Does not block.
+    // Errors: InvalidArgument for an event of another device.
     void wait_for(const Event& event);
     detail::StreamState& state() const { return *state_; }
 
@@ -167,8 +183,8 @@ struct CopyBytes {
 };
 CUEBM_API void copy_bytes(Stream& stream, const CopyBytes& copy);
 CUEBM_API void copy_bytes(const Context& context, const CopyBytes& copy);  // returns when done
-CUEBM_API void check_copy(const char* function, const void* data, std::int64_t rows, std::int64_t cols,
-                          std::int64_t stride, std::size_t alignment);
+CUEBM_API void check_copy(const char* function, const char* argument, const void* data, std::int64_t rows,
+                          std::int64_t cols, std::int64_t stride, std::size_t alignment);
 CUEBM_API std::size_t checked_bytes(const char* function, std::int64_t rows, std::int64_t cols, std::size_t element);
 }  // namespace detail
 

@@ -77,17 +77,19 @@ struct Model {
 // lie on a prototype (fewer distinct points than k) they stay, and the status says so.
 // Errors: as Assign, and InvalidArgument for k < 1 or k > n, n_init < 1, max_iterations < 1, tolerance < 0.
 // Cost: an Assign and an Update of the points that moved, each iteration. Both forms block the calling thread.
-// Memory: 16 n + 8 k d bytes on the device besides Y, and for k-means++ a copy of its subsample; weights are
-// copied to the host.
-CUEBM_API Model<float> fit(Context& context, MatrixView<const float> points, const FitOptions<float>& options);
-CUEBM_API Model<double> fit(Context& context, MatrixView<const double> points, const FitOptions<double>& options);
+// Memory on the device besides Y: 8 n for old labels and sums of 8 k d; for each of at most two models 8 n (12 n in
+// double) and the prototypes; the workspace of Assign; for k-means++ a copy of its subsample and (2 + ln k) energies
+// for each of its rows. Weights are copied to the host. The form with a Stream first does the stream's earlier work,
+// and throws what was wrong with it.
+CUEBM_API Model<float> fit(const Context& context, MatrixView<const float> points, const FitOptions<float>& options);
+CUEBM_API Model<double> fit(const Context& context, MatrixView<const double> points, const FitOptions<double>& options);
 CUEBM_API Model<float> fit(Stream& stream, MatrixView<const float> points, const FitOptions<float>& options);
 CUEBM_API Model<double> fit(Stream& stream, MatrixView<const double> points, const FitOptions<double>& options);
 
 // Labels [n] of new points. Errors and cost: as Assign.
-CUEBM_API Vector<std::int32_t> predict(Context& context, MatrixView<const float> prototypes,
+CUEBM_API Vector<std::int32_t> predict(const Context& context, MatrixView<const float> prototypes,
                                        MatrixView<const float> points);
-CUEBM_API Vector<std::int32_t> predict(Context& context, MatrixView<const double> prototypes,
+CUEBM_API Vector<std::int32_t> predict(const Context& context, MatrixView<const double> prototypes,
                                        MatrixView<const double> points);
 CUEBM_API Vector<std::int32_t> predict(Stream& stream, MatrixView<const float> prototypes,
                                        MatrixView<const float> points);
@@ -96,8 +98,9 @@ CUEBM_API Vector<std::int32_t> predict(Stream& stream, MatrixView<const double> 
 
 // Every energy E(y_i, z_k) = ||y_i - w_k||^2, [n x k]; its square root is scikit-learn's transform.
 // Errors and cost: as Assign.
-CUEBM_API Matrix<float> transform(Context& context, MatrixView<const float> prototypes, MatrixView<const float> points);
-CUEBM_API Matrix<double> transform(Context& context, MatrixView<const double> prototypes,
+CUEBM_API Matrix<float> transform(const Context& context, MatrixView<const float> prototypes,
+                                  MatrixView<const float> points);
+CUEBM_API Matrix<double> transform(const Context& context, MatrixView<const double> prototypes,
                                    MatrixView<const double> points);
 CUEBM_API Matrix<float> transform(Stream& stream, MatrixView<const float> prototypes, MatrixView<const float> points);
 CUEBM_API Matrix<double> transform(Stream& stream, MatrixView<const double> prototypes,
@@ -125,9 +128,9 @@ struct Completions {
 
 // Errors: as Assign; InvalidArgument for a missing mask, candidates outside 1 to min(k, 32), beta that is not positive
 // and finite; DataError where a known value is NaN or infinite. Cost: twice that of Assign, and n k d operations.
-CUEBM_API Completions<float> complete(Context& context, MatrixView<const float> prototypes,
+CUEBM_API Completions<float> complete(const Context& context, MatrixView<const float> prototypes,
                                       const Complete<float>& arguments);
-CUEBM_API Completions<double> complete(Context& context, MatrixView<const double> prototypes,
+CUEBM_API Completions<double> complete(const Context& context, MatrixView<const double> prototypes,
                                        const Complete<double>& arguments);
 CUEBM_API Completions<float> complete(Stream& stream, MatrixView<const float> prototypes,
                                       const Complete<float>& arguments);
@@ -155,9 +158,9 @@ struct Projection {
 
 // Errors: as Assign; InvalidArgument for max_iterations < 1, tolerance < 0. Cost: twice that of Assign and n k d
 // operations an iteration. Both forms block the calling thread.
-CUEBM_API Projection<float> project(Context& context, MatrixView<const float> prototypes,
+CUEBM_API Projection<float> project(const Context& context, MatrixView<const float> prototypes,
                                     const Project<float>& arguments);
-CUEBM_API Projection<double> project(Context& context, MatrixView<const double> prototypes,
+CUEBM_API Projection<double> project(const Context& context, MatrixView<const double> prototypes,
                                      const Project<double>& arguments);
 CUEBM_API Projection<float> project(Stream& stream, MatrixView<const float> prototypes,
                                     const Project<float>& arguments);

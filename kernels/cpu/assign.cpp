@@ -187,7 +187,7 @@ template <class T>
 void AssignRun<T>::finish_packing() {
     screen_.largest_norm = 0;
     for (std::int64_t z = 0; plan_.screened && z < task_.prototypes.rows; ++z)
-        if (!(scratch_.norms[z] <= screen_.largest_norm)) screen_.largest_norm = scratch_.norms[z];  // NaN stays
+        screen_.largest_norm = std::max(screen_.largest_norm, scratch_.norms[z]);  // NaN has spoilt the shift, too
 }
 
 template <class T>

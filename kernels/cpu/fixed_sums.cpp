@@ -87,6 +87,7 @@ void accumulate(CpuQueue& queue, const detail::Accumulate<T>& task) {
             const double weight = weight_of(task.weights, i);
             if (!valid_weight(weight)) continue;  // scales() has reported it
             const std::int64_t count = math::to_fixed(weight, task.into.scales[d]);
+            if (count == 0 && weight > 0) queue.report(i, detail::weight_too_small);
             add(task.into.counts[to], count);
             if (from >= 0) add(task.into.counts[from], -count);
             const T* y = task.points.data + i * task.points.stride;

@@ -19,7 +19,7 @@ std::string version_text(int version) {
     return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
 }
 
-// What is wrong with the driver or the device, and what to do; empty: nothing.
+// What is wrong with the driver or the number of the device, and what to do; empty: nothing.
 std::string find_problem(int device) {
     int driver = 0, needed = 0, count = 0;
     (void)cudaDriverGetVersion(&driver);
@@ -35,8 +35,8 @@ std::string find_problem(int device) {
         return "the driver sees no GPU: look at nvidia-smi and at CUDA_VISIBLE_DEVICES";
     check(status, "cudaGetDeviceCount");
     if (device < 0 || device >= count)
-        return "no such device: asked for " + std::to_string(device) + ", there " + (count == 1 ? "is " : "are ") +
-               std::to_string(count) + ", counted from 0";
+        return detail::no_such_device + (": asked for " + std::to_string(device) + ", there " +
+                                         (count == 1 ? "is " : "are ") + std::to_string(count) + ", counted from 0");
     return "";
 }
 
@@ -49,6 +49,22 @@ DeviceProperties find_properties(int device) {
             .memory_bytes = found.totalGlobalMem,
             .shared_bytes = found.sharedMemPerBlockOptin,
             .compute_capability = 10 * found.major + found.minor};
+}
+
+// The same of a device that is there. Making its context is the proof that it works.
+std::string find_problem(const DeviceProperties& found) {
+    const int capability = found.compute_capability;
+    if (capability < least_compute_capability)
+        return found.name + " has compute capability " + std::to_string(capability / 10) + "." +
+               std::to_string(capability % 10) + ", this plug-in needs 8.0 or newer: use another device, or the CPU";
+    try {
+        const DeviceScope scope(found.device.index);
+        check(cudaFree(nullptr), "cudaFree");
+    } catch (const DeviceError& error) {
+        return found.name + ", device " + std::to_string(found.device.index) + ", cannot be used: " + error.what() +
+               "; nvidia-smi tells whether another process has it for itself, or all of its memory";
+    }
+    return "";
 }
 
 // CUEBM_ASSIGN forces a way, for tests: it changes no bit of the results.
@@ -131,7 +147,10 @@ public:
         check(status, "cudaMalloc");
         return data;
     }
-    void deallocate(void* data) noexcept override { (void)cudaFree(data); }  // knows the device by the address
+    void deallocate(void* data) noexcept override {
+        const DeviceScope scope(device_, std::nothrow);
+        (void)cudaFree(data);
+    }
     std::size_t free_bytes() override {
         const DeviceScope scope(device_);
         std::size_t free = 0, all = 0;
@@ -164,11 +183,9 @@ std::unique_ptr<detail::Backend> open_backend(int interface, int device, std::st
     problem = find_problem(device);
     if (!problem.empty()) return nullptr;
     auto backend = std::make_unique<CudaBackend>(device, forced_path());
-    const int capability = backend->properties().compute_capability;
-    if (capability >= least_compute_capability) return backend;
-    problem = backend->properties().name + " has compute capability " + version_text(capability * 100) +
-              ", this plug-in needs 8.0 or newer: use another device, or the CPU";
-    return nullptr;
+    problem = find_problem(backend->properties());
+    if (!problem.empty()) return nullptr;
+    return backend;
 }
 
 }  // namespace

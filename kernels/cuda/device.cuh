@@ -14,6 +14,7 @@
 #if defined(CUEBM_EMULATED)
 #include "emulator.hpp"
 #elif defined(__CUDACC__)
+#include <cuda.h>
 #include <cuda_runtime.h>
 
 // CUEBM_SHARED(float, tile, [rows][columns]); a scalar has no third argument. 16-byte aligned, for copy_async.

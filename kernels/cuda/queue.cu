@@ -34,22 +34,50 @@ struct CudaEvent final : detail::EventState {
     cudaEvent_t event = nullptr;
 };
 
-void destroy(const QueueParts& parts) noexcept {
+// Whether this thread has a current CUDA context. Only the driver tells without making one, and the plug-in does not
+// link it.
+bool has_context() noexcept {
+    using Get = CUresult (*)(CUcontext*);
+    static const Get get = [] {
+        void* function = nullptr;
+        cudaDriverEntryPointQueryResult found{};
+        if (cudaGetDriverEntryPointByVersion("cuCtxGetCurrent", &function, 12000, cudaEnableDefault, &found) !=
+            cudaSuccess)
+            (void)cudaGetLastError();
+        return reinterpret_cast<Get>(function);
+    }();
+    CUcontext context = nullptr;
+    return get != nullptr && get(&context) == CUDA_SUCCESS && context != nullptr;
+}
+
+void destroy(const QueueParts& parts, int device) noexcept {
+    const DeviceScope scope(device, std::nothrow);
     if (parts.stream != nullptr) (void)cudaStreamDestroy(parts.stream);
     if (parts.status != nullptr) (void)cudaFree(parts.status);
     if (parts.host_status != nullptr) (void)cudaFreeHost(parts.host_status);
 }
 
-QueueParts make_parts() {
+[[noreturn]] void throw_out_of_memory(std::size_t asked) {
+    (void)cudaGetLastError();
+    std::size_t free = 0, all = 0;
+    check(cudaMemGetInfo(&free, &all), "cudaMemGetInfo");
+    throw OutOfMemory(asked, free);
+}
+
+QueueParts make_parts(int device) {
+    const DeviceScope scope(device);
     QueueParts parts;
     try {
         check(cudaStreamCreateWithFlags(&parts.stream, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
-        check(cudaMalloc(reinterpret_cast<void**>(&parts.status), sizeof(std::uint64_t)), "cudaMalloc");
-        check(cudaMallocHost(reinterpret_cast<void**>(&parts.host_status), sizeof(std::uint64_t)), "cudaMallocHost");
+        const cudaError_t found = cudaMalloc(reinterpret_cast<void**>(&parts.status), sizeof(std::uint64_t));
+        if (found == cudaErrorMemoryAllocation) throw_out_of_memory(sizeof(std::uint64_t));
+        check(found, "cudaMalloc");
+        check(cudaMallocHost(reinterpret_cast<void**>(&parts.host_status), sizeof(std::uint64_t)),
+              "no pinned host memory for a stream (free some, or raise the limit of locked memory)");
         check(cudaMemsetAsync(parts.status, 0xff, sizeof(std::uint64_t), parts.stream), "cudaMemsetAsync");
         check(cudaStreamSynchronize(parts.stream), "cudaStreamSynchronize");  // a wrapped stream may use it next
     } catch (...) {
-        destroy(parts);
+        destroy(parts, device);
         throw;
     }
     return parts;
@@ -63,17 +91,21 @@ cudaMemcpyKind kind_of(const detail::CopyBytes& copy) {
 
 }  // namespace
 
-DeviceScope::DeviceScope(int device) : device_(device) {
-    check(cudaGetDevice(&before_), "cudaGetDevice");
-    if (before_ != device_) check(cudaSetDevice(device_), "cudaSetDevice");
+DeviceScope::DeviceScope(int device, std::nothrow_t) noexcept {
+    status_ = cudaGetDevice(&before_);
+    if (status_ != cudaSuccess || before_ == device) return;
+    restore_ = has_context();
+    status_ = cudaSetDevice(device);
 }
 
+DeviceScope::DeviceScope(int device) : DeviceScope(device, std::nothrow) { check(status_, "cudaSetDevice"); }
+
 DeviceScope::~DeviceScope() {
-    if (before_ != device_) (void)cudaSetDevice(before_);
+    if (restore_) (void)cudaSetDevice(before_);
 }
 
 QueuePartsCache::~QueuePartsCache() {
-    for (const auto& parts : spare_) destroy(parts);
+    for (const auto& parts : spare_) destroy(parts, device_);
 }
 
 QueueParts QueuePartsCache::take() {
@@ -85,8 +117,7 @@ QueueParts QueuePartsCache::take() {
             return parts;
         }
     }
-    const DeviceScope scope(device_);
-    return make_parts();
+    return make_parts(device_);
 }
 
 void QueuePartsCache::give(const QueueParts& parts) noexcept {
@@ -94,7 +125,7 @@ void QueuePartsCache::give(const QueueParts& parts) noexcept {
         const std::lock_guard lock(mutex_);
         spare_.push_back(parts);
     } catch (...) {
-        destroy(parts);
+        destroy(parts, device_);
     }
 }
 
@@ -105,17 +136,14 @@ CudaQueue::CudaQueue(detail::Pool& pool, QueuePartsCache& cache, int device, cud
     : pool_(pool), cache_(cache), device_(device), parts_(cache.take()), stream_(native) {}
 
 CudaQueue::~CudaQueue() {
-    int before = device_;
-    (void)cudaGetDevice(&before);
-    if (before != device_) (void)cudaSetDevice(device_);
+    const DeviceScope scope(device_, std::nothrow);
     if (may_report_) (void)cudaMemsetAsync(parts_.status, 0xff, sizeof(std::uint64_t), stream_);
     const bool works = cudaStreamSynchronize(stream_) == cudaSuccess;  // after the work that is enqueued
     if (works)
         cache_.give(parts_);
     else
-        destroy(parts_);
+        destroy(parts_, device_);
     if (workspace_ != nullptr) pool_.release(workspace_, workspace_bytes_);
-    if (before != device_) (void)cudaSetDevice(before);
 }
 
 void CudaQueue::copy(const detail::CopyBytes& c) {
@@ -169,6 +197,11 @@ std::uint64_t CudaQueue::wait() {
     return word;
 }
 
+void CudaQueue::wait_quietly() noexcept {
+    const DeviceScope scope(device_, std::nothrow);  // a wrapped nullptr is the current device's stream
+    (void)cudaStreamSynchronize(stream_);
+}
+
 std::uint64_t* CudaQueue::status() {
     may_report_ = true;
     return parts_.status;
@@ -176,12 +209,11 @@ std::uint64_t* CudaQueue::status() {
 
 std::byte* CudaQueue::workspace(std::size_t bytes) {
     if (bytes > workspace_bytes_) {
-        if (workspace_ != nullptr) {  // the work in flight may still use the old block
-            const DeviceScope scope(device_);
-            check(cudaStreamSynchronize(stream_), "cudaStreamSynchronize");
-            pool_.release(std::exchange(workspace_, nullptr), std::exchange(workspace_bytes_, 0));
-        }
         const DeviceScope scope(device_);
+        // The work in flight may still use the old block; and if there is no new one, the caller releases its arrays.
+        check(cudaStreamSynchronize(stream_), "cudaStreamSynchronize");
+        if (workspace_ != nullptr)
+            pool_.release(std::exchange(workspace_, nullptr), std::exchange(workspace_bytes_, 0));
         workspace_ = pool_.allocate(bytes);
         workspace_bytes_ = bytes;
     }

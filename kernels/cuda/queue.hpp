@@ -2,6 +2,7 @@
 #pragma once
 
 #include <mutex>
+#include <new>
 #include <vector>
 
 #include "backend.hpp"
@@ -9,16 +10,21 @@
 
 namespace cuebm::cuda {
 
-// Makes a device current for this thread, and the caller's own current again afterwards.
+// Makes a device current for this thread, and the caller's own current again afterwards. A thread that has not used
+// CUDA yet is left with the device: since CUDA 12 cudaSetDevice() makes a context, which takes memory of a GPU that
+// nobody asked for.
 class DeviceScope {
 public:
     explicit DeviceScope(int device);
+    DeviceScope(int device, std::nothrow_t) noexcept;  // for destructors: goes on if the driver fails
     ~DeviceScope();
     DeviceScope(const DeviceScope&) = delete;
     DeviceScope& operator=(const DeviceScope&) = delete;
 
 private:
-    int before_ = 0, device_;
+    int before_ = 0;
+    bool restore_ = false;
+    cudaError_t status_ = cudaSuccess;
 };
 
 // What a queue needs from the driver.
@@ -57,6 +63,7 @@ public:
     std::shared_ptr<detail::EventState> record() override;
     void wait_for(const std::shared_ptr<detail::EventState>& event) override;
     std::uint64_t wait() override;
+    void wait_quietly() noexcept override;
     std::uint64_t* status() override;
     std::byte* workspace(std::size_t bytes) override;
 

@@ -21,6 +21,8 @@ namespace {
 constexpr std::size_t page = 4096, alignment = 256;
 
 thread_local cudaError_t last_error = cudaSuccess;
+thread_local int current_device = 0;
+thread_local bool context_is_current = false;  // cudaSetDevice and cudaFree make one
 thread_local std::string last_report;
 
 struct Allocation {
@@ -130,8 +132,13 @@ Settings read_settings() {
         result.driver = Driver::too_old;
     else if (driver == "nodevice")
         result.driver = Driver::no_device;
+    else if (driver == "busy")
+        result.driver = Driver::busy;
+    else if (driver == "oldgpu")
+        result.driver = Driver::old_gpu;
     else if (!driver.empty())
-        wrong("CUEBM_EMULATED_DRIVER", driver, "none, old or nodevice");
+        wrong("CUEBM_EMULATED_DRIVER", driver, "none, old, nodevice, busy or oldgpu");
+    result.devices = static_cast<int>(number("CUEBM_EMULATED_DEVICES", 1));
     result.seed = number("CUEBM_EMULATED_SEED", std::random_device{}());
     if (result.order == Order::random)
         std::fprintf(stderr, "emulator: random order, CUEBM_EMULATED_SEED=%llu\n",
@@ -151,7 +158,9 @@ Settings& settings() {
 
 cudaError_t device_problem() {
     switch (settings().driver) {
-        case Driver::good: return cudaSuccess;
+        case Driver::good:
+        case Driver::busy:
+        case Driver::old_gpu: return cudaSuccess;
         case Driver::none:
         case Driver::too_old: return cudaErrorInsufficientDriver;
         case Driver::no_device: return cudaErrorNoDevice;
@@ -205,6 +214,7 @@ const char* cudaGetErrorName(cudaError_t error) {
         case cudaErrorMemoryAllocation: return "cudaErrorMemoryAllocation";
         case cudaErrorInvalidConfiguration: return "cudaErrorInvalidConfiguration";
         case cudaErrorInsufficientDriver: return "cudaErrorInsufficientDriver";
+        case cudaErrorDevicesUnavailable: return "cudaErrorDevicesUnavailable";
         case cudaErrorNoDevice: return "cudaErrorNoDevice";
         case cudaErrorInvalidDevice: return "cudaErrorInvalidDevice";
         case cudaErrorInvalidResourceHandle: return "cudaErrorInvalidResourceHandle";
@@ -221,6 +231,7 @@ const char* cudaGetErrorString(cudaError_t error) {
         case cudaErrorMemoryAllocation: return "out of memory";
         case cudaErrorInvalidConfiguration: return "invalid configuration argument";
         case cudaErrorInsufficientDriver: return "CUDA driver version is insufficient for CUDA runtime version";
+        case cudaErrorDevicesUnavailable: return "CUDA-capable device(s) is/are busy or unavailable";
         case cudaErrorNoDevice: return "no CUDA-capable device is detected";
         case cudaErrorInvalidDevice: return "invalid device ordinal";
         case cudaErrorInvalidResourceHandle: return "invalid resource handle";
@@ -244,22 +255,48 @@ cudaError_t cudaRuntimeGetVersion(int* version) {
 }
 
 cudaError_t cudaGetDeviceCount(int* count) {
-    if (device_problem() == cudaSuccess) *count = 1;  // on an error it stays unwritten, as with CUDA
+    if (device_problem() == cudaSuccess) *count = settings().devices;  // on an error it stays unwritten, as with CUDA
     return remember(device_problem());
+}
+
+// A context on the current device.
+static cudaError_t make_context() {
+    if (device_problem() != cudaSuccess) return remember(device_problem());
+    if (settings().driver == Driver::busy) return remember(cudaErrorDevicesUnavailable);
+    context_is_current = true;
+    return cudaSuccess;
 }
 
 cudaError_t cudaSetDevice(int device) {
     if (device_problem() != cudaSuccess) return remember(device_problem());
-    return remember(device == 0 ? cudaSuccess : cudaErrorInvalidDevice);
+    if (device < 0 || device >= settings().devices) return remember(cudaErrorInvalidDevice);
+    current_device = device;
+    return make_context();
 }
 
 cudaError_t cudaGetDevice(int* device) {
-    if (device_problem() == cudaSuccess) *device = 0;
+    if (device_problem() == cudaSuccess) *device = current_device;
     return remember(device_problem());
 }
 
+static CUresult cuCtxGetCurrent(CUcontext* context) {
+    static char one;
+    *context = context_is_current ? reinterpret_cast<CUcontext>(&one) : nullptr;
+    return CUDA_SUCCESS;
+}
+
+cudaError_t cudaGetDriverEntryPointByVersion(const char* symbol, void** function, unsigned, unsigned long long,
+                                             cudaDriverEntryPointQueryResult* found) {
+    const bool known = std::strcmp(symbol, "cuCtxGetCurrent") == 0;
+    *function = known ? reinterpret_cast<void*>(&cuCtxGetCurrent) : nullptr;
+    *found = known ? cudaDriverEntryPointSuccess : cudaDriverEntryPointSymbolNotFound;
+    return cudaSuccess;
+}
+
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
-    if (cudaSetDevice(device) != cudaSuccess) return cudaPeekAtLastError();
+    if (device_problem() != cudaSuccess) return remember(device_problem());
+    if (device < 0 || device >= settings().devices) return remember(cudaErrorInvalidDevice);
+    const bool old = settings().driver == Driver::old_gpu;
     *properties = {.name = "emulated GPU",
                    .totalGlobalMem = settings().memory,
                    .sharedMemPerBlock = static_shared_limit,
@@ -269,8 +306,8 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
                    .maxThreadsPerBlock = 1024,
                    .maxThreadsPerMultiProcessor = 2048,
                    .multiProcessorCount = 4,
-                   .major = 9,
-                   .minor = 0,
+                   .major = old ? 7 : 9,
+                   .minor = old ? 5 : 0,
                    .l2CacheSize = 50 << 20};
     return cudaSuccess;
 }
@@ -299,7 +336,7 @@ cudaError_t cudaMalloc(void** data, std::size_t bytes) {
 }
 
 cudaError_t cudaFree(void* data) {
-    if (!data) return cudaSuccess;
+    if (!data) return make_context();
     finish_all();  // as CUDA does
     Memory& all = memory();
     const std::lock_guard lock(all.mutex);

@@ -26,6 +26,7 @@ enum cudaError_t {
     cudaErrorMemoryAllocation = 2,
     cudaErrorInvalidConfiguration = 9,
     cudaErrorInsufficientDriver = 35,
+    cudaErrorDevicesUnavailable = 46,
     cudaErrorNoDevice = 100,
     cudaErrorInvalidDevice = 101,
     cudaErrorInvalidResourceHandle = 400,
@@ -40,10 +41,14 @@ enum cudaMemcpyKind {
     cudaMemcpyDefault,
 };
 enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
-inline constexpr unsigned cudaStreamNonBlocking = 1, cudaEventDisableTiming = 2, cudaHostAllocDefault = 0;
+enum cudaDriverEntryPointQueryResult { cudaDriverEntryPointSuccess, cudaDriverEntryPointSymbolNotFound };
+enum CUresult { CUDA_SUCCESS };
+inline constexpr unsigned cudaEnableDefault = 0, cudaStreamNonBlocking = 1, cudaEventDisableTiming = 2,
+                          cudaHostAllocDefault = 0;
 
 using cudaStream_t = struct CUstream_st*;
 using cudaEvent_t = struct CUevent_st*;
+using CUcontext = struct CUctx_st*;
 
 struct cudaDeviceProp {
     char name[256];
@@ -68,6 +73,9 @@ cudaError_t cudaRuntimeGetVersion(int* version);
 cudaError_t cudaGetDeviceCount(int* count);
 cudaError_t cudaSetDevice(int device);
 cudaError_t cudaGetDevice(int* device);
+// Knows cuCtxGetCurrent alone.
+cudaError_t cudaGetDriverEntryPointByVersion(const char* symbol, void** function, unsigned version, unsigned long long,
+                                             cudaDriverEntryPointQueryResult* found);
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device);
 
 cudaError_t cudaMalloc(void** data, std::size_t bytes);
@@ -102,13 +110,14 @@ cudaError_t cudaMemsetAsync(void* target, int byte, std::size_t bytes, cudaStrea
 namespace cuebm::emulator {
 
 enum class Order { forward, reverse, random };
-enum class Driver { good, none, too_old, no_device };
+enum class Driver { good, none, too_old, no_device, busy, old_gpu };
 
 // Read from the environment at first use; tests may change them between calls.
 struct Settings {
     Order order = Order::random;                // CUEBM_EMULATED_ORDER: forward, reverse or random
     std::uint64_t seed = 0;                     // CUEBM_EMULATED_SEED; without it a fresh one, printed
-    Driver driver = Driver::good;               // CUEBM_EMULATED_DRIVER: none, old or nodevice
+    Driver driver = Driver::good;               // CUEBM_EMULATED_DRIVER: none, old, nodevice, busy or oldgpu
+    int devices = 1;                            // CUEBM_EMULATED_DEVICES; all have the same memory
     std::size_t memory = std::size_t{1} << 32;  // CUEBM_EMULATED_MEMORY: bytes of device memory
     bool lazy = true;                           // CUEBM_EMULATED_LAZY=0: work is done at once
     bool guard = false;                         // CUEBM_EMULATED_GUARD=1: host code that touches device memory crashes

@@ -137,7 +137,7 @@ CUEBM_TEST(BadArguments, OfUpdateAndGradient) {
     auto context = backend.make();
     const auto problem = normal_problem<T>(9, 4, 3);
     const Placed<T> y(context, problem.points, 9, 3), w(context, problem.prototypes, 4, 3), out(context, 9, 3),
-        weights(context, std::vector<T>(9, T(1)), 9, 1);
+        to_w(context, 4, 3), weights(context, std::vector<T>(9, T(1)), 9, 1);
     const Placed<std::int32_t> labels(context, std::vector<std::int32_t>(9, 1), 9, 1);
     const Placed<double> cluster_weights(context, 4, 1);
     using Update = eb::Update<T>;
@@ -165,7 +165,7 @@ CUEBM_TEST(BadArguments, OfUpdateAndGradient) {
                             .weights = weights.vector(),
                             .beta = 1,
                             .point_gradients = out.view(),
-                            .prototype_gradients = w.view()};
+                            .prototype_gradients = to_w.view()};
     const std::function<void(const Gradient&)> run_gradient = [&](const Gradient& task) {
         eb::assign_gradient(context, task);
     };
@@ -182,6 +182,33 @@ CUEBM_TEST(BadArguments, OfUpdateAndGradient) {
         task.beta = beta;
         EXPECT_EQ(refused([&] { run_gradient(task); }), "beta");
     }
+}
+
+// Results that overwrite their own arguments, silently wrong; columns of one wide matrix that are refused though apart.
+CUEBM_TEST(BadArguments, OutputsOverInputs) {
+    auto context = backend.make();
+    const auto wide = context.copy(eb::view(normal<T>(9 * 8, 1), 9, 8));
+    const auto prototypes = context.copy(eb::view(normal<T>(4 * 3, 2), 4, 3));
+    const auto columns = [&](std::int64_t first) {
+        return eb::MatrixView<T>{wide.data() + first, 9, 3, 8, context.device()};
+    };
+    const auto gradient = [&](eb::MatrixView<T> out) {
+        return refused([&] {
+            eb::assign_gradient(
+                context, eb::AssignGradient<T>{.points = columns(0), .prototypes = prototypes, .point_gradients = out});
+        });
+    };
+    EXPECT_EQ(gradient(columns(0)), "point_gradients");
+    EXPECT_EQ(gradient(columns(2)), "point_gradients");
+    EXPECT_EQ(gradient(columns(3)), "accepted");
+    EXPECT_EQ(gradient(columns(5)), "accepted");
+    const auto labels = context.copy(eb::view(std::vector<std::int32_t>(9, 1)));
+    EXPECT_EQ(refused([&] {
+                  eb::update(
+                      context,
+                      eb::Update<T>{.points = columns(0), .labels = labels, .prototypes = columns(1).slice(0, 4)});
+              }),
+              "prototypes");
 }
 
 CUEBM_TEST(BadArguments, OfFit) {

@@ -1,6 +1,7 @@
 // The CUDA plug-in that is missing, is another's, or finds no driver: each a sentence that says what is wrong and what
 // to do, and the library works on.
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 
 #include <dlfcn.h>
@@ -27,10 +28,17 @@ std::string complaint() {
     return "";
 }
 
-std::string complaint_with(const char* plugin) {
-    const ScopedVariable path("CUEBM_CUDA_PLUGIN", plugin);
+std::string complaint_with(const std::string& plugin) {
+    const ScopedVariable path("CUEBM_CUDA_PLUGIN", plugin.c_str());
     return complaint();
 }
+
+// A library of this build, by its place beside this program: both folders may have been carried to another machine.
+std::string library(const std::string& name) {
+    const auto program = std::filesystem::read_symlink("/proc/self/exe");
+    return program.parent_path().parent_path() / "lib" / ("lib" + name + ".so");
+}
+const std::string no_plugin = library("cuebm_test_no_plugin"), other_plugin = library("cuebm_test_other_plugin");
 
 testing::AssertionResult says(const std::string& text, const std::vector<std::string>& parts) {
     for (const auto& part : parts)
@@ -71,24 +79,25 @@ TEST(Plugin, ThatIsMissingLeavesTheCpu) {
 TEST(Plugin, ThatIsNone) {
     const std::string text = testing::TempDir() + "cuebm_no_library_" + std::to_string(getpid());
     std::ofstream(text) << "this is no library\n";
-    EXPECT_TRUE(says(complaint_with(text.c_str()), {text, "CUEBM_CUDA_PLUGIN"}));
+    EXPECT_TRUE(says(complaint_with(text), {text, "CUEBM_CUDA_PLUGIN"}));
     std::remove(text.c_str());
-    EXPECT_TRUE(says(complaint_with(CUEBM_TEST_NO_PLUGIN), {CUEBM_TEST_NO_PLUGIN, "no CUDA plug-in of cuebm"}));
+    EXPECT_TRUE(says(complaint_with(no_plugin), {no_plugin, "no CUDA plug-in of cuebm"}));
     expect_working(eb::Context::cpu());
 }
 
 // A crash in a plug-in of another build; an error without a word.
 TEST(Plugin, OfAnotherInterface) {
-    EXPECT_TRUE(says(complaint_with(CUEBM_TEST_OTHER_PLUGIN), {"interface", "install"}));
+    EXPECT_TRUE(says(complaint_with(other_plugin), {"interface", "install"}));
     const ScopedVariable silent("CUEBM_TEST_SILENT", "1");
-    EXPECT_TRUE(says(complaint_with(CUEBM_TEST_OTHER_PLUGIN), {CUEBM_TEST_OTHER_PLUGIN, "does not open"}));
+    EXPECT_TRUE(says(complaint_with(other_plugin), {other_plugin, "does not open"}));
 }
 
 // The plug-in in use, asked by a core of another build.
 TEST(Plugin, RefusesAnotherInterface) {
-    const char* path = std::getenv("CUEBM_CUDA_PLUGIN");
-    if (path == nullptr) GTEST_SKIP() << "set CUEBM_CUDA_PLUGIN";
-    void* plugin = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    const char* chosen = std::getenv("CUEBM_CUDA_PLUGIN");
+    const std::string path = chosen != nullptr ? chosen : library("cuebm_cuda");
+    if (!std::filesystem::exists(path)) GTEST_SKIP() << "no " << path;
+    void* plugin = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
     ASSERT_NE(plugin, nullptr) << dlerror();
     const auto open = reinterpret_cast<eb::detail::OpenCudaBackend>(dlsym(plugin, eb::detail::open_cuda_backend_name));
     ASSERT_NE(open, nullptr);

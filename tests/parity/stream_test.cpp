@@ -2,6 +2,7 @@
 #include <optional>
 
 #include <cuebm/error.hpp>
+#include <cuebm/kmeans.hpp>
 
 #include "support/assign_problem.hpp"
 #include "support/backends.hpp"
@@ -51,6 +52,42 @@ CUEBM_TEST(Streams, AtOnceGiveTheSameBits) {
     EXPECT_TRUE(same_bits(got_b.labels, two.labels));
     EXPECT_TRUE(same_bits(got_b.all_energies, two.all_energies));
     EXPECT_TRUE(same_bits(got_b.free_energies, two.free_energies));
+}
+
+// A call that copies its arguments on a stream of its own, before the user's stream has produced them.
+CUEBM_TEST(Streams, ProduceWhatCallsOnThemRead) {
+    auto context = backend.make();
+    const std::int64_t n = 40, d = 3, k = 4, slow = 1 << 20;
+    const auto y = normal<T>(n * d, 1), w = normal<T>(k * d, 2);
+    const std::vector<T> weights(static_cast<std::size_t>(n), T(2)), much(static_cast<std::size_t>(slow), T(1)),
+        zeros(y.size(), T(0));
+    const auto late = context.copy(eb::view(zeros, n, d));
+    const auto late_weights = context.copy(eb::view(std::vector<T>(weights.size(), T(0)), 1, n));
+    const auto late_start = context.copy(eb::view(std::vector<T>(w.size(), T(NAN)), k, d));
+    const auto busy = context.template matrix<T>(1, slow);
+    eb::Stream stream(context);
+    for (int repeat = 0; repeat < 20; ++repeat) eb::copy(stream, eb::view(much, 1, slow), busy.view());
+    eb::copy(stream, eb::view(y, n, d), late.view());
+    eb::copy(stream, eb::view(weights, 1, n), late_weights.view());
+    eb::copy(stream, eb::view(w, k, d), late_start.view());
+    const auto model =
+        eb::kmeans::fit(stream, eb::MatrixView<const T>(late),
+                        eb::kmeans::FitOptions<T>{.k = k,
+                                                  .start = eb::kmeans::Start::given,
+                                                  .prototypes = late_start,
+                                                  .weights = {late_weights.data(), n, 1, context.device()}});
+    EXPECT_GT(model.inertia, 0);
+    EXPECT_EQ(eb::to_host(context, late), y);
+
+    eb::copy(stream, eb::view(zeros, n, d), late.view());
+    stream.wait();
+    for (int repeat = 0; repeat < 20; ++repeat) eb::copy(stream, eb::view(much, 1, slow), busy.view());
+    eb::copy(stream, eb::view(y, n, d), late.view());
+    const auto moved = eb::kmeans::project(stream, eb::MatrixView<const T>(late_start),
+                                           eb::kmeans::Project<T>{.points = late, .beta = 1, .max_iterations = 1});
+    const auto in_order = eb::kmeans::project(context, eb::MatrixView<const T>(late_start),
+                                              eb::kmeans::Project<T>{.points = late, .beta = 1, .max_iterations = 1});
+    EXPECT_TRUE(same_bits(eb::to_host(context, moved.points), eb::to_host(context, in_order.points)));
 }
 
 // Work of one stream that overtakes its own; a workspace that grows under work that still uses it.

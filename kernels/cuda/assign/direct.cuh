@@ -21,7 +21,7 @@ __device__ __forceinline__ void start_best(const BestLists<T>& best, int point, 
         best.energies[point * best.most + slot] = static_cast<T>(__builtin_inf());
         best.labels[point * best.most + slot] = 0;
     }
-    __syncwarp(half_warp_mask());
+    __syncwarp(half_warp_mask());  // redundant: for_each_energy has a barrier before add_best reads
 }
 
 // Puts the energies of prototypes z + lane where they belong; those that are not below the m-th best stay out. In order
@@ -64,11 +64,8 @@ __device__ __forceinline__ void add_best(const BestLists<T>& best, int m, int po
 template <class T>
 __device__ void report_row(const Assign<T>& task, std::uint64_t* status, std::int64_t i, int lane) {
     bool finite = true;
-    for (std::int64_t j = lane; j < task.points.cols; j += half_warp) {
-        const bool known =
-            task.known.data == nullptr || task.known.data[(task.known.rows == 1 ? 0 : i * task.known.stride) + j] != 0;
-        if (known && !is_finite(task.points.data[i * task.points.stride + j])) finite = false;
-    }
+    for (std::int64_t j = lane; j < task.points.cols; j += half_warp)
+        if (is_known(task.known, i, j) && !is_finite(task.points.data[i * task.points.stride + j])) finite = false;
     finite = __all_sync(half_warp_mask(), finite) != 0;
     if (lane == 0) report(status, i, finite ? detail::energy_overflow : detail::points_not_finite);
 }

@@ -26,6 +26,11 @@ struct EnergyBuffers {
     T *points, *mask, *prototypes;
 };
 
+// Whether coordinate j of row i is known; one row of `known` is for all rows.
+__device__ __forceinline__ bool is_known(const MatrixView<const std::uint8_t>& known, std::int64_t i, std::int64_t j) {
+    return known.data == nullptr || known.data[(known.rows == 1 ? 0 : i * known.stride) + j] != 0;
+}
+
 // Hidden coordinates become 0, their mask 0; so does all beyond the last row and column.
 template <class T>
 __device__ __forceinline__ void stage_masked(T* tile, T* mask, int rows, const EnergyTask<T>& task, std::int64_t first,
@@ -34,8 +39,7 @@ __device__ __forceinline__ void stage_masked(T* tile, T* mask, int rows, const E
     for (int u = static_cast<int>(threadIdx.x); u < rows * Tile::columns; u += static_cast<int>(blockDim.x)) {
         const int r = u / Tile::columns, c = u % Tile::columns;
         const std::int64_t i = first + r, j = column + c;
-        const bool known = i < task.points.rows && j < task.points.cols &&
-                           task.known.data[(task.known.rows == 1 ? 0 : i * task.known.stride) + j] != 0;
+        const bool known = i < task.points.rows && j < task.points.cols && is_known(task.known, i, j);
         tile[r * Tile::pitch + c] = known ? task.points.data[i * task.points.stride + j] : T(0);
         mask[r * Tile::pitch + c] = known ? T(1) : T(0);
     }

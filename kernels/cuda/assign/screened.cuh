@@ -169,6 +169,8 @@ static __global__ void __launch_bounds__(ScreenTile::threads, 2)
         const std::int64_t next_z = last ? z + Tile::prototypes : z;
         const int next_chunk = last ? 0 : chunk + 1;
         float* const points = point_tiles + buffer * Tile::point_elements;
+        // Tests cannot see by results that this is missing: scores of what has not arrived may be anything, and NaN
+        // scores send their points to the scan of all. On a GPU it would be stale coordinates, and wrong labels.
         copy_async_wait<0>();
         if (with_points) shift_own(points, std::int64_t{chunk} * Tile::columns);
         __syncthreads();  // this chunk is ready, and nobody reads the buffer that the next one goes to

@@ -1,8 +1,6 @@
 // Launches of soft.cuh.
 #include "cuda/assign/soft.cuh"
 
-#include <string>
-
 #include "cuda/assign/operations.hpp"
 
 namespace cuebm::cuda {
@@ -36,9 +34,6 @@ void soft_mean(CudaQueue& queue, const detail::SoftMean<T>& task, const DevicePr
                                  is_wide(task.prototypes)};
     int points = points_a_block<T>(d, properties.shared_bytes);
     const bool in_out = points == 0;
-    if (in_out && task.out.data == task.points.data)
-        throw InvalidArgument("soft mean", "points", std::to_string(d) + " columns, in place",
-                              "columns that fit a block's shared memory, or an output apart from the points");
     if (in_out) points = Tile::points;
     const std::size_t bytes = in_out ? 0 : static_cast<std::size_t>(points) * static_cast<std::size_t>(d) * sizeof(T);
     const int half_warps = std::max(2, static_cast<int>(ceil_div(points, Tile::points_each)));  // a warp at least

@@ -7,12 +7,8 @@
 
 namespace cuebm::cuda {
 
-__device__ __forceinline__ bool is_known(const MatrixView<const std::uint8_t>& known, std::int64_t i, std::int64_t j) {
-    return known.data == nullptr || known.data[(known.rows == 1 ? 0 : i * known.stride) + j] != 0;
-}
-
 // out_i and moves_i of one point by its half-warp, from a row of (unnormalised) means. A lane writes what it alone
-// reads, so `out` may be the points.
+// reads, so the means may be in `out`.
 template <class T>
 __device__ __forceinline__ void write_mean(const detail::SoftMean<T>& task, std::int64_t i, const T* mean, T weight,
                                            int lane) {
@@ -47,7 +43,7 @@ __global__ void __launch_bounds__(256) hard_mean(detail::SoftMean<T> task) {
 // Finite beta. Block: up to 256 threads, `points_a_block` of them a half-warp's 4 (2 for double) at most; the canonical
 // energies of energies.cuh, then each lane holds the probabilities of its points x 16 prototypes in registers (in place
 // of the accumulators) and adds p w for its columns. The means are in shared memory, points_a_block x d, or with
-// `in_out` in `out`, which then is not the points. Order: p w is added by fma in order of z, column by column.
+// `in_out` in `out`. Order: p w is added by fma in order of z, column by column.
 template <class T, bool Masked>
 __global__ void __launch_bounds__(EnergyTile<T>::threads, 1)
     soft_mean_rows(detail::SoftMean<T> task, EnergyTask<T> energy_task, int points_a_block, bool in_out) {
@@ -62,8 +58,6 @@ __global__ void __launch_bounds__(EnergyTile<T>::threads, 1)
     const std::int64_t n = task.points.rows, d = task.points.cols, k = task.prototypes.rows;
     const int lane = half_warp_lane(), own = half_warp_index() * each;
     const std::int64_t first = std::int64_t{blockIdx.x} * points_a_block;
-    EnergyTask<T> block_task = energy_task;  // rows of other blocks may already hold their means
-    if (first + points_a_block < n) block_task.points.rows = first + points_a_block;
     T *sums[each], weight[each];
     bool there[each];
 #pragma unroll
@@ -75,7 +69,7 @@ __global__ void __launch_bounds__(EnergyTile<T>::threads, 1)
         for (std::int64_t j = lane; j < d && there[p]; j += half_warp) sums[p][j] = 0;
     }
 
-    for_each_energy<Masked>(block_task, buffers, first, [&](std::int64_t z, const T(&energies)[each]) {
+    for_each_energy<Masked>(energy_task, buffers, first, [&](std::int64_t z, const T(&energies)[each]) {
         T probability[each][half_warp];
 #pragma unroll
         for (int p = 0; p < each; ++p) {

@@ -106,7 +106,8 @@ __global__ void __launch_bounds__(256) accumulate_rows(detail::Accumulate<T> tas
 }
 
 // Block and registers as assign_direct without its lists: canonical energies of 64 points, 16 prototypes at a time.
-// Where a lane's prototype has a share of its point, the half-warp adds it, a column a lane.
+// Where a lane's prototype has a share of its points, the half-warp adds them, a column a lane: over its points in
+// registers, then by one atomic.
 template <class T>
 __global__ void __launch_bounds__(EnergyTile<T>::threads, 1)
     accumulate_shares(detail::AccumulateSoft<T> task, EnergyTask<T> energy_task) {
@@ -121,26 +122,35 @@ __global__ void __launch_bounds__(EnergyTile<T>::threads, 1)
     const unsigned mask = half_warp_mask(), base = threadIdx.x % 32 < half_warp ? 0 : half_warp;
     const std::int64_t first = std::int64_t{blockIdx.x} * Tile::points;
     for_each_energy<false>(energy_task, buffers, first, [&](std::int64_t z, const T(&energies)[each]) {
+        double share[each];
+        unsigned sharing = 0;  // bit l: a point has a share of prototype z + l
 #pragma unroll
         for (int p = 0; p < each; ++p) {
             const std::int64_t i = first + own + p;
-            double share = 0;
+            share[p] = 0;
             if (i < n && z + lane < k) {
                 const double weight = weight_of(task.weights, i);
                 const T free_energy = task.free_energies[i];
                 if (valid_weight(weight) && is_finite(free_energy))  // else reported already
-                    share = weight * static_cast<double>(math::probability(energies[p], free_energy, beta));
+                    share[p] = weight * static_cast<double>(math::probability(energies[p], free_energy, beta));
             }
-            unsigned sharing = __ballot_sync(mask, share > 0) >> base & 0xffffu;
-            while (sharing != 0) {
-                const int source = __ffs(static_cast<int>(sharing)) - 1;
-                sharing &= sharing - 1;
-                const double s = __shfl_sync(mask, share, source, half_warp);
-                for (std::int64_t j = lane; j <= d; j += half_warp) {
-                    const double y = j < d ? static_cast<double>(task.points.data[i * task.points.stride + j]) : 1.0;
-                    add_fixed(j < d ? task.into.sums + (z + source) * d + j : task.into.counts + z + source,
-                              math::to_fixed(s * y, task.into.scales[j]));
+            sharing |= __ballot_sync(mask, share[p] > 0) >> base & 0xffffu;
+        }
+        while (sharing != 0) {
+            const int source = __ffs(static_cast<int>(sharing)) - 1;
+            sharing &= sharing - 1;
+            double s[each];
+#pragma unroll
+            for (int p = 0; p < each; ++p) s[p] = __shfl_sync(mask, share[p], source, half_warp);
+            for (std::int64_t j = lane; j <= d; j += half_warp) {
+                std::int64_t sum = 0;
+#pragma unroll
+                for (int p = 0; p < each; ++p) {
+                    if (!(s[p] > 0)) continue;  // points beyond the last are among these
+                    const T* y = task.points.data + (first + own + p) * task.points.stride;
+                    sum += math::to_fixed(s[p] * (j < d ? static_cast<double>(y[j]) : 1.0), task.into.scales[j]);
                 }
+                add_fixed(j < d ? task.into.sums + (z + source) * d + j : task.into.counts + z + source, sum);
             }
         }
     });
