@@ -159,13 +159,14 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
     return streams().finish(streams().find(stream));
 }
 
-// One step at each query, so that who asks again and again gets there.
+// What was so when it asked; then one step, so that who asks again and again gets there.
 cudaError_t cudaStreamQuery(cudaStream_t stream) {
     if (!is(stream)) return invalid_handle();
     const std::lock_guard lock(streams().mutex);
     stream = streams().find(stream);
-    if (!stream->items.empty()) streams().step(stream);
-    return stream->items.empty() ? report(stream) : remember(cudaErrorNotReady);
+    if (stream->items.empty()) return report(stream);
+    streams().step(stream);
+    return remember(cudaErrorNotReady);
 }
 
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
@@ -199,8 +200,9 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
 cudaError_t cudaEventQuery(cudaEvent_t event) {
     if (!is(event)) return invalid_handle();
     const std::lock_guard lock(streams().mutex);
-    if (event->mark && !event->mark->passed) streams().step(event->mark->stream);
-    return !event->mark || event->mark->passed ? cudaSuccess : remember(cudaErrorNotReady);
+    if (!event->mark || event->mark->passed) return cudaSuccess;
+    streams().step(event->mark->stream);
+    return remember(cudaErrorNotReady);
 }
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {

@@ -21,7 +21,7 @@ __device__ __forceinline__ void start_best(const BestLists<T>& best, int point, 
         best.energies[point * best.most + slot] = static_cast<T>(__builtin_inf());
         best.labels[point * best.most + slot] = 0;
     }
-    __syncwarp(half_warp_mask());
+    __syncwarp(half_warp_mask());  // redundant: for_each_energy has a barrier before add_best reads
 }
 
 // Puts the energies of prototypes z + lane where they belong; those that are not below the m-th best stay out. In order
