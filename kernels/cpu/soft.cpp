@@ -2,7 +2,7 @@
 #include "cpu/soft.hpp"
 
 #include <algorithm>
-#include <vector>
+#include <memory>
 
 #include "math/soft.hpp"
 
@@ -20,10 +20,6 @@ void for_rows(CpuQueue& queue, std::int64_t n, F body) {
     });
 }
 
-bool is_known(const MatrixView<const std::uint8_t>& known, std::int64_t i, std::int64_t j) {
-    return !known || known.data[(known.rows == 1 ? 0 : i * known.stride) + j] != 0;
-}
-
 std::int64_t padded(std::int64_t d) {
     return (d + math::canonical_lanes - 1) / math::canonical_lanes * math::canonical_lanes;
 }
@@ -32,8 +28,8 @@ template <class T, class F>
 void for_soft_blocks(CpuQueue& queue, const AssignKernels& isa, const SoftData<T>& data, std::int64_t n, F body) {
     const std::int64_t rows = isa.soft_rows_a_task;
     queue.team().parallel_for((n + rows - 1) / rows, [&](std::int64_t block, int) {
-        std::vector<std::byte> scratch(isa.soft_scratch(sizeof(T), data.depth));
-        body(block * rows, std::min(n, (block + 1) * rows), scratch.data());
+        const auto scratch = std::make_unique_for_overwrite<std::byte[]>(isa.soft_scratch(sizeof(T), data.depth));
+        body(block * rows, std::min(n, (block + 1) * rows), scratch.get());
     });
 }
 
@@ -98,7 +94,9 @@ void fill_in(CpuQueue& queue, const detail::FillIn<T>& task) {
     const std::int64_t d = task.points.cols, k = task.prototypes.rows, m = task.labels.cols;
     const T beta = static_cast<T>(task.beta);
     for_rows(queue, task.points.rows, [&](std::int64_t first, std::int64_t last) {
-        for (std::int64_t i = first; i < last; ++i)
+        for (std::int64_t i = first; i < last; ++i) {
+            const T* y = task.points.data + i * task.points.stride;
+            const std::uint8_t* known = task.known.data + (task.known.rows == 1 ? 0 : i * task.known.stride);
             for (std::int64_t c = 0; c < m; ++c) {
                 std::int64_t label = task.labels.data[i * task.labels.stride + c];
                 if (label < 0 || label >= k) label = 0;  // assign() has reported the row
@@ -106,9 +104,12 @@ void fill_in(CpuQueue& queue, const detail::FillIn<T>& task) {
                 task.probabilities.data[i * task.probabilities.stride + c] =
                     math::probability(task.energies.data[i * task.energies.stride + c], task.free_energies[i], beta);
                 T* out = task.completed.data + (i * m + c) * task.completed.stride;
-                for (std::int64_t j = 0; j < d; ++j)
-                    out[j] = is_known(task.known, i, j) ? task.points.data[i * task.points.stride + j] : w[j];
+                for (std::int64_t j = 0; j < d; ++j) {
+                    const T given = y[j], predicted = w[j];  // both read, so that the loop is packed
+                    out[j] = known[j] != 0 ? given : predicted;
+                }
             }
+        }
     });
 }
 
