@@ -34,13 +34,13 @@ public:
         enqueue(queue, [=](CpuQueue& q) { cpu::accumulate(q, task); });
     }
     void accumulate_soft(Queue& queue, const AccumulateSoft<T>& task) const override {
-        enqueue(queue, [=](CpuQueue& q) { cpu::accumulate_soft(q, task); });
+        enqueue(queue, [=, &isa = isa_](CpuQueue& q) { cpu::accumulate_soft(q, isa, task); });
     }
     void finish(Queue& queue, const Finish<T>& task) const override {
         enqueue(queue, [=](CpuQueue& q) { cpu::finish(q, task); });
     }
     void soft_mean(Queue& queue, const SoftMean<T>& task) const override {
-        enqueue(queue, [=](CpuQueue& q) { cpu::soft_mean(q, task); });
+        enqueue(queue, [=, &isa = isa_](CpuQueue& q) { cpu::soft_mean(q, isa, task); });
     }
     void fill_in(Queue& queue, const FillIn<T>& task) const override {
         enqueue(queue, [=](CpuQueue& q) { cpu::fill_in(q, task); });

@@ -1,6 +1,6 @@
 // The kernels of assign for AVX2 and FMA.
 #define CUEBM_ISA avx2
-#include "cpu/assign_screened.hpp"
+#include "cpu/assign_table.hpp"
 
 namespace cuebm::cpu {
 

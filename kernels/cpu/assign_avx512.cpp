@@ -1,6 +1,6 @@
 // The kernels of assign for AVX-512 (F, DQ, BW, VL).
 #define CUEBM_ISA avx512
-#include "cpu/assign_screened.hpp"
+#include "cpu/assign_table.hpp"
 
 namespace cuebm::cpu {
 

@@ -1,6 +1,6 @@
 // The kernels of assign for what the compiler's flags give: SSE2 on x86-64, NEON on aarch64.
 #define CUEBM_ISA base
-#include "cpu/assign_screened.hpp"
+#include "cpu/assign_table.hpp"
 
 namespace cuebm::cpu {
 

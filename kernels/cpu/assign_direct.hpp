@@ -95,6 +95,17 @@ CUEBM_INLINE void tile_energies(const T* y, const T* mask, const T* w, std::int6
     }
 }
 
+// energies[p] of the points of a tile and 16 prototypes.
+template <class T, bool masked>
+CUEBM_INLINE void group_energies(const T* y, const T* mask, const T* w, std::int64_t depth, T (*energies)[lanes]) {
+    T tile[tile_points * tile_prototypes];
+    for (int q = 0; q < lanes; q += tile_prototypes) {
+        tile_energies<T, tile_points, tile_prototypes, masked>(y, mask, w + q * depth, depth, tile);
+        for (int p = 0; p < tile_points; ++p)
+            for (int c = 0; c < tile_prototypes; ++c) energies[p][q + c] = tile[p * tile_prototypes + c];
+    }
+}
+
 // What is known of a point while the prototypes pass by. Class of a prototype: index mod 16.
 template <class T>
 struct PointState {
@@ -166,8 +177,8 @@ CUEBM_INLINE void finish(const AssignData<T>& task, std::int64_t i, const PointS
 }
 
 // Row i, padded with zeros; what is hidden may be NaN, and becomes 0.
-template <class T, bool masked>
-CUEBM_INLINE void stage(const AssignData<T>& task, std::int64_t i, T* y, T* mask) {
+template <class T, bool masked, class Task>
+CUEBM_INLINE void stage(const Task& task, std::int64_t i, T* y, T* mask) {
     const T* row = task.points + i * task.point_stride;
     for (std::int64_t j = 0; j < task.d; ++j) y[j] = row[j];
     for (std::int64_t j = task.d; j < task.depth; ++j) y[j] = 0;
@@ -208,13 +219,8 @@ std::int64_t direct_block(const AssignData<T>& task, std::int64_t first, std::in
         }
     for (std::int64_t z = 0; z < task.k; z += lanes)
         for (std::int64_t i = 0; i < count; i += tile_points) {
-            T energies[tile_points][lanes], tile[tile_points * tile_prototypes];
-            for (int q = 0; q < lanes; q += tile_prototypes) {
-                tile_energies<T, tile_points, tile_prototypes, masked>(y + i * depth, mask + i * depth,
-                                                                       task.prototypes + (z + q) * depth, depth, tile);
-                for (int p = 0; p < tile_points; ++p)
-                    for (int c = 0; c < tile_prototypes; ++c) energies[p][q + c] = tile[p * tile_prototypes + c];
-            }
+            T energies[tile_points][lanes];
+            group_energies<T, masked>(y + i * depth, mask + i * depth, task.prototypes + z * depth, depth, energies);
             const int width_left = task.k - z < lanes ? static_cast<int>(task.k - z) : lanes;
             for (int p = 0; p < tile_points && i + p < count; ++p)
                 take(task, first + i + p, states[i + p], energies[p], z, width_left);

@@ -31,6 +31,28 @@ struct AssignData {
     T beta;
 };
 
+// SoftMean<T> and AccumulateSoft<T> as plain data; those fields alone that the task has are set.
+template <class T>
+struct SoftData {
+    const T* points = nullptr;  // [n x d]
+    std::int64_t point_stride = 0, d = 0;
+    const std::uint8_t* known = nullptr;  // as in AssignData
+    std::int64_t known_stride = 0;
+    const T* prototypes = nullptr;  // [k x d]
+    std::int64_t prototype_stride = 0, k = 0, depth = 0;
+    const std::int32_t* labels = nullptr;  // null: soft
+    std::int64_t labels_stride = 0;
+    const T *free_energies = nullptr, *weights = nullptr;  // weights null: all 1
+    std::int64_t weights_stride = 0;
+    T beta = 0;
+    bool gradient = false;
+    T* out = nullptr;
+    std::int64_t out_stride = 0;
+    double* moves = nullptr;  // null: not wanted
+    std::int64_t *sums = nullptr, *counts = nullptr;
+    const double* scales = nullptr;
+};
+
 // The prototypes prepared for scores h_k - y'.w'_k, with the constants of math/screening.hpp.
 struct Screen {
     const float* shift;         // [groups * 4], padded with zeros
@@ -48,13 +70,18 @@ struct AssignKernels {
     bool fma;                              // in hardware
     int direct_points, direct_prototypes;  // the register tile
     int screened_points, screened_prototypes;
-    int direct_rows_a_task, screened_rows_a_task;
+    int direct_rows_a_task, screened_rows_a_task, soft_rows_a_task;
     std::size_t (*direct_scratch)(std::size_t element, std::int64_t depth, bool masked);
     std::size_t (*screened_scratch)(std::int64_t depth);
+    std::size_t (*soft_scratch)(std::size_t element, std::int64_t depth);
     std::int64_t (*direct_float)(const AssignData<float>&, std::int64_t first, std::int64_t last, std::byte* scratch);
     std::int64_t (*direct_double)(const AssignData<double>&, std::int64_t first, std::int64_t last, std::byte* scratch);
     std::int64_t (*screened)(const AssignData<float>&, const Screen&, std::int64_t first, std::int64_t last,
                              std::byte* scratch);
+    void (*soft_mean_float)(const SoftData<float>&, std::int64_t first, std::int64_t last, std::byte* scratch);
+    void (*soft_mean_double)(const SoftData<double>&, std::int64_t first, std::int64_t last, std::byte* scratch);
+    void (*soft_sums_float)(const SoftData<float>&, std::int64_t first, std::int64_t last, std::byte* scratch);
+    void (*soft_sums_double)(const SoftData<double>&, std::int64_t first, std::int64_t last, std::byte* scratch);
 };
 
 extern const AssignKernels assign_base, assign_avx2, assign_avx512;

@@ -195,11 +195,5 @@ std::int64_t screened(const AssignData<float>& task, const Screen& screen, std::
     return bad;
 }
 
-constexpr AssignKernels table(const char* name) {
-    return {name,        math::pack_fma, tile_points,    tile_prototypes,  screened_points, screened_prototypes,
-            direct_rows, block_points,   direct_scratch, screened_scratch, direct<float>,   direct<double>,
-            screened};
-}
-
 }  // namespace
 }  // namespace cuebm::cpu::CUEBM_ISA

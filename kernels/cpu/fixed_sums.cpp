@@ -7,8 +7,8 @@
 #include <cmath>
 #include <vector>
 
+#include "math/canonical.hpp"
 #include "math/fixed_point.hpp"
-#include "math/free_energy.hpp"
 
 namespace cuebm::cpu {
 namespace {
@@ -111,29 +111,6 @@ void accumulate(CpuQueue& queue, const detail::Accumulate<T>& task) {
 }
 
 template <class T>
-void accumulate_soft(CpuQueue& queue, const detail::AccumulateSoft<T>& task) {
-    const std::int64_t n = task.points.rows, d = task.points.cols, k = task.prototypes.rows, rows_a_task = 64;
-    const T beta = static_cast<T>(task.beta);
-    queue.team().parallel_for((n + rows_a_task - 1) / rows_a_task, [&](std::int64_t block, int) {
-        for (std::int64_t i = block * rows_a_task; i < std::min(n, (block + 1) * rows_a_task); ++i) {
-            const double weight = weight_of(task.weights, i);
-            const T* y = task.points.data + i * task.points.stride;
-            if (!valid_weight(weight) || !std::isfinite(task.free_energies[i])) continue;  // reported already
-            for (std::int64_t z = 0; z < k; ++z) {
-                const T energy = math::canonical_energy(y, task.prototypes.data + z * task.prototypes.stride, d);
-                const double share =
-                    weight * static_cast<double>(math::probability(energy, task.free_energies[i], beta));
-                if (!(share > 0)) continue;
-                add(task.into.counts[z], math::to_fixed(share, task.into.scales[d]));
-                for (std::int64_t j = 0; j < d; ++j)
-                    add(task.into.sums[z * d + j],
-                        math::to_fixed(share * static_cast<double>(y[j]), task.into.scales[j]));
-            }
-        }
-    });
-}
-
-template <class T>
 void finish(CpuQueue& queue, const detail::Finish<T>& task) {
     const std::int64_t k = task.prototypes.rows, d = task.prototypes.cols;
     queue.team().parallel_for(k, [&](std::int64_t z, int) {
@@ -210,12 +187,11 @@ void variance(CpuQueue& queue, const detail::Variance<T>& task) {
     *task.mean = total / static_cast<double>(d);
 }
 
-#define CUEBM_INSTANTIATE(T)                                                       \
-    template void scales<T>(CpuQueue&, const detail::Scales<T>&);                  \
-    template void accumulate<T>(CpuQueue&, const detail::Accumulate<T>&);          \
-    template void accumulate_soft<T>(CpuQueue&, const detail::AccumulateSoft<T>&); \
-    template void finish<T>(CpuQueue&, const detail::Finish<T>&);                  \
-    template void total<T>(CpuQueue&, const detail::Total<T>&);                    \
+#define CUEBM_INSTANTIATE(T)                                              \
+    template void scales<T>(CpuQueue&, const detail::Scales<T>&);         \
+    template void accumulate<T>(CpuQueue&, const detail::Accumulate<T>&); \
+    template void finish<T>(CpuQueue&, const detail::Finish<T>&);         \
+    template void total<T>(CpuQueue&, const detail::Total<T>&);           \
     template void variance<T>(CpuQueue&, const detail::Variance<T>&);
 CUEBM_INSTANTIATE(float)
 CUEBM_INSTANTIATE(double)

@@ -12,8 +12,6 @@ void scales(detail::CpuQueue& queue, const detail::Scales<T>& task);
 template <class T>
 void accumulate(detail::CpuQueue& queue, const detail::Accumulate<T>& task);
 template <class T>
-void accumulate_soft(detail::CpuQueue& queue, const detail::AccumulateSoft<T>& task);
-template <class T>
 void finish(detail::CpuQueue& queue, const detail::Finish<T>& task);
 template <class T>
 void total(detail::CpuQueue& queue, const detail::Total<T>& task);

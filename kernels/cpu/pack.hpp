@@ -151,6 +151,20 @@ CUEBM_MATH FloatPack broadcast(float x) {
 #endif
 }
 
+// Each lane to the nearest integer, ties to even, for |x| < 2^62. Without an instruction: in two parts of 32 bits,
+// which adding 1.5 * 2^52 rounds and leaves in the low bits.
+CUEBM_MATH DoublePackBits nearest_integers(DoublePack x) {
+#if defined(__AVX512DQ__)
+    return DoublePackBits(_mm512_cvtpd_epi64(__m512d(x)));
+#else
+    constexpr double round = 6755399441055744.0;
+    const DoublePack shifted = x * 0x1p-32 + round;
+    const DoublePack rest = (x - (shifted - round) * 0x1p32) + round;
+    const DoublePackBits zero = to_bits(DoublePack{} + round);
+    return ((to_bits(shifted) - zero) << 32) + (to_bits(rest) - zero);
+#endif
+}
+
 template <class T>
 CUEBM_MATH typename PackOf<T>::Type load(const T* from) {  // any alignment
     typename PackOf<T>::Type x;

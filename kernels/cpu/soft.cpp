@@ -1,8 +1,8 @@
-// See soft.hpp. Energies are computed again rather than stored: n x k of them may not fit.
+// See soft.hpp. The packed kernels are in assign_soft.hpp.
 #include "cpu/soft.hpp"
 
 #include <algorithm>
-#include <vector>
+#include <memory>
 
 #include "math/soft.hpp"
 
@@ -20,74 +20,96 @@ void for_rows(CpuQueue& queue, std::int64_t n, F body) {
     });
 }
 
-bool is_known(const MatrixView<const std::uint8_t>& known, std::int64_t i, std::int64_t j) {
-    return !known || known.data[(known.rows == 1 ? 0 : i * known.stride) + j] != 0;
+std::int64_t padded(std::int64_t d) {
+    return (d + math::canonical_lanes - 1) / math::canonical_lanes * math::canonical_lanes;
+}
+
+template <class T, class F>
+void for_soft_blocks(CpuQueue& queue, const AssignKernels& isa, const SoftData<T>& data, std::int64_t n, F body) {
+    const std::int64_t rows = isa.soft_rows_a_task;
+    queue.team().parallel_for((n + rows - 1) / rows, [&](std::int64_t block, int) {
+        const auto scratch = std::make_unique_for_overwrite<std::byte[]>(isa.soft_scratch(sizeof(T), data.depth));
+        body(block * rows, std::min(n, (block + 1) * rows), scratch.get());
+    });
 }
 
 }  // namespace
 
 template <class T>
-void soft_mean(CpuQueue& queue, const detail::SoftMean<T>& task) {
-    const std::int64_t n = task.points.rows, d = task.points.cols, k = task.prototypes.rows;
-    const T beta = static_cast<T>(task.beta);
+void soft_mean(CpuQueue& queue, const AssignKernels& isa, const detail::SoftMean<T>& task) {
     const bool soft = task.beta < infinity;
-    for_rows(queue, n, [&](std::int64_t first, std::int64_t last) {
-        std::vector<T> sum(static_cast<std::size_t>(d));
-        for (std::int64_t i = first; i < last; ++i) {
-            const T* y = task.points.data + i * task.points.stride;
-            T* out = task.out.data + i * task.out.stride;
-            const T* mean = sum.data();
-            T weight = 1;
-            if (soft) {
-                std::fill(sum.begin(), sum.end(), T(0));
-                weight = 0;
-                for (std::int64_t z = 0; z < k; ++z) {
-                    const T* w = task.prototypes.data + z * task.prototypes.stride;
-                    T lanes[math::canonical_lanes] = {};
-                    for (std::int64_t j = 0; j < d; ++j) {
-                        const T t = is_known(task.known, i, j) ? y[j] - w[j] : T(0);
-                        lanes[j % math::canonical_lanes] = math::fused(t, t, lanes[j % math::canonical_lanes]);
-                    }
-                    const T p = math::probability(math::tree_sum(lanes), task.free_energies[i], beta);
-                    weight = weight + p;
-                    for (std::int64_t j = 0; j < d; ++j) {
-                        auto& s = sum[static_cast<std::size_t>(j)];
-                        s = math::fused(p, w[j], s);
-                    }
-                }
-            } else {
-                mean = task.prototypes.data + task.labels.data[i * task.labels.stride] * task.prototypes.stride;
-            }
-            const T scale = task.weights ? task.weights.data[i * task.weights.stride] : T(1);
-            double moves[math::canonical_lanes] = {};
-            for (std::int64_t j = 0; j < d; ++j) {
-                const bool kept = task.known && is_known(task.known, i, j);
-                const T to = kept ? y[j] : mean[j] / weight;
-                const double move = static_cast<double>(to) - static_cast<double>(y[j]);
-                auto& lane = moves[j % math::canonical_lanes];
-                lane = math::fused(move, move, lane);
-                out[j] = task.gradient ? math::energy_gradient(y[j], to, scale) : to;
-            }
-            if (task.moves != nullptr) task.moves[i] = math::tree_sum(moves);
-        }
+    const SoftData<T> data{.points = task.points.data,
+                           .point_stride = task.points.stride,
+                           .d = task.points.cols,
+                           .known = task.known.data,
+                           .known_stride = task.known.rows == 1 ? 0 : task.known.stride,
+                           .prototypes = task.prototypes.data,
+                           .prototype_stride = task.prototypes.stride,
+                           .k = task.prototypes.rows,
+                           .depth = padded(task.points.cols),
+                           .labels = soft ? nullptr : task.labels.data,
+                           .labels_stride = task.labels.stride,
+                           .free_energies = task.free_energies,
+                           .weights = task.weights.data,
+                           .weights_stride = task.weights.stride,
+                           .beta = static_cast<T>(task.beta),
+                           .gradient = task.gradient,
+                           .out = task.out.data,
+                           .out_stride = task.out.stride,
+                           .moves = task.moves};
+    for_soft_blocks(queue, isa, data, task.points.rows, [&](std::int64_t first, std::int64_t last, std::byte* scratch) {
+        if constexpr (sizeof(T) == sizeof(float))
+            isa.soft_mean_float(data, first, last, scratch);
+        else
+            isa.soft_mean_double(data, first, last, scratch);
+    });
+}
+
+template <class T>
+void accumulate_soft(CpuQueue& queue, const AssignKernels& isa, const detail::AccumulateSoft<T>& task) {
+    const SoftData<T> data{.points = task.points.data,
+                           .point_stride = task.points.stride,
+                           .d = task.points.cols,
+                           .prototypes = task.prototypes.data,
+                           .prototype_stride = task.prototypes.stride,
+                           .k = task.prototypes.rows,
+                           .depth = padded(task.points.cols),
+                           .free_energies = task.free_energies,
+                           .weights = task.weights.data,
+                           .weights_stride = task.weights.stride,
+                           .beta = static_cast<T>(task.beta),
+                           .sums = task.into.sums,
+                           .counts = task.into.counts,
+                           .scales = task.into.scales};
+    for_soft_blocks(queue, isa, data, task.points.rows, [&](std::int64_t first, std::int64_t last, std::byte* scratch) {
+        if constexpr (sizeof(T) == sizeof(float))
+            isa.soft_sums_float(data, first, last, scratch);
+        else
+            isa.soft_sums_double(data, first, last, scratch);
     });
 }
 
 template <class T>
 void fill_in(CpuQueue& queue, const detail::FillIn<T>& task) {
-    const std::int64_t d = task.points.cols, m = task.labels.cols;
+    const std::int64_t d = task.points.cols, k = task.prototypes.rows, m = task.labels.cols;
     const T beta = static_cast<T>(task.beta);
     for_rows(queue, task.points.rows, [&](std::int64_t first, std::int64_t last) {
-        for (std::int64_t i = first; i < last; ++i)
+        for (std::int64_t i = first; i < last; ++i) {
+            const T* y = task.points.data + i * task.points.stride;
+            const std::uint8_t* known = task.known.data + (task.known.rows == 1 ? 0 : i * task.known.stride);
             for (std::int64_t c = 0; c < m; ++c) {
-                const T* w =
-                    task.prototypes.data + task.labels.data[i * task.labels.stride + c] * task.prototypes.stride;
+                std::int64_t label = task.labels.data[i * task.labels.stride + c];
+                if (label < 0 || label >= k) label = 0;  // assign() has reported the row
+                const T* w = task.prototypes.data + label * task.prototypes.stride;
                 task.probabilities.data[i * task.probabilities.stride + c] =
                     math::probability(task.energies.data[i * task.energies.stride + c], task.free_energies[i], beta);
                 T* out = task.completed.data + (i * m + c) * task.completed.stride;
-                for (std::int64_t j = 0; j < d; ++j)
-                    out[j] = is_known(task.known, i, j) ? task.points.data[i * task.points.stride + j] : w[j];
+                for (std::int64_t j = 0; j < d; ++j) {
+                    const T given = y[j], predicted = w[j];  // both read, so that the loop is packed
+                    out[j] = known[j] != 0 ? given : predicted;
+                }
             }
+        }
     });
 }
 
@@ -99,9 +121,10 @@ void gather(CpuQueue& queue, MatrixView<const T> from, const std::int64_t* rows,
     });
 }
 
-#define CUEBM_INSTANTIATE(T)                                           \
-    template void soft_mean<T>(CpuQueue&, const detail::SoftMean<T>&); \
-    template void fill_in<T>(CpuQueue&, const detail::FillIn<T>&);     \
+#define CUEBM_INSTANTIATE(T)                                                                             \
+    template void soft_mean<T>(CpuQueue&, const AssignKernels&, const detail::SoftMean<T>&);             \
+    template void accumulate_soft<T>(CpuQueue&, const AssignKernels&, const detail::AccumulateSoft<T>&); \
+    template void fill_in<T>(CpuQueue&, const detail::FillIn<T>&);                                       \
     template void gather<T>(CpuQueue&, MatrixView<const T>, const std::int64_t*, MatrixView<T>);
 CUEBM_INSTANTIATE(float)
 CUEBM_INSTANTIATE(double)

@@ -1,13 +1,16 @@
-// What probabilities over prototypes are used for on the CPU: the soft mean, and completed points.
+// What probabilities over prototypes are used for on the CPU: the soft mean, soft sums, and completed points.
 #pragma once
 
 #include "assign_operations.hpp"
+#include "cpu/assign_kernels.hpp"
 #include "cpu_queue.hpp"
 
 namespace cuebm::cpu {
 
 template <class T>
-void soft_mean(detail::CpuQueue& queue, const detail::SoftMean<T>& task);
+void soft_mean(detail::CpuQueue& queue, const AssignKernels& isa, const detail::SoftMean<T>& task);
+template <class T>
+void accumulate_soft(detail::CpuQueue& queue, const AssignKernels& isa, const detail::AccumulateSoft<T>& task);
 template <class T>
 void fill_in(detail::CpuQueue& queue, const detail::FillIn<T>& task);
 template <class T>
