@@ -60,8 +60,9 @@ CUEBM_API void assign(Stream& stream, const Assign<double>& arguments);
 //   dF_beta/dy_i = 2 weight_i (y_i - sum_k p_ik w_k)     p_ik = exp(-beta (E_ik - F_beta(y_i)))
 //   d/dw_k       = 2 sum_i weight_i p_ik (w_k - y_i)
 //
-// The sum over points is in fixed point (see Update): bit-identical whatever the order. Cost: three times that of
-// Assign; d/dw adds n d integer operations for each prototype whose probability has not underflowed.
+// The sum over points is in fixed point (see Update): bit-identical whatever the order. Cost: that of Assign
+// with free energies twice, and for each prototype whose probability has not underflowed n d operations for d/dy, and
+// n d roundings to fixed point for d/dw.
 template <class T>
 struct AssignGradient {
     MatrixView<const T> points;           // [n x d], n >= 1

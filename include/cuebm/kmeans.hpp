@@ -127,7 +127,8 @@ struct Completions {
 };
 
 // Errors: as Assign; InvalidArgument for a missing mask, candidates outside 1 to min(k, 32), beta that is not positive
-// and finite; DataError where a known value is NaN or infinite. Cost: twice that of Assign, and n k d operations.
+// and finite; DataError where a known value is NaN or infinite. Cost: twice that of Assign, n d operations for each
+// prototype whose probability has not underflowed, and n m d copies.
 CUEBM_API Completions<float> complete(const Context& context, MatrixView<const float> prototypes,
                                       const Complete<float>& arguments);
 CUEBM_API Completions<double> complete(const Context& context, MatrixView<const double> prototypes,
@@ -156,8 +157,9 @@ struct Projection {
     Status status = Status::converged;
 };
 
-// Errors: as Assign; InvalidArgument for max_iterations < 1, tolerance < 0. Cost: twice that of Assign and n k d
-// operations an iteration. Both forms block the calling thread.
+// Errors: as Assign; InvalidArgument for max_iterations < 1, tolerance < 0. Cost: for each iteration twice that of
+// Assign and n d operations for each prototype whose probability has not underflowed. Both forms block the calling
+// thread.
 CUEBM_API Projection<float> project(const Context& context, MatrixView<const float> prototypes,
                                     const Project<float>& arguments);
 CUEBM_API Projection<double> project(const Context& context, MatrixView<const double> prototypes,
