@@ -92,8 +92,8 @@ struct FillIn {
     MatrixView<T> probabilities;  // [n x m]
 };
 
-// total[0] = sum of weight_i values_i, each rounded at fixed_point_scale(largest of them, n). Values that are not
-// finite have been reported, and add nothing.
+// total[0] = sum of weight_i values_i, each rounded at fixed_point_scale(largest of them, n); infinity if a product
+// overflows. NaN has been reported, and adds nothing.
 template <class T>
 struct Total {
     VectorView<const T> values;  // >= 0

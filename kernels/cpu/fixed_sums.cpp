@@ -138,7 +138,7 @@ void total(CpuQueue& queue, const detail::Total<T>& task) {
     const std::int64_t n = task.values.size;
     const auto value = [&](std::int64_t i) {
         const double v = weight_of(task.weights, i) * static_cast<double>(task.values.data[i * task.values.stride]);
-        return v > 0 && std::isfinite(v) ? v : 0.0;
+        return v > 0 ? v : 0.0;
     };
     double largest = 0;
     queue.team().parallel_for(blocks(n), [&](std::int64_t block, int) {
@@ -147,6 +147,10 @@ void total(CpuQueue& queue, const detail::Total<T>& task) {
             own = std::max(own, value(i));
         raise(largest, own);
     });
+    if (!std::isfinite(largest)) {  // a product has overflowed
+        task.total[0] = largest;
+        return;
+    }
     const double scale = math::fixed_point_scale(largest, n);
     std::int64_t sum = 0;
     queue.team().parallel_for(blocks(n), [&](std::int64_t block, int) {

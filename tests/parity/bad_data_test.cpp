@@ -265,3 +265,69 @@ CUEBM_TEST(BadData, ProgressThatThrowsReachesTheCaller) {
     }
     expect_belonging_together(fit(context, y, 100, 3, {.k = 9}), y, 100, 3);
 }
+
+// Weights whose smallest counts as 0 in silence; an inertia that overflows, called 0.
+CUEBM_TEST(BadData, WeightsOfVeryDifferentSize) {
+    auto context = backend.make();
+    const auto y = context.copy(eb::view(std::vector<T>{0, 1, 5, 6}, 4, 1));
+    const std::vector<T> start{0, 5};
+    const auto fit = [&](const std::vector<T>& weights) {
+        const auto w = context.copy(eb::view(weights));
+        return eb::kmeans::fit(
+            context, y.view(),
+            eb::kmeans::FitOptions<T>{
+                .k = 2, .start = eb::kmeans::Start::given, .prototypes = eb::view(start, 2, 1), .weights = w.view()});
+    };
+    EXPECT_EQ(fit({1, T(1e-6), 1, 1}).status, eb::Status::converged);
+    try {
+        (void)fit({1, T(1e-25), 1, 1});
+        ADD_FAILURE() << "accepted";
+    } catch (const eb::DataError& error) {
+        EXPECT_EQ(error.argument(), "weights");
+        EXPECT_EQ(error.row(), 1);
+    }
+    if constexpr (sizeof(T) == sizeof(double)) {
+        const auto far = context.copy(eb::view(std::vector<T>{0, 1e100, 3e100}, 3, 1));
+        const std::vector<T> one{0};
+        const auto weights = context.copy(eb::view(std::vector<T>{1e150, 1e150, 1e150}));
+        const auto model = eb::kmeans::fit(context, far.view(),
+                                           eb::kmeans::FitOptions<T>{.k = 1,
+                                                                     .start = eb::kmeans::Start::given,
+                                                                     .prototypes = eb::view(one, 1, 1),
+                                                                     .weights = weights.view()});
+        EXPECT_EQ(model.inertia, eb::infinity);
+    }
+}
+
+// Labels that are left unwritten because prototypes are bad, and index them in the next kernel.
+CUEBM_TEST(BadData, PrototypesAfterOtherWork) {
+    auto context = backend.make();
+    { const auto dirty = context.copy(eb::view(std::vector<std::int32_t>(1 << 16, 0x7f7f7f7f))); }
+    auto w = normal<T>(20 * 3, 1);
+    w[31] = T(NAN);
+    const auto y = context.copy(eb::view(normal<T>(40 * 3, 2), 40, 3));
+    const auto prototypes = context.copy(eb::view(w, 20, 3));
+    const auto mask = context.copy(eb::view(std::vector<std::uint8_t>{1, 0, 1}, 1, 3));
+    const auto out = context.template matrix<T>(20, 3);
+    const auto argument = [&](auto call) -> std::string {
+        try {
+            call();
+        } catch (const eb::DataError& error) {
+            return error.argument();
+        }
+        return "accepted";
+    };
+    EXPECT_EQ(argument([&] {
+                  (void)eb::kmeans::complete(context, prototypes.view(),
+                                             eb::kmeans::Complete<T>{.points = y, .known = mask, .candidates = 3});
+              }),
+              "prototypes");
+    EXPECT_EQ(
+        argument([&] { (void)eb::kmeans::project(context, prototypes.view(), eb::kmeans::Project<T>{.points = y}); }),
+        "prototypes");
+    EXPECT_EQ(argument([&] {
+                  eb::assign_gradient(context, eb::AssignGradient<T>{
+                                                   .points = y, .prototypes = prototypes, .prototype_gradients = out});
+              }),
+              "prototypes");
+}

@@ -100,6 +100,7 @@ __global__ void __launch_bounds__(256) accumulate_rows(detail::Accumulate<T> tas
         const double value = weight * y;
         if (!is_finite(value)) continue;
         const std::int64_t fixed = math::to_fixed(value, task.into.scales[j]);
+        if (j == d && fixed == 0 && weight > 0) report(status, i, detail::weight_too_small);
         add_fixed(j < d ? task.into.sums + to * d + j : task.into.counts + to, fixed);
         if (from >= 0) add_fixed(j < d ? task.into.sums + from * d + j : task.into.counts + from, -fixed);
     }
@@ -186,7 +187,7 @@ __global__ void __launch_bounds__(256) finish_prototypes(detail::Finish<T> task)
 template <class T>
 __device__ __forceinline__ double total_value(const detail::Total<T>& task, std::int64_t i) {
     const double value = weight_of(task.weights, i) * static_cast<double>(task.values.data[i * task.values.stride]);
-    return value > 0 && is_finite(value) ? value : 0.0;
+    return value > 0 ? value : 0.0;
 }
 
 // total[1] = the largest value, total[2] = the bits of the int64 sum; both start at 0. A warp joins its values by
@@ -208,6 +209,7 @@ __global__ void __launch_bounds__(256) total_largest(detail::Total<T> task) {
 
 template <class T>
 __global__ void __launch_bounds__(256) total_sum(detail::Total<T> task) {
+    if (!is_finite(task.total[1])) return;  // a product has overflowed
     const double scale = math::fixed_point_scale(task.total[1], task.values.size);
     std::int64_t sum = 0;
     for (std::int64_t i = std::int64_t{blockIdx.x} * 256 + threadIdx.x; i < task.values.size;
@@ -222,7 +224,8 @@ template <class T>
 __global__ void __launch_bounds__(32) total_finish(detail::Total<T> task) {
     if (threadIdx.x != 0) return;
     const double scale = math::fixed_point_scale(task.total[1], task.values.size);
-    task.total[0] = static_cast<double>(__double_as_longlong(task.total[2])) / scale;
+    task.total[0] =
+        is_finite(task.total[1]) ? static_cast<double>(__double_as_longlong(task.total[2])) / scale : task.total[1];
 }
 
 // Sums of one column over one block of math::sum_block rows, row by row: a thread each.
