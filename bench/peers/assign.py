@@ -66,28 +66,28 @@ class Cuebm:
     name, same_start = "cuebm", True
 
     def __init__(self, library, points, gpu, threads):
-        self.library = ctypes.CDLL(os.path.abspath(library))
+        self.shim = ctypes.CDLL(os.path.abspath(library))
         for function in ("error", "version", "device"):
-            getattr(self.library, f"cuebm_peers_{function}").restype = ctypes.c_char_p
-        self.library.cuebm_peers_close.restype = None
-        self.version = self.library.cuebm_peers_version().decode()
+            getattr(self.shim, f"cuebm_peers_{function}").restype = ctypes.c_char_p
+        self.shim.cuebm_peers_close.restype = None
+        self.version = self.shim.cuebm_peers_version().decode()
         self.session = ctypes.c_void_p()
         self.shape = points.shape
         self.call("open", self.pointer(points), ctypes.c_int64(points.shape[0]), ctypes.c_int64(points.shape[1]),
                   ctypes.c_int(gpu), ctypes.c_int(threads), ctypes.byref(self.session))
-        self.device = self.library.cuebm_peers_device(self.session).decode()
+        self.device = self.shim.cuebm_peers_device(self.session).decode()
 
     def __del__(self):
         if getattr(self, "session", None):
-            self.library.cuebm_peers_close(self.session)
+            self.shim.cuebm_peers_close(self.session)
 
     @staticmethod
     def pointer(array):
         return array.ctypes.data_as(ctypes.c_void_p)
 
     def call(self, function, *arguments):
-        if getattr(self.library, f"cuebm_peers_{function}")(*arguments) != 0:
-            raise RuntimeError(self.library.cuebm_peers_error().decode())
+        if getattr(self.shim, f"cuebm_peers_{function}")(*arguments) != 0:
+            raise RuntimeError(self.shim.cuebm_peers_error().decode())
 
     def limits(self):
         figures, processor = (ctypes.c_double * 4)(), ctypes.c_char_p()

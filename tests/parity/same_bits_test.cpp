@@ -5,7 +5,6 @@
 #include <cstring>
 #include <limits>
 #include <ostream>
-#include <random>
 #include <string>
 #include <vector>
 
@@ -14,19 +13,12 @@
 #include <cuebm/cuebm.hpp>
 
 #include "support/backends.hpp"
+#include "support/data.hpp"
 
 namespace eb = cuebm;
+using cuebm::test::normal;
 
 namespace {
-
-template <class T>
-std::vector<T> normal(std::int64_t size, unsigned seed, double mean = 0, double sd = 1) {
-    std::mt19937 generator(seed);
-    std::normal_distribution<double> draw(mean, sd);
-    std::vector<T> values(static_cast<std::size_t>(size));
-    for (auto& value : values) value = static_cast<T>(draw(generator));
-    return values;
-}
 
 template <class T>
 void same(const std::string& what, const std::vector<T>& cpu, const std::vector<T>& cuda) {
