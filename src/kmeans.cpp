@@ -244,6 +244,13 @@ std::string Model<T>::advice() const {
     }
     return "";
 }
+
+template <class T>
+MatrixView<const T> Model<T>::fitted(const char* function) const {
+    if (prototypes.rows() == 0) refuse(function, "model", "one that was not fitted", "what kmeans::fit returned");
+    return prototypes;
+}
+
 template struct Model<float>;
 template struct Model<double>;
 

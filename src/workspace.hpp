@@ -23,7 +23,8 @@ public:
 
 private:
     // No memory, but not null: a view that is there must look so while its size is learnt.
-    std::byte* block_ = reinterpret_cast<std::byte*>(std::uintptr_t{256});
+    alignas(256) inline static std::byte no_memory_{};
+    std::byte* block_ = &no_memory_;
     std::size_t bytes_ = 0;
 };
 

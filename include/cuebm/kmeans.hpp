@@ -10,6 +10,7 @@
 #include <functional>
 #include <stop_token>
 #include <string>
+#include <type_traits>
 
 #include <cuebm/array.hpp>
 #include <cuebm/assign.hpp>
@@ -71,6 +72,8 @@ struct Model {
     Status status = Status::converged;
     // One sentence: what the status means and what to try.
     CUEBM_API std::string advice() const;
+    // The prototypes, for the function of that name. Errors: InvalidArgument if there are none.
+    CUEBM_API MatrixView<const T> fitted(const char* function) const;
 };
 
 // Empty clusters are relocated to the points of highest energy, as scikit-learn does; where those already
@@ -168,6 +171,25 @@ CUEBM_API Projection<float> project(Stream& stream, MatrixView<const float> prot
                                     const Project<float>& arguments);
 CUEBM_API Projection<double> project(Stream& stream, MatrixView<const double> prototypes,
                                      const Project<double>& arguments);
+
+// The same with the prototypes of a model that fit() returned, on a Context or a Stream. Errors: also InvalidArgument
+// for a model that was not fitted.
+template <class Where, class T>
+auto predict(Where& where, const Model<T>& model, MatrixView<const std::type_identity_t<T>> points) {
+    return predict(where, model.fitted("kmeans::predict"), points);
+}
+template <class Where, class T>
+auto transform(Where& where, const Model<T>& model, MatrixView<const std::type_identity_t<T>> points) {
+    return transform(where, model.fitted("kmeans::transform"), points);
+}
+template <class Where, class T>
+auto complete(Where& where, const Model<T>& model, const Complete<std::type_identity_t<T>>& arguments) {
+    return complete(where, model.fitted("kmeans::complete"), arguments);
+}
+template <class Where, class T>
+auto project(Where& where, const Model<T>& model, const Project<std::type_identity_t<T>>& arguments) {
+    return project(where, model.fitted("kmeans::project"), arguments);
+}
 
 }  // namespace kmeans
 }  // namespace cuebm

@@ -193,3 +193,24 @@ CUEBM_TEST(Uses, ProjectEndsAtAStationaryPoint) {
                                                          std::vector<double>(70, 1.0), p.beta);
     for (const double value : gradient.values) EXPECT_NEAR(value, 0, is_float ? 1e-4 : 1e-8);
 }
+
+// A model that was never fitted, called a matrix of no rows; a model's prototypes that are not taken.
+CUEBM_TEST(Uses, TakeAModel) {
+    auto context = backend.make();
+    const auto y = context.copy(eb::view(normal<T>(30 * 2, 1), 30, 2));
+    const auto model = eb::kmeans::fit(context, y.view(), eb::kmeans::FitOptions<T>{.k = 3, .seed = 1});
+    EXPECT_EQ(eb::to_host(context, eb::kmeans::predict(context, model, y)), eb::to_host(context, model.labels));
+    eb::Stream stream(context);
+    const auto nearest = eb::kmeans::project(stream, model, {.points = y});
+    const auto energies = eb::kmeans::transform(stream, model, nearest.points);
+    stream.wait();
+    EXPECT_TRUE(same_bits(eb::to_host(context, nearest.energies), std::vector<T>(30, T(0))));
+    EXPECT_EQ(energies.cols(), 3);
+    const eb::kmeans::Model<T> none{};
+    try {
+        (void)eb::kmeans::predict(context, none, y);
+        ADD_FAILURE() << "accepted";
+    } catch (const eb::InvalidArgument& error) {
+        EXPECT_EQ(error.argument(), "model");
+    }
+}
