@@ -66,12 +66,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=["links", "snippets"])
     parser.add_argument("--compiler", default="g++")
-    parser.add_argument("--library", type=pathlib.Path, default=ROOT / "build/cpu/lib/libcuebm.so")
+    parser.add_argument("--library", dest="shared", type=pathlib.Path, default=ROOT / "build/cpu/lib/libcuebm.so")
     parser.add_argument("--folder", type=pathlib.Path, default=ROOT / "build/snippets")
     options = parser.parse_args()
     if options.what == "links":
         sys.exit(check_links() != 0)
-    sys.exit(check_snippets(options.compiler, options.library, options.folder) != 0)
+    sys.exit(check_snippets(options.compiler, options.shared, options.folder) != 0)
 
 
 if __name__ == "__main__":

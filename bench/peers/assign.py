@@ -258,7 +258,7 @@ def compare(case, iterations, ours, peers, points, start, options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--library", help="libcuebm_peers.so; default: of the preset cpu, or cuda with --gpu")
+    parser.add_argument("--library", dest="shim", help="libcuebm_peers.so; default: of the preset cpu, or cuda with --gpu")
     parser.add_argument("--cases", help=f"names with commas, of {', '.join([*GROUPS, *CASES])}")
     parser.add_argument("--iterations", type=int, nargs="+", default=[1, 25])
     parser.add_argument("--repetitions", type=int, default=5)
@@ -267,7 +267,7 @@ def main():
                         help="cuebm and the peers on a GPU, or on the CPU; default: where there is one")
     parser.add_argument("--results", default="bench/results")
     options = parser.parse_args()
-    library = options.library or f"build/{'cuda' if options.gpu else 'cpu'}/lib/libcuebm_peers.so"
+    library = options.shim or f"build/{'cuda' if options.gpu else 'cpu'}/lib/libcuebm_peers.so"
     cases = options.cases or ("gpu" if options.gpu else "cpu")
     names = [case for name in cases.split(",") for case in GROUPS.get(name, [name])]
     for name in names:
