@@ -20,7 +20,7 @@ namespace {
 template <class T>
 class CpuAssign final : public AssignOperations<T> {
 public:
-    CpuAssign(const cpu::AssignKernels& isa, int threads, cpu::Path path) : isa_(isa), threads_(threads), path_(path) {}
+    CpuAssign(const cpu::Isa& isa, int threads) : isa_(isa), threads_(threads), path_(cpu::path_of_environment(isa)) {}
 
     std::string explain(const Assign<T>& task) const override { return plan(task).text(); }
     std::size_t scratch_bytes(const Assign<T>& task) const override { return plan(task).scratch_bytes; }
@@ -34,13 +34,13 @@ public:
         enqueue(queue, [=](CpuQueue& q) { cpu::accumulate(q, task); });
     }
     void accumulate_soft(Queue& queue, const AccumulateSoft<T>& task) const override {
-        enqueue(queue, [=, &isa = isa_](CpuQueue& q) { cpu::accumulate_soft(q, isa, task); });
+        enqueue(queue, [=, &isa = *isa_.kernels](CpuQueue& q) { cpu::accumulate_soft(q, isa, task); });
     }
     void finish(Queue& queue, const Finish<T>& task) const override {
         enqueue(queue, [=](CpuQueue& q) { cpu::finish(q, task); });
     }
     void soft_mean(Queue& queue, const SoftMean<T>& task) const override {
-        enqueue(queue, [=, &isa = isa_](CpuQueue& q) { cpu::soft_mean(q, isa, task); });
+        enqueue(queue, [=, &isa = *isa_.kernels](CpuQueue& q) { cpu::soft_mean(q, isa, task); });
     }
     void fill_in(Queue& queue, const FillIn<T>& task) const override {
         enqueue(queue, [=](CpuQueue& q) { cpu::fill_in(q, task); });
@@ -65,18 +65,18 @@ private:
     cpu::AssignPlan plan(const Assign<T>& task) const { return cpu::plan(task, isa_, threads_, path_); }
 
     static void run(CpuQueue& queue, const cpu::AssignPlan& plan, const Assign<T>& task, std::byte* scratch) {
-        ThreadTeam& team = queue.team();
         cpu::AssignRun<T> run(plan, task, scratch);
-        team.parallel_for(run.shift_tasks(), [&](std::int64_t block, int) { run.shift(block); });
-        team.parallel_for(run.pack_tasks(), [&](std::int64_t block, int) {
-            const std::int64_t bad = run.pack(block);
-            if (bad != cpu::no_bad_row && task.check_finite) queue.report(bad, prototypes_not_finite);
-        });
-        run.finish_packing();
-        team.parallel_for(run.points_tasks(), [&](std::int64_t block, int slot) {
-            const std::int64_t bad = run.points(block, slot);
-            if (bad != cpu::no_bad_row && task.check_finite) queue.report(bad, problem_of(task, bad));
-        });
+        run.run(
+            each_of(queue.team()),
+            [&](std::int64_t bad) {
+                if (task.check_finite) queue.report(bad, prototypes_not_finite);
+            },
+            [&](std::int64_t bad) {
+                if (task.check_finite) queue.report(bad, problem_of(task, bad));
+            });
+    }
+    static auto each_of(ThreadTeam& team) {
+        return [&team](std::int64_t tasks, const auto& body) { team.parallel_for(tasks, body); };
     }
 
     // The energies of this row are not finite: are its values, or did the energy overflow?
@@ -89,9 +89,9 @@ private:
         return energy_overflow;
     }
 
-    const cpu::AssignKernels& isa_;
+    const cpu::Isa& isa_;
     int threads_;
-    cpu::Path path_;
+    std::string path_;
 };
 
 int threads_of(const CpuOptions& options) {
@@ -103,8 +103,8 @@ public:
     explicit CpuBackend(const CpuOptions& options)
         : isa_(cpu::choose_isa()),
           team_(threads_of(options)),
-          float_(isa_, team_.threads(), cpu::path_of_environment()),
-          double_(isa_, team_.threads(), cpu::path_of_environment()) {
+          float_(isa_, team_.threads()),
+          double_(isa_, team_.threads()) {
         properties_.name = "CPU (" + cpu::describe(isa_) + ", " + std::to_string(team_.threads()) +
                            (team_.threads() == 1 ? " thread)" : " threads)");
         properties_.processors = team_.threads();
@@ -127,7 +127,7 @@ public:
 
 private:
     static constexpr std::align_val_t alignment{256};
-    const cpu::AssignKernels& isa_;
+    const cpu::Isa isa_;
     ThreadTeam team_;
     DeviceProperties properties_;
     CpuAssign<float> float_;

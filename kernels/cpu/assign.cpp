@@ -14,12 +14,14 @@ namespace cuebm::cpu {
 namespace {
 
 constexpr std::int64_t lanes = math::canonical_lanes;
-constexpr std::int64_t columns_a_task = 256;  // of the shift
 
 // From here on preparing and settling are repaid. On 1 thread of a shared Xeon, screened against direct: 20,000 x 784,
 // k = 32: 19 and 17 ms (avx512), 22 and 26 (avx2); k = 256: 62 and 90, 86 and 156. Without FMA the direct kernel is so
 // slow that few prototypes repay it. Fewer points than a block leave its tiles empty; that limit is not measured.
 constexpr std::int64_t least_screened_prototypes = 32, least_without_fma = 4, least_screened_points = 32;
+
+// Sums of products of bytes stay below 2^31.
+constexpr std::int64_t most_int8_coordinates = 65536;
 
 std::int64_t divide_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
@@ -29,72 +31,95 @@ bool can_be_screened(const Assign<T>& task) {
            !task.all_energies && !task.free_energies && task.points.cols <= math::screening_max_depth;
 }
 
+template <class T>
+const ScreenKernels* choose(const Assign<T>& task, const Isa& isa, const std::string& path) {
+    if (!can_be_screened(task) || path == direct_path) return nullptr;
+    const bool forced = !path.empty();
+    if (!forced && (task.points.rows < least_screened_points ||
+                    task.prototypes.rows < (isa.kernels->fma ? least_screened_prototypes : least_without_fma)))
+        return nullptr;
+    for (const auto* screen : isa.screens) {
+        if (screen->format == ScreenFormat::int8 && task.points.cols > most_int8_coordinates) continue;
+        if (!forced || path == screen->name) return screen;
+    }
+    return nullptr;
+}
+
 }  // namespace
 
-Path path_of_environment() {
+std::string path_of_environment(const Isa& isa) {
     const char* wanted = std::getenv("CUEBM_ASSIGN");
-    const std::string path = wanted == nullptr ? "" : wanted;
-    if (path.empty()) return Path::choose;
-    if (path == "direct") return Path::direct;
-    if (path == "screened") return Path::screened;
-    throw InvalidArgument("Context::cpu", "CUEBM_ASSIGN", path, "direct or screened");
+    std::string path = wanted == nullptr ? "" : wanted, names = direct_path;
+    if (path.empty() || path == direct_path) return path;
+    if (path == "screened") return isa.screens.front()->name;
+    for (const auto* screen : isa.screens) {
+        if (path == screen->name) return path;
+        names += std::string(", ") + screen->name;
+    }
+    throw InvalidArgument("Context::cpu", "CUEBM_ASSIGN", path, "one that this CPU has: " + names);
 }
 
 template <class T>
-AssignPlan plan(const Assign<T>& task, const AssignKernels& isa, int threads, Path path) {
+AssignPlan plan(const Assign<T>& task, const Isa& isa, int threads, const std::string& path) {
     const std::int64_t d = task.points.cols, k = task.prototypes.rows;
     AssignPlan p{};
-    p.isa = &isa;
+    p.kernels = isa.kernels;
+    p.screen = choose(task, isa, path);
     p.threads = threads;
     p.fp64 = sizeof(T) == sizeof(double);
-    p.screened = can_be_screened(task) && path != Path::direct &&
-                 (path == Path::screened || (k >= (isa.fma ? least_screened_prototypes : least_without_fma) &&
-                                             task.points.rows >= least_screened_points));
     p.rows = divide_up(k, lanes) * lanes;
     p.depth = divide_up(d, lanes) * lanes;
-    if (p.screened) {
-        p.panels = divide_up(k, isa.screened_prototypes);
-        p.groups = divide_up(d, 4);
-    }
-    p.rows_a_task = p.screened ? isa.screened_rows_a_task : isa.direct_rows_a_task;
-    p.slot_bytes =
-        p.screened ? isa.screened_scratch(p.depth) : isa.direct_scratch(sizeof(T), p.depth, bool(task.known));
+    p.rows_a_task = p.screen ? p.screen->rows_a_task : p.kernels->direct_rows_a_task;
+    p.slot_bytes = p.kernels->direct_scratch(sizeof(T), p.depth, bool(task.known));
+    if (p.screen) p.slot_bytes = p.screen->scratch(screen_shape(*p.screen, k, d).words_a_row, p.depth, p.slot_bytes);
     p.slot_bytes = (p.slot_bytes + 255) / 256 * 256;  // slots share no cache line
-    p.scratch_bytes = detail::layout_bytes<AssignScratch<T>>(p);
+    p.scratch_bytes = detail::layout_bytes<AssignScratch<T>>(p, k, d);
     return p;
 }
 
 std::string AssignPlan::text() const {
-    const int points = screened ? isa->screened_points : isa->direct_points;
-    const int prototypes = screened ? isa->screened_prototypes : isa->direct_prototypes;
-    return std::string(screened ? "screened" : "direct") + (fp64 ? " fp64, " : " fp32, ") + std::to_string(points) +
-           " x " + std::to_string(prototypes) + " tiles, " + isa->name;
+    const int points = screen ? screen->tile_points : kernels->direct_points;
+    const int prototypes = screen ? screen->panel : kernels->direct_prototypes;
+    const char* formats[] = {"fp32", "bf16", "int8"};
+    return (screen ? std::string("screened ") + formats[static_cast<int>(screen->format)]
+                   : std::string(fp64 ? "direct fp64" : "direct fp32")) +
+           ", " + std::to_string(points) + " x " + std::to_string(prototypes) + " tiles, " +
+           (screen ? screen->isa : kernels->name);
 }
 
 template <class T>
-AssignScratch<T>::AssignScratch(detail::Carver& carver, const AssignPlan& plan)
-    : prototypes(carver.take<T>(plan.rows * plan.depth)),
-      shift(carver.take<float>(plan.groups * 4)),
-      panels(carver.take<float>(plan.panels * plan.isa->screened_prototypes * plan.groups * 4)),
-      half_squares(carver.take<float>(plan.panels * plan.isa->screened_prototypes)),
-      norms(carver.take<float>(plan.panels * plan.isa->screened_prototypes)),
-      slots(carver.take<std::byte>(plan.threads * static_cast<std::int64_t>(plan.slot_bytes))) {}
+AssignScratch<T>::AssignScratch(detail::Carver& carver, const AssignPlan& plan, std::int64_t k, std::int64_t d)
+    : prototypes(carver.take<T>(plan.rows * plan.depth)) {
+    if (plan.screen) screen = ScreenScratch(carver, *plan.screen, k, d);
+    slots = carver.take<std::byte>(plan.threads * static_cast<std::int64_t>(plan.slot_bytes));
+}
+
+KeptPoints::KeptPoints(detail::Carver& carver, const AssignPlan& plan, std::int64_t n, std::int64_t d) {
+    const auto shape = screen_shape(*plan.screen, 1, d);
+    const std::int64_t points = divide_up(n, plan.screen->tile_points) * plan.screen->tile_points;
+    shift = carver.take<float>(shape.depth);
+    scale = carver.take<float>(1);
+    packed = {.words = carver.take<std::uint32_t>(points * shape.words_a_row),
+              .norms = carver.take<float>(points),
+              .rests = carver.take<float>(points),
+              .steps = carver.take<float>(points)};
+}
 
 namespace {
 template <class T>
-AssignScratch<T> carve(std::byte* scratch, const AssignPlan& plan) {
+AssignScratch<T> carve(std::byte* scratch, const AssignPlan& plan, std::int64_t k, std::int64_t d) {
     detail::Carver carver(scratch);
-    return AssignScratch<T>(carver, plan);
+    return AssignScratch<T>(carver, plan, k, d);
 }
 }  // namespace
 
 template <class T>
-AssignRun<T>::AssignRun(const AssignPlan& plan, const Assign<T>& task, std::byte* scratch, float bound_factor)
-    : plan_(plan), task_(task), scratch_(carve<T>(scratch, plan)) {
-    const std::int64_t d = task.points.cols;
+AssignRun<T>::AssignRun(const AssignPlan& plan, const Assign<T>& task, std::byte* scratch, std::byte* kept,
+                        float bound_factor)
+    : plan_(plan), task_(task), scratch_(carve<T>(scratch, plan, task.prototypes.rows, task.prototypes.cols)) {
     data_ = {.points = task.points.data,
              .point_stride = task.points.stride,
-             .d = d,
+             .d = task.points.cols,
              .known = task.known.data,
              .known_stride = task.known.rows == 1 ? 0 : task.known.stride,
              .prototypes = scratch_.prototypes,
@@ -115,79 +140,35 @@ AssignRun<T>::AssignRun(const AssignPlan& plan, const Assign<T>& task, std::byte
              .m = task.best_labels     ? task.best_labels.cols
                   : task.best_energies ? task.best_energies.cols
                                        : 1,
-             .beta = static_cast<T>(task.beta)};
-    screen_ = {.shift = scratch_.shift,
-               .panels = scratch_.panels,
-               .half_squares = scratch_.half_squares,
-               .norms = scratch_.norms,
-               .groups = plan.groups,
-               .largest_norm = 0,
-               .spread = math::screening_spread(d) * bound_factor,
-               .floor = math::screening_floor(d) * bound_factor,
-               .norm_growth = math::screening_norm_growth(d),
-               .norm_floor = math::screening_norm_floor(d)};
+             .beta = static_cast<T>(task.beta),
+             .rows = nullptr};
+    if constexpr (sizeof(T) == sizeof(float)) {
+        if (plan.screen) screen_.emplace(*plan.screen, task.prototypes, scratch_.screen, bound_factor);
+        if (plan.screen && kept != nullptr) {
+            detail::Carver carver(kept);
+            kept_.emplace(carver, plan, task.points.rows, task.points.cols);
+        }
+    }
 }
 
 template <class T>
-std::int64_t AssignRun<T>::shift_tasks() const {
-    return divide_up(plan_.groups * 4, columns_a_task);
+std::int64_t AssignRun<T>::copy_tasks() const {
+    return plan_.rows / lanes;
 }
 
-// The mean of the prototypes. Any shift is exact; this one keeps norms, and so the bound, small.
+// Prototypes, padded; the last is repeated. Returns the first of the task's that is not finite, or no_bad_row.
 template <class T>
-void AssignRun<T>::shift(std::int64_t block) {
-    const std::int64_t k = task_.prototypes.rows, d = task_.prototypes.cols;
-    const std::int64_t first = block * columns_a_task, last = std::min(d, first + columns_a_task);
-    double sums[columns_a_task] = {};
-    for (std::int64_t z = 0; z < k; ++z)
-        for (std::int64_t j = first; j < last; ++j)
-            sums[j - first] += static_cast<double>(task_.prototypes.data[z * task_.prototypes.stride + j]);
-    for (std::int64_t j = first; j < std::min(plan_.groups * 4, first + columns_a_task); ++j)
-        scratch_.shift[j] = static_cast<float>(sums[j - first] / static_cast<double>(k));
-}
-
-template <class T>
-std::int64_t AssignRun<T>::pack_tasks() const {
-    return divide_up(std::max(plan_.rows, plan_.panels * plan_.isa->screened_prototypes), lanes);
-}
-
-template <class T>
-std::int64_t AssignRun<T>::pack(std::int64_t block) {
+std::int64_t AssignRun<T>::copy(std::int64_t task) {
     const std::int64_t k = task_.prototypes.rows, d = task_.prototypes.cols;
     std::int64_t bad = no_bad_row;
-    for (std::int64_t z = block * lanes; z < (block + 1) * lanes; ++z) {
+    for (std::int64_t z = task * lanes; z < (task + 1) * lanes; ++z) {
         const T* from = task_.prototypes.data + std::min(z, k - 1) * task_.prototypes.stride;
-        if (z < plan_.rows) {
-            T* to = scratch_.prototypes + z * plan_.depth;
-            std::copy_n(from, d, to);
-            std::fill(to + d, to + plan_.depth, T(0));
-        }
-        if (plan_.screened && z < plan_.panels * plan_.isa->screened_prototypes) pack_for_screen(z);
+        T* to = scratch_.prototypes + z * plan_.depth;
+        std::copy_n(from, d, to);
+        std::fill(to + d, to + plan_.depth, T(0));
         if (z < k && bad == no_bad_row && !std::all_of(from, from + d, [](T x) { return std::isfinite(x); })) bad = z;
     }
     return bad;
-}
-
-template <class T>
-void AssignRun<T>::pack_for_screen(std::int64_t z) {
-    const std::int64_t k = task_.prototypes.rows, d = task_.prototypes.cols, width = plan_.isa->screened_prototypes;
-    float* to = scratch_.panels + (z / width * plan_.groups * 4 * width + z % width);
-    double square = 0;  // exact enough to be taken as exact: docs/design/screening.md
-    for (std::int64_t j = 0; j < plan_.groups * 4; ++j, to += width) {
-        *to = 0;
-        if (z >= k || j >= d) continue;
-        *to = static_cast<float>(task_.prototypes.data[z * task_.prototypes.stride + j]) - scratch_.shift[j];
-        square += static_cast<double>(*to) * static_cast<double>(*to);
-    }
-    scratch_.half_squares[z] = z < k ? static_cast<float>(square / 2) : static_cast<float>(infinity);
-    scratch_.norms[z] = math::screening_norm(square);
-}
-
-template <class T>
-void AssignRun<T>::finish_packing() {
-    screen_.largest_norm = 0;
-    for (std::int64_t z = 0; plan_.screened && z < task_.prototypes.rows; ++z)
-        screen_.largest_norm = std::max(screen_.largest_norm, scratch_.norms[z]);  // NaN has spoilt the shift, too
 }
 
 template <class T>
@@ -196,19 +177,35 @@ std::int64_t AssignRun<T>::points_tasks() const {
 }
 
 template <class T>
-std::int64_t AssignRun<T>::points(std::int64_t block, int slot) const {
-    const std::int64_t first = block * plan_.rows_a_task;
+std::int64_t AssignRun<T>::points(std::int64_t task, int slot) const {
+    const std::int64_t first = task * plan_.rows_a_task;
     const std::int64_t last = std::min(task_.points.rows, first + plan_.rows_a_task);
-    std::byte* scratch = scratch_.slots + static_cast<std::size_t>(slot) * plan_.slot_bytes;
-    if constexpr (sizeof(T) == sizeof(float))
-        return plan_.screened ? plan_.isa->screened(data_, screen_, first, last, scratch)
-                              : plan_.isa->direct_float(data_, first, last, scratch);
-    else
-        return plan_.isa->direct_double(data_, first, last, scratch);
+    if constexpr (sizeof(T) == sizeof(float)) {
+        if (plan_.screen)
+            return plan_.screen->run(data_, screened_, kept_ ? &kept_->packed : nullptr, first, last,
+                                     slot_scratch(slot));
+        return plan_.kernels->direct_float(data_, first, last, slot_scratch(slot));
+    } else {
+        return plan_.kernels->direct_double(data_, first, last, slot_scratch(slot));
+    }
 }
 
-template AssignPlan plan(const Assign<float>&, const AssignKernels&, int, Path);
-template AssignPlan plan(const Assign<double>&, const AssignKernels&, int, Path);
+template <class T>
+void AssignRun<T>::keep_shift() {
+    std::copy_n(screened_.shift, screen_shape(*plan_.screen, 1, task_.points.cols).depth, kept_->shift);
+    *kept_->scale = screened_.scale;
+}
+
+template <class T>
+void AssignRun<T>::pack_points(std::int64_t task, int slot) const {
+    const std::int64_t first = task * plan_.rows_a_task;
+    const std::int64_t last = std::min(task_.points.rows, first + plan_.rows_a_task);
+    if constexpr (sizeof(T) == sizeof(float))
+        plan_.screen->pack(data_, screened_, kept_->packed, first, last, slot_scratch(slot));
+}
+
+template AssignPlan plan(const Assign<float>&, const Isa&, int, const std::string&);
+template AssignPlan plan(const Assign<double>&, const Isa&, int, const std::string&);
 template class AssignRun<float>;
 template class AssignRun<double>;
 

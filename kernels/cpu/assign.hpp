@@ -4,41 +4,53 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include <cuebm/assign.hpp>
 
-#include "cpu/assign_kernels.hpp"
+#include "cpu/isa.hpp"
+#include "cpu/screen_prototypes.hpp"
 #include "workspace.hpp"
 
 namespace cuebm::cpu {
 
-enum class Path { choose, direct, screened };
+// The paths that CUEBM_ASSIGN can name; a screened one is called as its kernels are.
+inline constexpr const char* direct_path = "direct";
 
-// What the environment's CUEBM_ASSIGN asks for: direct or screened (where it applies), for tests and measurements.
-// Throws InvalidArgument for other values.
-Path path_of_environment();
+// What the environment's CUEBM_ASSIGN asks for, for tests and measurements; empty: nothing. It is used where it
+// applies: only labels and energies of float, with nothing hidden, can be screened. Throws InvalidArgument where no
+// such path is known, or this CPU lacks it.
+std::string path_of_environment(const Isa& isa);
 
 // How a task runs. Pure: it depends on shapes, on which outputs are wanted, and on the other arguments.
 struct AssignPlan {
-    const AssignKernels* isa;
-    bool screened, fp64;
-    int threads, rows_a_task;     // points that a thread takes at a time
-    std::int64_t rows, depth;     // the prototypes, padded to 16 rows and 16 coordinates
-    std::int64_t panels, groups;  // screened: of prototypes; of 4 coordinates
-    std::size_t slot_bytes;       // scratch of a thread
-    std::size_t scratch_bytes;    // of all, and for the prototypes
-    std::string text() const;     // "screened fp32, 14 x 32 tiles, avx512"
+    const AssignKernels* kernels;
+    const ScreenKernels* screen;  // null: directly
+    bool fp64;
+    int threads, rows_a_task;   // points that a thread takes at a time
+    std::int64_t rows, depth;   // the prototypes, padded to 16 rows and 16 coordinates
+    std::size_t slot_bytes;     // scratch of a thread
+    std::size_t scratch_bytes;  // of all, and for the prototypes
+    std::string text() const;   // "screened fp32, 14 x 32 tiles, avx512"
 };
 template <class T>
-AssignPlan plan(const Assign<T>& task, const AssignKernels& isa, int threads, Path path);
+AssignPlan plan(const Assign<T>& task, const Isa& isa, int threads, const std::string& path);
 
 template <class T>
 struct AssignScratch {
-    AssignScratch(detail::Carver& carver, const AssignPlan& plan);
-    T* prototypes;                                 // [rows x depth]
-    float *shift, *panels, *half_squares, *norms;  // of Screen
-    std::byte* slots;                              // [threads x slot_bytes]
+    AssignScratch(detail::Carver& carver, const AssignPlan& plan, std::int64_t k, std::int64_t d);
+    T* prototypes;         // [rows x depth]
+    ScreenScratch screen;  // if there is one
+    std::byte* slots;      // [threads x slot_bytes]
+};
+
+// What a screened task may keep of its points, for tasks with the same points that follow.
+struct KeptPoints {
+    KeptPoints(detail::Carver& carver, const AssignPlan& plan, std::int64_t n, std::int64_t d);
+    float* shift;  // [depth of the format]
+    float* scale;  // [1]
+    PackedPoints packed;
 };
 
 // The steps of a run, in order. Tasks of one step may run in parallel.
@@ -46,29 +58,62 @@ template <class T>
 class AssignRun {
 public:
     // bound_factor: for the test that a bound which is too small gives wrong labels.
-    AssignRun(const AssignPlan& plan, const Assign<T>& task, std::byte* scratch, float bound_factor = 1);
+    AssignRun(const AssignPlan& plan, const Assign<T>& task, std::byte* scratch, std::byte* kept = nullptr,
+              float bound_factor = 1);
 
-    std::int64_t shift_tasks() const;
-    void shift(std::int64_t block);
-
-    // Returns the first prototype of the block that is not finite, or no_bad_row.
-    std::int64_t pack_tasks() const;
-    std::int64_t pack(std::int64_t block);
-
-    void finish_packing();
-
-    // Returns the first row of the block that has an energy that is not finite, or no_bad_row.
-    std::int64_t points_tasks() const;
-    std::int64_t points(std::int64_t block, int slot) const;
+    // `each(tasks, body)` calls body(task, slot) for all tasks; `bad_prototype(row)` and `bad_point(row)` are told of
+    // rows that are not finite, or have an energy that is not.
+    template <class Each, class BadPrototype, class BadPoint>
+    void run(Each each, BadPrototype bad_prototype, BadPoint bad_point) {
+        prepare(each, bad_prototype, !kept_);
+        each(points_tasks(), [&](std::int64_t task, int slot) {
+            const std::int64_t bad = points(task, slot);
+            if (bad != no_bad_row) bad_point(bad);
+        });
+    }
+    // Packs the points, with a shift and a scale from these prototypes, for run() to use.
+    template <class Each>
+    void keep(Each each) {
+        prepare(
+            each, [](std::int64_t) {}, true);
+        keep_shift();
+        each(points_tasks(), [&](std::int64_t task, int slot) { pack_points(task, slot); });
+    }
 
 private:
-    void pack_for_screen(std::int64_t z);
+    template <class Each, class BadPrototype>
+    void prepare(Each each, BadPrototype bad_prototype, bool choose_shift) {
+        if (screen_) {
+            if (choose_shift) each(screen_->shift_tasks(), [&](std::int64_t task, int) { screen_->shift(task); });
+            if (!choose_shift) screen_->use(kept_->shift, *kept_->scale);
+            each(screen_->row_tasks(), [&](std::int64_t task, int) { screen_->measure(task); });
+            screen_->choose_scale();
+            each(screen_->row_tasks(), [&](std::int64_t task, int) { screen_->pack(task); });
+            screen_->finish();
+            screened_ = screen_->screen(*plan_.kernels);
+        }
+        each(copy_tasks(), [&](std::int64_t task, int) {
+            const std::int64_t bad = copy(task);
+            if (bad != no_bad_row) bad_prototype(bad);
+        });
+    }
+    std::int64_t copy_tasks() const;
+    std::int64_t copy(std::int64_t task);
+    std::int64_t points_tasks() const;
+    std::int64_t points(std::int64_t task, int slot) const;
+    void keep_shift();
+    void pack_points(std::int64_t task, int slot) const;
+    std::byte* slot_scratch(int slot) const {
+        return scratch_.slots + static_cast<std::size_t>(slot) * plan_.slot_bytes;
+    }
 
     AssignPlan plan_;
     Assign<T> task_;
     AssignScratch<T> scratch_;
     AssignData<T> data_{};
-    Screen screen_{};
+    std::optional<KeptPoints> kept_;
+    std::optional<ScreenPrototypes> screen_;
+    Screen screened_{};
 };
 
 }  // namespace cuebm::cpu

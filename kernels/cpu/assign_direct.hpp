@@ -208,8 +208,9 @@ std::int64_t direct_block(const AssignData<T>& task, std::int64_t first, std::in
     T* y = reinterpret_cast<T*>(scratch);
     T* mask = y + direct_rows * depth;
     auto* states = reinterpret_cast<PointState<T>*>(mask + (masked ? direct_rows * depth : 0));
+    const auto row = [&](std::int64_t i) { return task.rows != nullptr ? task.rows[first + i] : first + i; };
     for (std::int64_t i = 0; i < count; ++i) {
-        stage<T, masked>(task, first + i, y + i * depth, mask + i * depth);
+        stage<T, masked>(task, row(i), y + i * depth, mask + i * depth);
         start(states[i], task.m);
     }
     for (std::int64_t i = count; i % tile_points != 0; ++i)  // the rest of the last tile
@@ -223,12 +224,12 @@ std::int64_t direct_block(const AssignData<T>& task, std::int64_t first, std::in
             group_energies<T, masked>(y + i * depth, mask + i * depth, task.prototypes + z * depth, depth, energies);
             const int width_left = task.k - z < lanes ? static_cast<int>(task.k - z) : lanes;
             for (int p = 0; p < tile_points && i + p < count; ++p)
-                take(task, first + i + p, states[i + p], energies[p], z, width_left);
+                take(task, row(i + p), states[i + p], energies[p], z, width_left);
         }
     std::int64_t bad = no_bad_row;
     for (std::int64_t i = count - 1; i >= 0; --i) {
-        finish(task, first + i, states[i]);
-        if (!states[i].finite) bad = first + i;
+        finish(task, row(i), states[i]);
+        if (!states[i].finite) bad = row(i);
     }
     return bad;
 }

@@ -29,6 +29,7 @@ struct AssignData {
         free_energies_stride;
     std::int64_t m;  // columns of best_labels and best_energies, or 1
     T beta;
+    const std::int64_t* rows;  // null, or the rows that "row i" means: rows[i]
 };
 
 // SoftMean<T> and AccumulateSoft<T> as plain data; those fields alone that the task has are set.
@@ -53,31 +54,17 @@ struct SoftData {
     const double* scales = nullptr;
 };
 
-// The prototypes prepared for scores h_k - y'.w'_k, with the constants of math/screening.hpp.
-struct Screen {
-    const float* shift;         // [groups * 4], padded with zeros
-    const float* panels;        // [panels][groups * 4][prototypes of a panel]: w', padded with zeros
-    const float* half_squares;  // [panels * prototypes of a panel]: h; infinity where there is no prototype
-    const float* norms;         // the same shape: R
-    std::int64_t groups;        // of 4 coordinates
-    float largest_norm, spread, floor, norm_growth, norm_floor;
-};
-
 // Does rows [first, last), at most rows_a_task of them; returns the first row that has an energy that is not finite,
 // or no_bad_row. `scratch` is this thread's.
 struct AssignKernels {
     const char* name;
     bool fma;                              // in hardware
     int direct_points, direct_prototypes;  // the register tile
-    int screened_points, screened_prototypes;
-    int direct_rows_a_task, screened_rows_a_task, soft_rows_a_task;
+    int direct_rows_a_task, soft_rows_a_task;
     std::size_t (*direct_scratch)(std::size_t element, std::int64_t depth, bool masked);
-    std::size_t (*screened_scratch)(std::int64_t depth);
     std::size_t (*soft_scratch)(std::size_t element, std::int64_t depth);
     std::int64_t (*direct_float)(const AssignData<float>&, std::int64_t first, std::int64_t last, std::byte* scratch);
     std::int64_t (*direct_double)(const AssignData<double>&, std::int64_t first, std::int64_t last, std::byte* scratch);
-    std::int64_t (*screened)(const AssignData<float>&, const Screen&, std::int64_t first, std::int64_t last,
-                             std::byte* scratch);
     void (*soft_mean_float)(const SoftData<float>&, std::int64_t first, std::int64_t last, std::byte* scratch);
     void (*soft_mean_double)(const SoftData<double>&, std::int64_t first, std::int64_t last, std::byte* scratch);
     void (*soft_sums_float)(const SoftData<float>&, std::int64_t first, std::int64_t last, std::byte* scratch);

@@ -1,7 +1,7 @@
 // The table of one instruction set. Included by its file, which names CUEBM_ISA.
 #pragma once
 
-#include "cpu/assign_screened.hpp"
+#include "cpu/assign_direct.hpp"
 #include "cpu/assign_soft.hpp"
 
 namespace cuebm::cpu::CUEBM_ISA {
@@ -12,17 +12,12 @@ constexpr AssignKernels table(const char* name) {
             math::pack_fma,
             tile_points,
             tile_prototypes,
-            screened_points,
-            screened_prototypes,
             direct_rows,
-            block_points,
             soft_rows,
             direct_scratch,
-            screened_scratch,
             soft_scratch,
             direct<float>,
             direct<double>,
-            screened,
             soft_mean<float>,
             soft_mean<double>,
             soft_sums<float>,

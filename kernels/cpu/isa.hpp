@@ -5,16 +5,22 @@
 #include <vector>
 
 #include "cpu/assign_kernels.hpp"
+#include "cpu/screen_kernels.hpp"
 
 namespace cuebm::cpu {
 
+struct Isa {
+    const AssignKernels* kernels;
+    std::vector<const ScreenKernels*> screens;  // the preferred one first
+};
+
 // What this CPU can run, best last; the base is always there.
-std::vector<const AssignKernels*> available_isas();
+std::vector<Isa> available_isas();
 
 // The best of them, or the one that the environment's CUEBM_ISA names; throws InvalidArgument if it names another.
-const AssignKernels& choose_isa();
+Isa choose_isa();
 
 // "avx512", "base without FMA: exact but slow"
-std::string describe(const AssignKernels& isa);
+std::string describe(const Isa& isa);
 
 }  // namespace cuebm::cpu

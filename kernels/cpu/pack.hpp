@@ -6,7 +6,15 @@
 #include "math/lane.hpp"
 
 #if defined(__AVX2__)
+#if defined(__GNUC__) && !defined(__clang__)  // g++ 12 takes its own _mm512_undefined_*() for a mistake
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #include <immintrin.h>
+#pragma GCC diagnostic pop
+#else
+#include <immintrin.h>
+#endif
 #elif defined(__aarch64__)
 #include <arm_neon.h>
 #endif

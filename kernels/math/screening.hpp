@@ -49,4 +49,46 @@ CUEBM_MATH float screening_norm_growth(std::int64_t d) {
     return static_cast<float>(1 + static_cast<double>(d + 10) * 0x1p-24);
 }
 
+// The same with coordinates rounded to a low precision, y' to yq and w' to wq: then |y'.w' - yq.wq| <= |y' - yq| |w'| +
+// |yq| |w' - wq|. B = spread N^2 + floor + (per_norm N + per_rest |y' - yq| + constant) R is linear in R, so that it
+// costs one fma a score.
+struct LowPrecision {
+    std::int64_t coordinates = 1;  // d
+    bool fp32 = false;             // nothing is rounded: the score's own roundings alone
+    double roundings = 0;          // of the sum of products, in units of 2^-24
+    double smallest = 0;           // what a product or a sum loses by underflow
+    double scale = 1;              // y' and w' are multiplied by this power of two
+    double largest_norm = 0;       // max R
+    double rest_ratio = 0;         // max |w' - wq| / R
+    double rounded_ratio = 0;      // max |wq| / R
+    int id_bits = 0;               // low bits of a score that hold something else
+};
+struct ScreeningLine {
+    float spread, floor, per_norm, per_rest, constant;
+    float reach_limit;  // of N
+};
+CUEBM_MATH ScreeningLine screening_line(const LowPrecision& p) {
+    constexpr double u = 0x1p-24, slack = 1 + 0x1p-10;  // slack: the constants and B itself are rounded
+    const double d = static_cast<double>(p.coordinates);
+    const double score = rounding_bound(p.fp32 ? d + 2 : 8), shift = 2.1 * u,
+                 canonical = 1.01 * rounding_bound(d / 16 + 7);
+    const double spread = 0.5 * (score + shift + canonical) * (1 + 0x1p-7) + 6 * u;
+    const double ratio = p.rounded_ratio > 1 ? p.rounded_ratio : 1;
+    const double rest = p.fp32 ? 0 : p.rest_ratio + rounding_bound(p.roundings) * ratio;
+    double id = p.id_bits > 0 ? 0x1p-23 : 0;
+    for (int b = 0; b < p.id_bits; ++b) id *= 2;
+    const double underflow =
+        (d + 8) * 0x1p-149 * p.scale * p.scale + (4 * d + 16) * p.smallest + (p.id_bits > 0 ? 0x1p-140 : 0);
+    ScreeningLine line;
+    line.spread = static_cast<float>(spread * slack);
+    line.floor = static_cast<float>(underflow * slack);
+    line.per_norm = static_cast<float>((2 * spread + rest + 2 * ratio * id) * slack);
+    line.per_rest = static_cast<float>((1 + rest + 2 * ratio * id) * slack);
+    line.constant = static_cast<float>((spread + 0.51 * id) * p.largest_norm * slack);
+    // Neither scaled nor unscaled may a norm exceed 2^62; where that, or the floor, says nothing, no point is screened.
+    const double limit = static_cast<double>(screening_reach_limit) * (p.scale < 1 ? p.scale : 1) - p.largest_norm;
+    line.reach_limit = line.floor < 1e30f && limit > 0 ? static_cast<float>(limit * (1 - 0x1p-10)) : -1.0f;
+    return line;
+}
+
 }  // namespace cuebm::math

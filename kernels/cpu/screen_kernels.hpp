@@ -1,0 +1,67 @@
+// The kernels that screen: for each number format and instruction set one table, and the plain data that they work on.
+// No function of a shared header may be emitted in those files (docs/design/simd.md).
+#pragma once
+
+#include "cpu/assign_kernels.hpp"
+
+namespace cuebm::cpu {
+
+// What coordinates are rounded to before they are multiplied. A word of 32 bits holds 1, 2 or 4 of them.
+enum class ScreenFormat : std::uint8_t { fp32, bf16, int8 };
+constexpr int values_a_word(ScreenFormat format) {
+    return format == ScreenFormat::fp32 ? 1 : format == ScreenFormat::bf16 ? 2 : 4;
+}
+
+inline constexpr int screen_classes = 16;               // of prototypes: their number mod 16
+inline constexpr std::int64_t screen_chunk = 16 * 256;  // prototypes that meet a block before it is looked at: 8 bits
+
+// The constants of the bound (math/screening.hpp) for one set of prototypes:
+// B = spread N^2 + floor + (per_norm N + per_rest |y' - yq| + constant) R.
+struct ScreenBound {
+    float spread, floor, per_norm, per_rest, constant;
+    float norm_growth, norm_floor;  // of norms that are summed in fp32
+    float reach_limit;              // points with a larger N are not screened
+};
+
+// Prototypes less the shift, times the scale, rounded and packed. What pads is zero; a prototype that is not there, or
+// that repeats an earlier one, has half_squares = absent.
+struct Screen {
+    const float* shift;                 // [depth], padded with zeros
+    float scale;                        // a power of two
+    const std::uint32_t* words;         // [panels][words_a_row][panel]
+    const float *half_squares, *norms;  // [panels * panel]: h = |w'|^2 / 2, R >= |w'|
+    const float* steps;                 // int8, the same shape: w' = step * integer, nearly
+    const std::int32_t* offsets;        // int8: 128 * the sum of the integers, since points are stored less -128
+    std::int64_t words_a_row, panels, k;
+    std::int32_t id_mask;  // the low bits of a score that hold a prototype's number / 16
+    ScreenBound bound;
+    const AssignKernels* direct;  // for points that the bound says nothing about
+};
+inline constexpr float screen_absent = 1e38f;  // beyond every score within reach_limit
+
+// Points less the shift, times the scale, rounded and packed in tiles; the last tile repeats the last point.
+struct PackedPoints {
+    std::uint32_t* words;  // [tiles][words_a_row / group][points of a tile][group]
+    float *norms, *rests;  // [tiles * points of a tile]: N >= |y'|, and >= |y' - yq|
+    float* steps;          // int8, the same shape: y' = step * integer, nearly
+};
+
+// Rows [first, last) are whole tiles, but for the last; first is a multiple of tile_points.
+struct ScreenKernels {
+    const char *name, *isa;  // "bf16" (what CUEBM_ASSIGN calls it), "avx512"
+    ScreenFormat format;
+    int tile_points, panel;  // the register tile: points x prototypes
+    int group;               // words of a row that lie together
+    int rows_a_task;
+    std::size_t (*scratch)(std::int64_t words_a_row, std::int64_t depth, std::size_t direct_bytes);
+    // Labels and energies; returns the first row that has an energy that is not finite, or no_bad_row. Points are
+    // packed in the scratch where `packed` is null, else those of all rows.
+    std::int64_t (*run)(const AssignData<float>&, const Screen&, const PackedPoints* packed, std::int64_t first,
+                        std::int64_t last, std::byte* scratch);
+    void (*pack)(const AssignData<float>&, const Screen&, const PackedPoints&, std::int64_t first, std::int64_t last,
+                 std::byte* scratch);
+};
+
+extern const ScreenKernels screen_base, screen_avx2, screen_avx512, screen_bf16, screen_int8, screen_amx;
+
+}  // namespace cuebm::cpu

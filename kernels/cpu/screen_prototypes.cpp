@@ -1,0 +1,236 @@
+// See screen_prototypes.hpp.
+#include "cpu/screen_prototypes.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <numeric>
+
+#include "math/screening.hpp"
+
+namespace cuebm::cpu {
+namespace {
+
+constexpr std::int64_t columns_a_task = 256, rows_a_task = 16;
+
+std::int64_t divide_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+
+// To nearest, ties to even; what is denormal becomes 0, as the instructions would take it.
+std::uint16_t to_bf16(float x) {
+    const auto bits = std::bit_cast<std::uint32_t>(x);
+    const std::uint32_t rounded = bits + 0x7fff + (bits >> 16 & 1);
+    return (rounded & 0x7f800000) == 0 ? 0 : static_cast<std::uint16_t>(rounded >> 16);
+}
+float from_bf16(std::uint16_t x) { return std::bit_cast<float>(std::uint32_t{x} << 16); }
+
+}  // namespace
+
+ScreenShape screen_shape(const ScreenKernels& kernels, std::int64_t k, std::int64_t d) {
+    ScreenShape shape{};
+    shape.words_a_row = divide_up(divide_up(d, values_a_word(kernels.format)), 16) * 16;
+    shape.depth = shape.words_a_row * values_a_word(kernels.format);
+    shape.panels = divide_up(k, kernels.panel);
+    shape.slots = shape.panels * kernels.panel;
+    return shape;
+}
+
+ScreenScratch::ScreenScratch(detail::Carver& carver, const ScreenKernels& kernels, std::int64_t k, std::int64_t d) {
+    const auto shape = screen_shape(kernels, k, d);
+    shift = carver.take<float>(shape.depth);
+    words = carver.take<std::uint32_t>(shape.slots * shape.words_a_row);
+    half_squares = carver.take<float>(shape.slots);
+    norms = carver.take<float>(shape.slots);
+    steps = carver.take<float>(shape.slots);
+    offsets = carver.take<std::int32_t>(shape.slots);
+    squares = carver.take<double>(shape.slots);
+    rests = carver.take<float>(shape.slots);
+    rounded_norms = carver.take<float>(shape.slots);
+    hashes = carver.take<std::uint64_t>(shape.slots);
+}
+
+ScreenPrototypes::ScreenPrototypes(const ScreenKernels& kernels, MatrixView<const float> prototypes,
+                                   const ScreenScratch& scratch, float bound_factor)
+    : kernels_(kernels),
+      prototypes_(prototypes),
+      shape_(screen_shape(kernels, prototypes.rows, prototypes.cols)),
+      scratch_(scratch),
+      bound_factor_(bound_factor),
+      shift_(scratch.shift) {}
+
+std::int64_t ScreenPrototypes::shift_tasks() const { return divide_up(shape_.depth, columns_a_task); }
+
+void ScreenPrototypes::shift(std::int64_t task) {
+    const std::int64_t k = prototypes_.rows, d = prototypes_.cols;
+    const std::int64_t first = task * columns_a_task, last = std::min(d, first + columns_a_task);
+    double sums[columns_a_task] = {};
+    for (std::int64_t z = 0; z < k; ++z)
+        for (std::int64_t j = first; j < last; ++j)
+            sums[j - first] += static_cast<double>(prototypes_.data[z * prototypes_.stride + j]);
+    for (std::int64_t j = first; j < std::min(shape_.depth, first + columns_a_task); ++j)
+        scratch_.shift[j] = j < d ? static_cast<float>(sums[j - first] / static_cast<double>(k)) : 0.0f;
+}
+
+void ScreenPrototypes::use(const float* shift, float scale) {
+    shift_ = shift;
+    scale_ = scale;
+}
+
+std::int64_t ScreenPrototypes::row_tasks() const { return divide_up(shape_.slots, rows_a_task); }
+
+void ScreenPrototypes::measure(std::int64_t task) {
+    const std::int64_t k = prototypes_.rows, d = prototypes_.cols;
+    for (std::int64_t z = task * rows_a_task; z < std::min(k, (task + 1) * rows_a_task); ++z) {
+        const float* row = prototypes_.data + z * prototypes_.stride;
+        double sums[4] = {};  // four chains each, since an addition waits for the one before
+        std::uint64_t hashes[4] = {1, 2, 3, 4};
+        for (std::int64_t j = 0; j < d; ++j) {
+            const auto w = static_cast<double>(row[j] - shift_[j]);
+            sums[j % 4] += w * w;
+            hashes[j % 4] = hashes[j % 4] * 0x9e3779b97f4a7c15 + std::bit_cast<std::uint32_t>(row[j]);
+        }
+        scratch_.squares[z] = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+        scratch_.hashes[z] = hashes[0] ^ std::rotl(hashes[1], 16) ^ std::rotl(hashes[2], 32) ^ std::rotl(hashes[3], 48);
+    }
+}
+
+// A power of two that brings the largest norm to [1/2, 1): low precision formats neither underflow nor overflow then.
+void ScreenPrototypes::choose_scale() {
+    if (scale_ != 0) return;
+    double largest = 0;
+    for (std::int64_t z = 0; z < prototypes_.rows; ++z) largest = std::max(largest, scratch_.squares[z]);
+    int exponent = 0;
+    if (largest > 0 && std::isfinite(largest)) (void)std::frexp(std::sqrt(largest), &exponent);
+    scale_ = std::ldexp(1.0f, -std::clamp(exponent, -120, 120));
+}
+
+void ScreenPrototypes::pack(std::int64_t task) {
+    const std::int64_t k = prototypes_.rows, d = prototypes_.cols, width = kernels_.panel;
+    const int per = values_a_word(kernels_.format);
+    for (std::int64_t z = task * rows_a_task; z < std::min(shape_.slots, (task + 1) * rows_a_task); ++z) {
+        std::uint32_t* to = scratch_.words + (z / width * shape_.words_a_row * width + z % width);
+        for (std::int64_t w = 0; w < shape_.words_a_row; ++w) to[w * width] = 0;
+        scratch_.half_squares[z] = screen_absent;
+        scratch_.norms[z] = scratch_.rests[z] = scratch_.rounded_norms[z] = 0;
+        scratch_.steps[z] = 1;
+        scratch_.offsets[z] = 0;
+        if (z >= k) continue;
+        const float* row = prototypes_.data + z * prototypes_.stride;
+        const auto value = [&](std::int64_t j) { return (row[j] - shift_[j]) * scale_; };
+        float step = 1, inverse = 1;
+        if (kernels_.format == ScreenFormat::int8) {
+            float top = 0;
+            for (std::int64_t j = 0; j < d; ++j) top = std::max(top, std::fabs(value(j)));
+            step = top / 127;
+            if (!(step >= 0x1p-126f && step < infinity)) step = 1;
+            inverse = 1 / step;
+        }
+        double square = 0, rest = 0, rounded = 0;
+        std::int32_t integers = 0;
+        for (std::int64_t j = 0; j < d; ++j) {
+            const float v = value(j);
+            double q = static_cast<double>(v);
+            std::uint32_t bits = std::bit_cast<std::uint32_t>(v);
+            if (kernels_.format == ScreenFormat::bf16) {
+                const std::uint16_t half = to_bf16(v);
+                q = static_cast<double>(from_bf16(half));
+                bits = static_cast<std::uint32_t>(half) << 16 * (j % 2);
+            } else if (kernels_.format == ScreenFormat::int8) {
+                const float scaled = v * inverse;
+                const auto integer = scaled >= 127        ? 127
+                                     : scaled <= -127     ? -127
+                                     : std::isnan(scaled) ? 0
+                                                          : static_cast<std::int32_t>(std::lrint(scaled));
+                q = static_cast<double>(step) * integer;
+                integers += integer;
+                bits = static_cast<std::uint32_t>(integer & 255) << 8 * (j % 4);
+            }
+            to[j / per * width] |= bits;
+            const double wide = static_cast<double>(v);
+            square += wide * wide;
+            rest += (wide - q) * (wide - q);
+            rounded += q * q;
+        }
+        scratch_.half_squares[z] = static_cast<float>(square / 2);
+        scratch_.norms[z] = math::screening_norm(square);
+        scratch_.rests[z] = math::screening_norm(rest);
+        scratch_.rounded_norms[z] = math::screening_norm(rounded);
+        scratch_.steps[z] = step;
+        scratch_.offsets[z] = 128 * integers;
+    }
+}
+
+// A prototype that repeats an earlier one never wins: ties go to the lower index. Without this, data with many equal
+// prototypes would leave all of them as candidates.
+void ScreenPrototypes::hide_repeated() {
+    const std::int64_t k = prototypes_.rows, d = prototypes_.cols;
+    std::vector<std::int32_t> order(static_cast<std::size_t>(k));
+    std::iota(order.begin(), order.end(), 0);
+    const auto* hashes = scratch_.hashes;
+    std::sort(order.begin(), order.end(), [&](std::int32_t a, std::int32_t b) {
+        return hashes[a] < hashes[b] || (hashes[a] == hashes[b] && a < b);
+    });
+    std::int32_t first = -1;  // of a run with one hash: rows that only share the hash stay
+    for (const std::int32_t z : order) {
+        if (first < 0 || hashes[z] != hashes[first]) {
+            first = z;
+        } else if (std::memcmp(prototypes_.data + z * prototypes_.stride, prototypes_.data + first * prototypes_.stride,
+                               static_cast<std::size_t>(d) * sizeof(float)) == 0) {
+            scratch_.half_squares[z] = screen_absent;
+            scratch_.norms[z] = 0;
+        }
+    }
+}
+
+void ScreenPrototypes::finish() {
+    const std::int64_t k = prototypes_.rows, d = prototypes_.cols;
+    hide_repeated();
+    math::LowPrecision precision{.coordinates = d,
+                                 .smallest = kernels_.format == ScreenFormat::fp32 ? 0x1p-149 : 0x1p-126,
+                                 .scale = static_cast<double>(scale_)};
+    for (std::int64_t z = 0; z < k; ++z) {
+        const auto norm = static_cast<double>(scratch_.norms[z]);
+        precision.largest_norm = std::max(precision.largest_norm, norm);
+        if (!(norm <= 1e300)) precision.largest_norm = norm;  // NaN and infinity stay
+        if (!(norm > 0)) continue;
+        precision.rest_ratio = std::max(precision.rest_ratio, static_cast<double>(scratch_.rests[z]) / norm);
+        precision.rounded_ratio =
+            std::max(precision.rounded_ratio, static_cast<double>(scratch_.rounded_norms[z]) / norm);
+    }
+    if (kernels_.format == ScreenFormat::fp32) precision.rest_ratio = 0;
+    precision.roundings = kernels_.format == ScreenFormat::fp32   ? 0
+                          : kernels_.format == ScreenFormat::bf16 ? 2 * static_cast<double>(d + 2)
+                                                                  : 6;
+    precision.fp32 = kernels_.format == ScreenFormat::fp32;
+    const auto ids = static_cast<unsigned>(divide_up(std::min(k, screen_chunk), screen_classes));
+    id_mask_ = static_cast<std::int32_t>(std::bit_ceil(ids) - 1);
+    precision.id_bits = std::bit_width(static_cast<unsigned>(id_mask_));
+    const auto line = math::screening_line(precision);
+    const auto factor = bound_factor_;
+    bound_ = {.spread = line.spread * factor,
+              .floor = line.floor * factor,
+              .per_norm = line.per_norm * factor,
+              .per_rest = line.per_rest * factor,
+              .constant = line.constant * factor,
+              .norm_growth = math::screening_norm_growth(d),
+              .norm_floor = math::screening_norm_floor(d),
+              .reach_limit = line.reach_limit};
+}
+
+Screen ScreenPrototypes::screen(const AssignKernels& direct) const {
+    return {.shift = shift_,
+            .scale = scale_,
+            .words = scratch_.words,
+            .half_squares = scratch_.half_squares,
+            .norms = scratch_.norms,
+            .steps = scratch_.steps,
+            .offsets = scratch_.offsets,
+            .words_a_row = shape_.words_a_row,
+            .panels = shape_.panels,
+            .k = prototypes_.rows,
+            .id_mask = id_mask_,
+            .bound = bound_,
+            .direct = &direct};
+}
+
+}  // namespace cuebm::cpu

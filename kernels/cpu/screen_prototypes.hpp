@@ -1,0 +1,67 @@
+// Prototypes prepared for screening: shifted, scaled, rounded and packed, with the constants of their bound. A few
+// steps in order; the tasks of a step may run in parallel.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include <cuebm/view.hpp>
+
+#include "cpu/screen_kernels.hpp"
+#include "workspace.hpp"
+
+namespace cuebm::cpu {
+
+struct ScreenShape {
+    std::int64_t depth, words_a_row, panels, slots;  // slots: prototypes, padded to whole panels
+};
+ScreenShape screen_shape(const ScreenKernels& kernels, std::int64_t k, std::int64_t d);
+
+struct ScreenScratch {
+    ScreenScratch(detail::Carver& carver, const ScreenKernels& kernels, std::int64_t k, std::int64_t d);
+    ScreenScratch() = default;
+    float* shift;                         // [depth]
+    std::uint32_t* words;                 // [slots x words_a_row]
+    float *half_squares, *norms, *steps;  // [slots]
+    std::int32_t* offsets;                // [slots]
+    double* squares;                      // [slots]: |w'|^2 before scaling
+    float *rests, *rounded_norms;         // [slots]: |w' - wq| and |wq|
+    std::uint64_t* hashes;                // [slots], of the rows' bits
+};
+
+class ScreenPrototypes {
+public:
+    // bound_factor: for the test that a bound which is too small gives wrong labels.
+    ScreenPrototypes(const ScreenKernels& kernels, MatrixView<const float> prototypes, const ScreenScratch& scratch,
+                     float bound_factor);
+
+    // The shift: the mean of the prototypes. Any shift is exact; this one keeps norms, and so the bound, small.
+    std::int64_t shift_tasks() const;
+    void shift(std::int64_t task);
+    // Or one that points have been packed with, and the scale.
+    void use(const float* shift, float scale);
+
+    std::int64_t row_tasks() const;
+    void measure(std::int64_t task);
+    void choose_scale();  // unless it is given
+    void pack(std::int64_t task);
+    void finish();
+
+    float scale() const { return scale_; }
+    Screen screen(const AssignKernels& direct) const;
+
+private:
+    void hide_repeated();
+
+    const ScreenKernels& kernels_;
+    MatrixView<const float> prototypes_;
+    ScreenShape shape_;
+    ScreenScratch scratch_;
+    float bound_factor_, scale_ = 0;
+    const float* shift_;
+    std::int32_t id_mask_ = 0;
+    ScreenBound bound_{};
+};
+
+}  // namespace cuebm::cpu

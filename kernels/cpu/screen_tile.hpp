@@ -1,0 +1,97 @@
+// The scores of a tile of points and a panel of prototypes, and what is kept of them: for each point and each of 16
+// classes of prototypes the two least lower bounds, with the number of the prototype in the low bits of the score, so
+// that no index register is needed.
+#pragma once
+
+#include "cpu/screen_format.hpp"
+
+namespace cuebm::cpu::CUEBM_ISA {
+namespace {
+
+struct alignas(64) Best {
+    float least[screen_classes], second[screen_classes];
+};
+
+CUEBM_INLINE void start(Best& best) {
+    for (int l = 0; l < screen_classes; ++l) best.least[l] = best.second[l] = 2 * screen_absent;
+}
+
+CUEBM_INLINE Pack least_of(Pack a, Pack b) {
+#if defined(__AVX512F__)
+    return Pack(_mm512_min_ps(__m512(a), __m512(b)));
+#elif defined(__AVX2__)
+    return Pack(_mm256_min_ps(__m256(a), __m256(b)));
+#else
+    return a < b ? a : b;
+#endif
+}
+CUEBM_INLINE Pack most_of(Pack a, Pack b) {
+#if defined(__AVX512F__)
+    return Pack(_mm512_max_ps(__m512(a), __m512(b)));
+#elif defined(__AVX2__)
+    return Pack(_mm256_max_ps(__m256(a), __m256(b)));
+#else
+    return a < b ? b : a;
+#endif
+}
+
+// Prototypes [z, z + width) have these scores.
+CUEBM_INLINE void note(const Screen& screen, Pack score, std::int64_t z, float slope, Best& best) {
+    Pack lower = math::product_sum(math::broadcast(-slope), math::load(screen.norms + z), score);
+    const auto id = static_cast<std::int32_t>(z % screen_chunk / screen_classes);
+    lower = math::from_bits((math::to_bits(lower) & ~screen.id_mask) | id);
+    float *least = best.least + z % screen_classes, *second = best.second + z % screen_classes;
+    const Pack m = math::load(least);
+    math::store(second, least_of(math::load(second), most_of(m, lower)));
+    math::store(least, least_of(m, lower));
+}
+
+// Fills the registers: 14 x 2 accumulators, 2 packs of prototypes and 1 of points are 31 of 32; 6 x 2 make 15 of 16.
+template <class F>
+struct VectorTile {
+    using Format = F;
+    static constexpr int points = math::pack_registers == 32 ? 14 : 6, panel = 2 * width;
+    static constexpr int group = 4;  // words of a row that lie together: 16 bytes, so that packing needs no transpose
+    static constexpr int tiles_a_block = 4;
+
+    static void begin() {}
+    static void end() {}
+
+    // Points [points] at `y` meet a panel. `ahead` is what a later tile will read, perhaps from memory.
+    __attribute__((noinline)) static void meet(const Screen& screen, const std::uint32_t* y, std::int64_t number,
+                                               const float* slopes, const float* steps, Best* best, const char* ahead) {
+        const std::uint32_t* w = screen.words + number * screen.words_a_row * panel;
+        typename Format::Sum sums[points][2] = {};
+        for (std::int64_t g = 0; g < screen.words_a_row; g += group) {
+            __builtin_prefetch(ahead, 0, 2);
+            ahead += 64;
+#pragma GCC unroll 4
+            for (int q = 0; q < group; ++q) {
+                Words w0, w1;
+                __builtin_memcpy(&w0, w + q * panel, sizeof w0);
+                __builtin_memcpy(&w1, w + q * panel + width, sizeof w1);
+#pragma GCC unroll 14
+                for (int i = 0; i < points; ++i) {
+                    Words v = Words{} + static_cast<std::int32_t>(y[group * i + q]);
+#if defined(__AVX512F__)
+                    asm("" : "+v"(v));  // one broadcast for both products, not a memory operand in each
+#endif
+                    sums[i][0] = Format::multiply_add(sums[i][0], v, w0);
+                    sums[i][1] = Format::multiply_add(sums[i][1], v, w1);
+                }
+            }
+            y += group * points;
+            w += group * panel;
+        }
+#pragma GCC unroll 14
+        for (int i = 0; i < points; ++i)
+#pragma GCC unroll 2
+            for (int u = 0; u < 2; ++u) {
+                const std::int64_t z = number * panel + u * width;
+                note(screen, Format::score(sums[i][u], screen, z, steps[i]), z, slopes[i], best[i]);
+            }
+    }
+};
+
+}  // namespace
+}  // namespace cuebm::cpu::CUEBM_ISA
