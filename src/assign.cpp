@@ -117,7 +117,7 @@ FixedSums start_sums(Queue& queue, const AssignOperations<T>& operations, const 
 template <class T>
 void dispatch(Queue& queue, const AssignOperations<T>& operations, const Assign<T>& a) {
     const auto layout = carve<AssignLayout<T>>(queue, operations, a);
-    operations.assign(queue, a, layout.scratch);
+    operations.assign(queue, a, layout.scratch, nullptr);
 }
 
 template <class T>
@@ -145,7 +145,7 @@ void dispatch(Queue& queue, const AssignOperations<T>& operations, const AssignG
     const auto layout = carve<GradientLayout<T>>(queue, operations, a);
     const VectorView<const std::int32_t> labels = layout.inference.labels;
     const T* free_energies = layout.inference.free_energies.data;
-    operations.assign(queue, layout.inference, layout.scratch);
+    operations.assign(queue, layout.inference, layout.scratch, nullptr);
     if (a.point_gradients)
         operations.soft_mean(queue, {.points = a.points,
                                      .prototypes = a.prototypes,

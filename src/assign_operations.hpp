@@ -117,7 +117,12 @@ public:
     // What plan() chose for this task, for people; bytes of scratch that assign() then needs; the work.
     virtual std::string explain(const Assign<T>&) const = 0;
     virtual std::size_t scratch_bytes(const Assign<T>&) const = 0;
-    virtual void assign(Queue&, const Assign<T>&, std::byte* scratch) const = 0;
+    // `kept`: what keep() has made of the same points for the same outputs and number of prototypes; null: nothing.
+    virtual void assign(Queue&, const Assign<T>&, std::byte* scratch, std::byte* kept) const = 0;
+    // For several calls of assign() with the same points: bytes that it pays to keep between them, perhaps 0, and what
+    // makes them, with the scratch of assign(). No bit depends on it.
+    virtual std::size_t kept_bytes(const Assign<T>&) const = 0;
+    virtual void keep(Queue&, const Assign<T>&, std::byte* scratch, std::byte* kept) const = 0;
     virtual void scales(Queue&, const Scales<T>&) const = 0;
     virtual void accumulate(Queue&, const Accumulate<T>&) const = 0;
     virtual void accumulate_soft(Queue&, const AccumulateSoft<T>&) const = 0;

@@ -24,8 +24,17 @@ public:
 
     std::string explain(const Assign<T>& task) const override { return plan(task).text(); }
     std::size_t scratch_bytes(const Assign<T>& task) const override { return plan(task).scratch_bytes; }
-    void assign(Queue& queue, const Assign<T>& task, std::byte* scratch) const override {
-        enqueue(queue, [=, p = plan(task)](CpuQueue& q) { run(q, p, task, scratch); });
+    void assign(Queue& queue, const Assign<T>& task, std::byte* scratch, std::byte* kept) const override {
+        enqueue(queue, [=, p = plan(task)](CpuQueue& q) { run(q, p, task, scratch, kept); });
+    }
+    std::size_t kept_bytes(const Assign<T>& task) const override {
+        const auto p = plan(task);
+        return p.screen ? layout_bytes<cpu::KeptPoints>(p, task.points.rows, task.points.cols) : 0;
+    }
+    void keep(Queue& queue, const Assign<T>& task, std::byte* scratch, std::byte* kept) const override {
+        enqueue(queue, [=, p = plan(task)](CpuQueue& q) {
+            cpu::AssignRun<T>(p, task, scratch, kept).keep(each_of(q.team()));
+        });
     }
     void scales(Queue& queue, const Scales<T>& task) const override {
         enqueue(queue, [=](CpuQueue& q) { cpu::scales(q, task); });
@@ -64,8 +73,9 @@ private:
 
     cpu::AssignPlan plan(const Assign<T>& task) const { return cpu::plan(task, isa_, threads_, path_); }
 
-    static void run(CpuQueue& queue, const cpu::AssignPlan& plan, const Assign<T>& task, std::byte* scratch) {
-        cpu::AssignRun<T> run(plan, task, scratch);
+    static void run(CpuQueue& queue, const cpu::AssignPlan& plan, const Assign<T>& task, std::byte* scratch,
+                    std::byte* kept) {
+        cpu::AssignRun<T> run(plan, task, scratch, kept);
         run.run(
             each_of(queue.team()),
             [&](std::int64_t bad) {

@@ -108,14 +108,15 @@ private:
         forget();
         model.status = Status::iteration_limit;
         std::int64_t still_empty = 0;
+        keep_points(model);
         for (;;) {
-            assign(
-                stream_,
-                Assign<T>{
-                    .points = y_, .prototypes = model.prototypes, .labels = model.labels, .energies = model.energies});
-            if (model.status == Status::converged || model.iterations == o_.max_iterations) break;
+            const bool last = model.status == Status::converged || model.iterations == o_.max_iterations;
+            const bool energies = last || o_.progress;
+            label(model, energies);
+            if (last) break;
             if (o_.cancel.stop_requested()) {
                 model.status = Status::cancelled;
+                if (!energies) label(model, true);
                 break;
             }
             ++model.iterations;
@@ -124,9 +125,10 @@ private:
             if (o_.progress) o_.progress({number, model.iterations, o_.max_iterations, moved, inertia(model)});
             if (moved == 0) {
                 model.status = Status::converged;
+                if (!energies) label(model, true);
                 break;
             }
-            still_empty = relocate(model, counts);
+            still_empty = relocate(model, counts, energies);
             if (update(model.prototypes) <= limit_) model.status = Status::converged;
         }
         model.inertia = inertia(model);
@@ -134,6 +136,32 @@ private:
         if (model.status == Status::converged && model.empty_clusters > 0 && still_empty > 0)
             model.status = Status::too_few_distinct;
         return model;
+    }
+
+    Assign<T> task(const Model<T>& model, bool energies) const {
+        return {.points = y_,
+                .prototypes = model.prototypes,
+                .labels = model.labels,
+                .energies = energies ? model.energies.view() : VectorView<T>{}};
+    }
+    std::byte* scratch(const Assign<T>& task) { return queue_.workspace(operations_.scratch_bytes(task)); }
+
+    // The points as the backend likes them for the many calls that follow; without memory for that, as they are.
+    void keep_points(const Model<T>& model) {
+        const auto first = task(model, false);
+        const auto bytes = static_cast<std::int64_t>(operations_.kept_bytes(first));
+        if (bytes == 0 || kept_.size() > 0 || o_.max_iterations < 2) return;
+        try {
+            kept_ = context_.vector<std::byte>(bytes);
+        } catch (const OutOfMemory&) {
+            return;
+        }
+        operations_.keep(queue_, first, scratch(first), kept_.data());
+    }
+
+    void label(const Model<T>& model, bool energies) {
+        const auto now = task(model, energies);
+        operations_.assign(queue_, now, scratch(now), kept_.size() > 0 ? kept_.data() : nullptr);
     }
 
     // No point is in any cluster.
@@ -178,11 +206,12 @@ private:
     }
 
     // Gives the empty clusters the points of highest energy, as scikit-learn does. Returns how many stay empty.
-    std::int64_t relocate(const Model<T>& model, const std::vector<std::int64_t>& counts) {
+    std::int64_t relocate(const Model<T>& model, const std::vector<std::int64_t>& counts, bool have_energies) {
         std::vector<std::int32_t> empty;
         for (std::int64_t z = 0; z < o_.k; ++z)
             if (counts[static_cast<std::size_t>(z)] == 0) empty.push_back(static_cast<std::int32_t>(z));
         if (empty.empty()) return 0;
+        if (!have_energies) label(model, true);
         const auto energies = read(stream_, model.energies);
         auto labels = read(stream_, model.labels);
         std::vector<std::size_t> far;
@@ -219,6 +248,7 @@ private:
     Matrix<std::int64_t> sums_;
     Vector<std::int64_t> counts_;  // [k], and behind them how many points moved
     Vector<double> scales_, shifts_, total_;
+    Vector<std::byte> kept_;  // what the backend keeps of the points
     double limit_ = 0;
     WaitAtEnd wait_{stream_};  // the last member, so that it waits before the others go
 };

@@ -11,13 +11,18 @@ namespace {
 // A block of tiles meets each panel while the panel is near; it is as much as a thread takes at a time.
 template <class Tile>
 constexpr int block_points = Tile::tiles_a_block* Tile::points;
-constexpr int most_candidates = 64;
 
-struct Candidates {
-    float least_upper;   // no canonical winner has a lower bound above it
-    std::int32_t count;  // -1: any prototype may be the winner
-    std::int32_t labels[most_candidates];
-    float lower[most_candidates];
+// A point with this many crowded classes is better off with the canonical energies of all prototypes.
+constexpr int most_crowded = 4;
+
+// What is known of a point after some chunks of prototypes.
+struct Known {
+    float least_upper;  // no canonical winner has a lower bound above it
+    float energy;       // the least canonical energy so far, of `label`; infinity: not computed
+    std::int32_t label;
+    bool all;                     // any prototype may be the winner
+    bool open;                    // this chunk has several candidates
+    std::uint16_t some, crowded;  // classes with a candidate, and with several
 };
 
 // What a thread needs for a block.
@@ -27,7 +32,7 @@ struct alignas(64) Block {
     Best best[size];
     float slopes[size], margins[size];  // the bound is slope * R + margin
     float norms[size], rests[size], steps[size];
-    Candidates candidates[size];
+    Known known[size];
     std::int64_t open[size];
 };
 
@@ -36,7 +41,8 @@ template <class Tile>
 CUEBM_INLINE void pack_row(const AssignData<float>& task, const Screen& screen, std::int64_t i, std::uint32_t* line,
                            std::uint32_t* place, float& norm, float& rest, float& step) {
     using Format = typename Tile::Format;
-    const RowSums sums = Format::round(task.points + i * task.point_stride, screen, task.d, line);
+    const Shifting shifted{task.points + i * task.point_stride, screen.shift, screen.scale, task.d};
+    const RowSums sums = Format::round(shifted, screen.words_a_row, line);
     for (std::int64_t w = 0; w < screen.words_a_row; w += Tile::group)
         __builtin_memcpy(place + w * Tile::points, line + w, sizeof(std::uint32_t) * Tile::group);
     const ScreenBound& bound = screen.bound;
@@ -84,57 +90,25 @@ CUEBM_INLINE std::int64_t label_of(const Screen& screen, std::int64_t chunk, flo
     return chunk + (math::to_bits(lower) & screen.id_mask) * screen_classes + of_class;
 }
 
-CUEBM_INLINE void drop_beaten(Candidates& point) {
-    std::int32_t kept = 0;
-    for (std::int32_t c = 0; c < point.count; ++c)
-        if (point.lower[c] <= point.least_upper) {
-            point.labels[kept] = point.labels[c];
-            point.lower[kept++] = point.lower[c];
-        }
-    point.count = kept;
-}
-
-// Those of the chunk's prototypes that may win become candidates. In a class whose second bound is low enough, all.
-void add_candidates(const Screen& screen, std::int64_t chunk, const Best& best, Candidates& point) {
-    const unsigned some = at_most(best.least, point.least_upper), all = at_most(best.second, point.least_upper);
-    const std::int64_t end = screen.k - chunk < screen_chunk ? screen.k : chunk + screen_chunk;
-    for (unsigned left = some; left != 0; left &= left - 1) {
-        const int l = __builtin_ctz(left);
-        const bool whole = (all >> l & 1) != 0;
-        const std::int64_t only = label_of(screen, chunk, best.least[l], l);
-        for (std::int64_t z = whole ? chunk + l : only; z < end; z += screen_classes) {
-            if (point.count == most_candidates) drop_beaten(point);
-            if (point.count == most_candidates) {
-                point.count = -1;
-                return;
-            }
-            if (screen.half_squares[z] < screen_absent) {
-                point.labels[point.count] = static_cast<std::int32_t>(z);
-                point.lower[point.count++] = best.least[l];
-            }
-            if (!whole) break;
-        }
-    }
-}
-
-CUEBM_INLINE void look_at_chunk(const Screen& screen, std::int64_t chunk, const Best& best, float slope, float margin,
-                                Candidates& point) {
-    if (point.count < 0) return;
+// Which of the chunk's prototypes may win: mostly one, and then no energy is needed.
+CUEBM_INLINE void look(const Screen& screen, std::int64_t chunk, const Best& best, float slope, float margin,
+                       bool energy_wanted, Known& point) {
+    if (point.all) return;
     const float least = least_class(best);
-    const unsigned where = at_most(best.least, least);
-    const std::int64_t label = label_of(screen, chunk, least, __builtin_ctz(where));
+    const std::int64_t label =
+        label_of(screen, chunk, least, __builtin_ctz(at_most(best.least, least) | 1u << screen_classes));
     const float upper = least + 2 * (slope * screen.norms[label] + margin) * (1 + 0x1p-10f);
     if (upper < point.least_upper) point.least_upper = upper;
-    const unsigned some = at_most(best.least, point.least_upper), all = at_most(best.second, point.least_upper);
-    if (all == 0 && (some & (some - 1)) == 0 && point.count == 0) {  // most points: one candidate
-        if (some != 0) {
-            point.labels[0] = static_cast<std::int32_t>(label);
-            point.lower[0] = least;
-            point.count = 1;
-        }
-        return;
+    const unsigned some = at_most(best.least, point.least_upper), crowded = at_most(best.second, point.least_upper);
+    point.some = static_cast<std::uint16_t>(some);
+    point.crowded = static_cast<std::uint16_t>(crowded);
+    point.open = some != 0;
+    if (__builtin_popcount(crowded) > most_crowded) {
+        point.all = true;
+    } else if (!energy_wanted && crowded == 0 && (some & (some - 1)) == 0 && some != 0) {
+        point.label = static_cast<std::int32_t>(label);
+        point.open = false;
     }
-    if (some != 0) add_candidates(screen, chunk, best, point);
 }
 
 // One pair's canonical energy; `y` and `w` are padded.
@@ -152,23 +126,31 @@ CUEBM_INLINE float pair_energy(const float* y, const float* w, std::int64_t dept
     return math::tree_sum(a);
 }
 
-// The candidates' canonical energies decide. `padded` has room for a row.
-CUEBM_INLINE void settle(const AssignData<float>& task, std::int64_t i, const Candidates& point, float* padded) {
+// The canonical energies of a chunk's candidates. `padded` has room for a row.
+CUEBM_INLINE void settle(const AssignData<float>& task, const Screen& screen, std::int64_t chunk, std::int64_t i,
+                         const Best& best, Known& point, float* padded) {
     const float* y = task.points + i * task.point_stride;
     if (task.d < task.depth) {
         __builtin_memcpy(padded, y, sizeof(float) * static_cast<std::size_t>(task.d));
         for (std::int64_t j = task.d; j < task.depth; ++j) padded[j] = 0;
         y = padded;
     }
-    float least = __builtin_inff();
-    std::int32_t label = point.labels[0];
-    for (std::int32_t c = 0; c < point.count; ++c) {
-        const std::int32_t z = point.labels[c];
-        const float energy = pair_energy(y, task.prototypes + z * task.depth, task.depth);
-        if (energy < least || (energy == least && z < label)) least = energy, label = z;
+    const std::int64_t end = screen.k - chunk < screen_chunk ? screen.k : chunk + screen_chunk;
+    for (unsigned left = point.some; left != 0; left &= left - 1) {
+        const int l = __builtin_ctz(left);
+        const bool whole = (point.crowded >> l & 1) != 0;
+        for (std::int64_t z = whole ? chunk + l : label_of(screen, chunk, best.least[l], l); z < end;
+             z += screen_classes) {
+            const float energy = screen.half_squares[z] < screen_absent
+                                     ? pair_energy(y, task.prototypes + z * task.depth, task.depth)
+                                     : __builtin_inff();
+            if (energy < point.energy || (energy == point.energy && z < point.label)) {
+                point.energy = energy;
+                point.label = static_cast<std::int32_t>(z);
+            }
+            if (!whole) break;
+        }
     }
-    if (task.energies != nullptr) task.energies[i * task.energies_stride] = least;
-    if (task.labels != nullptr) task.labels[i * task.labels_stride] = label;
 }
 
 // Where a thread's scratch has what: a Block; its points' words, or later what direct() needs; a line of words; a row.
@@ -183,35 +165,37 @@ std::size_t scratch_bytes(std::int64_t words_a_row, std::int64_t depth, std::siz
            sizeof(float) * static_cast<std::size_t>(words_a_row + 16 + depth);
 }
 
-// The tiles of a block meet all prototypes, a chunk of them at a time.
 template <class Tile>
-CUEBM_INLINE void find_candidates(const Screen& screen, const PackedPoints& points, std::int64_t count,
-                                  Block<Tile>& block) {
+CUEBM_INLINE void begin_block(const Screen& screen, const PackedPoints& points, std::int64_t count,
+                              Block<Tile>& block) {
     const ScreenBound& bound = screen.bound;
-    const std::int64_t tiles = (count + Tile::points - 1) / Tile::points,
-                       tile_words = screen.words_a_row * Tile::points;
-    for (std::int64_t i = 0; i < tiles * Tile::points; ++i) {
+    for (std::int64_t i = 0; i < count; ++i) {
         const float norm = points.norms[i];
         block.slopes[i] = bound.per_norm * norm + bound.per_rest * points.rests[i] + bound.constant;
         block.margins[i] = bound.spread * norm * norm + bound.floor;
-        block.candidates[i].least_upper = screen_absent;
-        block.candidates[i].count = norm <= bound.reach_limit ? 0 : -1;  // -1 for NaN, too
+        const bool all = !(norm <= bound.reach_limit);  // NaN, too
+        block.known[i] = {screen_absent, __builtin_inff(), 0, all, false, 0, 0};
     }
-    for (std::int64_t chunk = 0; chunk < screen.k; chunk += screen_chunk) {
-        const std::int64_t end = screen.k - chunk < screen_chunk ? screen.k : chunk + screen_chunk;
-        for (std::int64_t i = 0; i < tiles * Tile::points; ++i) start(block.best[i]);
-        for (std::int64_t z = chunk; z < end; z += Tile::panel)
-            for (std::int64_t t = 0; t < tiles; ++t) {
-                const std::uint32_t* y = points.words + t * tile_words;
-                const std::int64_t at = t * Tile::points;
-                // The next block's tiles come from memory, a part with each panel.
-                const char* ahead = reinterpret_cast<const char*>(y + Tile::tiles_a_block * tile_words) +
-                                    z / Tile::panel % (Tile::points / 4) * screen.words_a_row * 16;
-                Tile::meet(screen, y, z / Tile::panel, block.slopes + at, points.steps + at, block.best + at, ahead);
-            }
-        for (std::int64_t i = 0; i < count; ++i)
-            look_at_chunk(screen, chunk, block.best[i], block.slopes[i], block.margins[i], block.candidates[i]);
-    }
+}
+
+// The tiles of a block meet a chunk of prototypes.
+template <class Tile>
+CUEBM_INLINE void meet_chunk(const Screen& screen, const PackedPoints& points, std::int64_t chunk, std::int64_t tiles,
+                             Block<Tile>& block) {
+    const std::int64_t tile_words = screen.words_a_row * Tile::points;
+    const std::int64_t end = screen.k - chunk < screen_chunk ? screen.k : chunk + screen_chunk;
+    for (std::int64_t i = 0; i < tiles * Tile::points; ++i) start(block.best[i]);
+    Tile::begin();
+    for (std::int64_t z = chunk; z < end; z += Tile::panel)
+        for (std::int64_t t = 0; t < tiles; ++t) {
+            const std::uint32_t* y = points.words + t * tile_words;
+            const std::int64_t at = t * Tile::points;
+            // The next block's tiles come from memory, a part with each panel.
+            const char* ahead = reinterpret_cast<const char*>(y + Tile::tiles_a_block * tile_words) +
+                                z / Tile::panel % (Tile::points / 4) * screen.words_a_row * 16;
+            Tile::meet(screen, y, z / Tile::panel, block.slopes + at, points.steps + at, block.best + at, ahead);
+        }
+    Tile::end();
 }
 
 template <class Tile>
@@ -222,37 +206,37 @@ std::int64_t run(const AssignData<float>& task, const Screen& screen, const Pack
     const std::size_t direct_bytes = screen.direct->direct_scratch(sizeof(float), task.depth, false);
     auto* line = reinterpret_cast<std::uint32_t*>(space + points_bytes<Tile>(screen.words_a_row, direct_bytes));
     auto* padded = reinterpret_cast<float*>(line + screen.words_a_row + 16);
-    const std::int64_t count = last - first;
+    const std::int64_t count = last - first, tiles = (count + Tile::points - 1) / Tile::points;
     PackedPoints points{reinterpret_cast<std::uint32_t*>(space), block.norms, block.rests, block.steps};
     if (packed == nullptr)
         pack_rows<Tile>(task, screen, points, first, last, line);
     else
         points = {packed->words + first * screen.words_a_row, packed->norms + first, packed->rests + first,
                   packed->steps + first};
-    Tile::begin();
-    find_candidates<Tile>(screen, points, count, block);
-    Tile::end();
+    begin_block<Tile>(screen, points, tiles * Tile::points, block);
+    const bool energy_wanted = task.energies != nullptr || screen.k > screen_chunk;  // chunks compete by energies
+    for (std::int64_t chunk = 0; chunk < screen.k; chunk += screen_chunk) {
+        meet_chunk<Tile>(screen, points, chunk, tiles, block);
+        for (std::int64_t i = 0; i < count; ++i) {
+            look(screen, chunk, block.best[i], block.slopes[i], block.margins[i], energy_wanted, block.known[i]);
+            if (packed != nullptr && block.known[i].open)  // its row is not near
+                for (std::int64_t j = 0; j < task.d; j += 16)
+                    __builtin_prefetch(task.points + (first + i) * task.point_stride + j, 0, 2);
+        }
+        for (std::int64_t i = 0; i < count; ++i)
+            if (block.known[i].open && !block.known[i].all)
+                settle(task, screen, chunk, first + i, block.best[i], block.known[i], padded);
+    }
 
-    std::int64_t opened = 0;
+    std::int64_t given_up = 0;
     for (std::int64_t i = 0; i < count; ++i) {
-        Candidates& point = block.candidates[i];
-        if (point.count > 1) drop_beaten(point);
-        if (point.count == 1 && task.energies == nullptr) {
-            task.labels[(first + i) * task.labels_stride] = point.labels[0];
+        const Known& point = block.known[i];
+        if (point.all) {
+            block.open[given_up++] = first + i;
             continue;
         }
-        block.open[opened++] = i;
-        if (packed != nullptr && point.count > 0)  // its row is not near
-            for (std::int64_t j = 0; j < task.d; j += 16)
-                __builtin_prefetch(task.points + (first + i) * task.point_stride + j, 0, 2);
-    }
-    std::int64_t given_up = 0;
-    for (std::int64_t o = 0; o < opened; ++o) {
-        const std::int64_t i = block.open[o];
-        if (block.candidates[i].count > 0)
-            settle(task, first + i, block.candidates[i], padded);
-        else
-            block.open[given_up++] = first + i;
+        if (task.labels != nullptr) task.labels[(first + i) * task.labels_stride] = point.label;
+        if (task.energies != nullptr) task.energies[(first + i) * task.energies_stride] = point.energy;
     }
     // Points of which nothing is known, or too little: every prototype's canonical energy, a tile at a time.
     std::int64_t bad = no_bad_row;

@@ -9,6 +9,7 @@ namespace cuebm::cpu::CUEBM_ISA {
 namespace {
 
 #define CUEBM_INLINE static inline __attribute__((always_inline, unused))
+#define CUEBM_INLINE_MEMBER inline __attribute__((always_inline))
 
 using Pack = math::FloatPack;
 using Words = math::FloatPackBits;  // as many words as a register holds
@@ -25,27 +26,49 @@ CUEBM_INLINE float sum_of(Pack x) {
     return sum;
 }
 
-// y' = (y - shift) * scale of coordinates [j, j + width); zeros beyond d.
-CUEBM_INLINE Pack shifted(const float* y, const Screen& screen, std::int64_t j, std::int64_t d) {
-    Pack v = {};
-    if (d - j >= width)
-        v = math::load(y + j);
-    else
-        for (int l = 0; l < static_cast<int>(d - j); ++l) v[l] = y[j + l];
-    return (v - math::load(screen.shift + j)) * screen.scale;  // the shift is 0 beyond d
-}
+// y' = (y - shift) * scale of coordinates [j, j + width); zeros beyond d. Copies of what a Screen holds: stores through
+// pointers might alias its members.
+struct Shifting {
+    const float *y, *shift;
+    float scale;
+    std::int64_t d;
+
+    CUEBM_INLINE_MEMBER Pack operator()(std::int64_t j) const {
+        // Rows follow each other, and the hardware stops fetching ahead at the end of a page.
+        __builtin_prefetch(y + j + 1024, 0, 3);
+#if defined(__AVX512F__)
+        const std::int64_t left = d - j;
+        const auto there = static_cast<__mmask16>(left >= 16 ? 0xffff : left > 0 ? (1 << left) - 1 : 0);
+        const Pack v = Pack(_mm512_maskz_loadu_ps(there, y + j));
+#else
+        Pack v = {};
+        if (d - j >= width)
+            v = math::load(y + j);
+        else
+            for (int l = 0; l < static_cast<int>(d - j); ++l) v[l] = y[j + l];
+#endif
+        return (v - math::load(shift + j)) * scale;  // the shift is 0 beyond d
+    }
+};
 
 struct Fp32 {
     static constexpr ScreenFormat format = ScreenFormat::fp32;
     using Sum = Pack;
-    CUEBM_INLINE Sum multiply_add(Sum sum, Words y, Words w) { return math::product_sum(Pack(y), Pack(w), sum); }
+    CUEBM_INLINE Sum multiply_add(Sum sum, Words y, Words w) {
+#if defined(__AVX512F__)  // g++ 12 left to itself copies and spills accumulators
+        asm("vfmadd231ps %1, %2, %0" : "+v"(sum) : "v"(y), "v"(w));
+        return sum;
+#else
+        return math::product_sum(Pack(y), Pack(w), sum);
+#endif
+    }
     CUEBM_INLINE Pack score(Sum sum, const Screen& screen, std::int64_t z, float) {
         return math::load(screen.half_squares + z) - sum;
     }
-    CUEBM_INLINE RowSums round(const float* y, const Screen& screen, std::int64_t d, std::uint32_t* words) {
+    CUEBM_INLINE RowSums round(const Shifting& shifted, std::int64_t words_a_row, std::uint32_t* words) {
         Pack squares = {};
-        for (std::int64_t j = 0; j < screen.words_a_row; j += width) {
-            const Pack v = shifted(y, screen, j, d);
+        for (std::int64_t j = 0; j < words_a_row; j += width) {
+            const Pack v = shifted(j);
             squares = math::product_sum(v, v, squares);
             __builtin_memcpy(words + j, &v, sizeof v);
         }
@@ -74,10 +97,10 @@ struct Bf16 {
     CUEBM_INLINE Pack score(Sum sum, const Screen& screen, std::int64_t z, float) {
         return math::load(screen.half_squares + z) - sum;
     }
-    CUEBM_INLINE RowSums round(const float* y, const Screen& screen, std::int64_t d, std::uint32_t* words) {
+    CUEBM_INLINE RowSums round(const Shifting& shifted, std::int64_t words_a_row, std::uint32_t* words) {
         Pack squares = {}, rests = {};
-        for (std::int64_t j = 0; j < 2 * screen.words_a_row; j += 16) {
-            const Pack v = shifted(y, screen, j, d);
+        for (std::int64_t j = 0; j < 2 * words_a_row; j += 16) {
+            const Pack v = shifted(j);
             const __m512i q = to_bf16(v);
             const Pack rest = v - Pack(q);
             squares = math::fused(v, v, squares);
@@ -104,17 +127,16 @@ struct Int8 {
         return Pack(
             _mm512_fnmadd_ps(_mm512_cvtepi32_ps(product), __m512(steps), __m512(math::load(screen.half_squares + z))));
     }
-    CUEBM_INLINE RowSums round(const float* y, const Screen& screen, std::int64_t d, std::uint32_t* words) {
+    CUEBM_INLINE RowSums round(const Shifting& shifted, std::int64_t words_a_row, std::uint32_t* words) {
         __m512 top = _mm512_setzero_ps();
-        for (std::int64_t j = 0; j < d; j += 16)
-            top = _mm512_max_ps(top, _mm512_abs_ps(__m512(shifted(y, screen, j, d))));
+        for (std::int64_t j = 0; j < shifted.d; j += 16) top = _mm512_max_ps(top, _mm512_abs_ps(__m512(shifted(j))));
         float step = _mm512_reduce_max_ps(top) / 127;
         if (!(step >= 0x1p-126f && step < __builtin_inff())) step = 1;
         const __m512 inverse = _mm512_set1_ps(1 / step);
         const __m512i least = _mm512_set1_epi32(-127), most = _mm512_set1_epi32(127);
         Pack squares = {}, rests = {};
-        for (std::int64_t j = 0; j < 4 * screen.words_a_row; j += 16) {
-            const Pack v = shifted(y, screen, j, d);
+        for (std::int64_t j = 0; j < 4 * words_a_row; j += 16) {
+            const Pack v = shifted(j);
             const __m512i q =
                 _mm512_min_epi32(most, _mm512_max_epi32(least, _mm512_cvtps_epi32(_mm512_mul_ps(__m512(v), inverse))));
             const Pack rest = v - Pack(_mm512_cvtepi32_ps(q)) * step;

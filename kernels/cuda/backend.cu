@@ -89,7 +89,9 @@ public:
     std::size_t scratch_bytes(const Assign<T>& task) const override {
         return assign_scratch_bytes(plan(task, properties_, forced_), task);
     }
-    void assign(detail::Queue& queue, const Assign<T>& task, std::byte* scratch) const override {
+    std::size_t kept_bytes(const Assign<T>&) const override { return 0; }
+    void keep(detail::Queue&, const Assign<T>&, std::byte*, std::byte*) const override {}
+    void assign(detail::Queue& queue, const Assign<T>& task, std::byte* scratch, std::byte*) const override {
         cuda::assign(cuda_queue(queue), plan(task, properties_, forced_), task, scratch);
     }
     void scales(detail::Queue& queue, const detail::Scales<T>& task) const override {
