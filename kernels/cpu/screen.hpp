@@ -186,15 +186,12 @@ CUEBM_INLINE void meet_chunk(const Screen& screen, const PackedPoints& points, s
     const std::int64_t end = screen.k - chunk < screen_chunk ? screen.k : chunk + screen_chunk;
     for (std::int64_t i = 0; i < tiles * Tile::points; ++i) start(block.best[i]);
     Tile::begin();
+    // The next block comes from memory: each panel asks for a part of it.
+    const char* next = reinterpret_cast<const char*>(points.words + tiles * tile_words);
+    const std::int64_t part = tiles * screen.words_a_row * 16, parts = Tile::points / 4;
     for (std::int64_t z = chunk; z < end; z += Tile::panel)
-        for (std::int64_t t = 0; t < tiles; ++t) {
-            const std::uint32_t* y = points.words + t * tile_words;
-            const std::int64_t at = t * Tile::points;
-            // The next block's tiles come from memory, a part with each panel.
-            const char* ahead = reinterpret_cast<const char*>(y + Tile::tiles_a_block * tile_words) +
-                                z / Tile::panel % (Tile::points / 4) * screen.words_a_row * 16;
-            Tile::meet(screen, y, z / Tile::panel, block.slopes + at, points.steps + at, block.best + at, ahead);
-        }
+        Tile::meet(screen, points.words, tiles, z / Tile::panel, block.slopes, points.steps, block.best,
+                   next + z / Tile::panel % parts * part);
     Tile::end();
 }
 

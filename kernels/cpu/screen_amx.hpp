@@ -25,39 +25,72 @@ struct AmxTile {
     }
     static void end() { _tile_release(); }  // else every switch of threads saves 8 KiB
 
-    // Points are [groups][32 points][16 words], prototypes [words][32 prototypes].
-    __attribute__((noinline)) static void meet(const Screen& screen, const std::uint32_t* y, std::int64_t number,
-                                               const float* slopes, const float* steps, Best* best, const char* ahead) {
-        const std::uint32_t* w = screen.words + number * screen.words_a_row * panel;
+    // Some tiles of points meet a panel. Points are [groups][32 points][16 words], prototypes [words][32 prototypes].
+    // Deep rows go a part at a time, so that the panel's part stays in L1 while the points' parts pass by.
+    __attribute__((noinline)) static void meet(const Screen& screen, const std::uint32_t* y, std::int64_t tiles,
+                                               std::int64_t number, const float* slopes, const float* steps, Best* best,
+                                               const char* ahead) {
+        const std::int64_t words = screen.words_a_row;
+        const std::uint32_t* w = screen.words + number * words * panel;
+        alignas(64) float sums[tiles_a_block * points][panel];
+        for (std::int64_t first = 0; first < words; first += part) {
+            const std::int64_t count = words - first < part ? words - first : part;
+            const bool last = first + part >= words;
+            for (std::int64_t t = 0; t < tiles; ++t) {
+                const std::uint32_t* from = y + t * words * points + first * points;
+                multiply(from, w + first * panel, count, first == 0, sums[t * points], ahead);
+                ahead += count * 16;
+                // A tile behind, so that the vector units have work while the next tile is multiplied.
+                if (last && t > 0) note_tile(screen, sums, number, t - 1, slopes, steps, best);
+            }
+        }
+        note_tile(screen, sums, number, tiles - 1, slopes, steps, best);
+    }
+
+private:
+    // 256 coordinates: 16 KiB of a panel, and as much of the scores; L1 has 48.
+    static constexpr std::int64_t part = 128;
+
+    CUEBM_INLINE void note_tile(const Screen& screen, const float (*sums)[panel], std::int64_t number,
+                                std::int64_t tile, const float* slopes, const float* steps, Best* best) {
+        const Columns c[2] = {columns(screen, number * panel), columns(screen, number * panel + width)};
+        for (std::int64_t i = tile * points; i < (tile + 1) * points; ++i)
+#pragma GCC unroll 2
+            for (int u = 0; u < 2; ++u)
+                note(c[u], Format::score(math::load(sums[i] + u * width), c[u], steps[i]), slopes[i], best[i], 0);
+    }
+
+    // Adds the products of some words to the scores of a tile, or sets them.
+    CUEBM_INLINE void multiply(const std::uint32_t* y, const std::uint32_t* w, std::int64_t words, bool set,
+                               float* sums, const char* ahead) {
         constexpr int word = sizeof(std::uint32_t);
-        _tile_zero(0);
-        _tile_zero(1);
-        _tile_zero(2);
-        _tile_zero(3);
-        for (std::int64_t g = 0; g < screen.words_a_row; g += group, y += group * points, w += group * panel) {
-            for (int line = 0; line < 8; ++line) __builtin_prefetch(ahead + 64 * line, 0, 2);
-            ahead += 512;
-            _tile_loadd(4, y, group * word);
+        if (set) {
+            _tile_zero(0);
+            _tile_zero(1);
+            _tile_zero(2);
+            _tile_zero(3);
+        } else {
+            _tile_loadd(0, sums, panel * word);
+            _tile_loadd(1, sums + 16, panel * word);
+            _tile_loadd(2, sums + 16 * panel, panel * word);
+            _tile_loadd(3, sums + 16 * panel + 16, panel * word);
+        }
+        for (std::int64_t g = 0; g < words; g += group, y += group * points, w += group * panel) {
+            for (int line = 0; line < 4; ++line) __builtin_prefetch(ahead + 64 * line, 0, 2);
+            ahead += 256;
             _tile_loadd(6, w, panel * word);
+            _tile_loadd(4, y, group * word);
             _tile_loadd(7, w + 16, panel * word);
             _tile_dpbf16ps(0, 4, 6);
-            _tile_dpbf16ps(1, 4, 7);
             _tile_loadd(5, y + 16 * group, group * word);
+            _tile_dpbf16ps(1, 4, 7);
             _tile_dpbf16ps(2, 5, 6);
             _tile_dpbf16ps(3, 5, 7);
         }
-        alignas(64) float sums[points][panel];
-        _tile_stored(0, sums[0], panel * word);
-        _tile_stored(1, sums[0] + 16, panel * word);
-        _tile_stored(2, sums[16], panel * word);
-        _tile_stored(3, sums[16] + 16, panel * word);
-        for (int i = 0; i < points; ++i)
-#pragma GCC unroll 2
-            for (int u = 0; u < 2; ++u) {
-                const std::int64_t z = number * panel + u * width;
-                note(screen, Format::score(math::load(sums[i] + u * width), screen, z, steps[i]), z, slopes[i],
-                     best[i]);
-            }
+        _tile_stored(0, sums, panel * word);
+        _tile_stored(1, sums + 16, panel * word);
+        _tile_stored(2, sums + 16 * panel, panel * word);
+        _tile_stored(3, sums + 16 * panel + 16, panel * word);
     }
 };
 

@@ -51,6 +51,22 @@ struct Shifting {
     }
 };
 
+// What the scores of prototypes [z, z + width) need, in registers.
+struct Columns {
+    Pack half_squares, norms, steps;
+    Words offsets, kept_bits, id;
+};
+CUEBM_INLINE Columns columns(const Screen& screen, std::int64_t z) {
+    Columns c{};
+    c.half_squares = math::load(screen.half_squares + z);
+    c.norms = math::load(screen.norms + z);
+    c.steps = math::load(screen.steps + z);
+    __builtin_memcpy(&c.offsets, screen.offsets + z, sizeof c.offsets);
+    c.kept_bits = Words{} + ~screen.id_mask;
+    c.id = Words{} + static_cast<std::int32_t>(z % screen_chunk / screen_classes);
+    return c;
+}
+
 struct Fp32 {
     static constexpr ScreenFormat format = ScreenFormat::fp32;
     using Sum = Pack;
@@ -62,9 +78,7 @@ struct Fp32 {
         return math::product_sum(Pack(y), Pack(w), sum);
 #endif
     }
-    CUEBM_INLINE Pack score(Sum sum, const Screen& screen, std::int64_t z, float) {
-        return math::load(screen.half_squares + z) - sum;
-    }
+    CUEBM_INLINE Pack score(Sum sum, const Columns& c, float) { return c.half_squares - sum; }
     CUEBM_INLINE RowSums round(const Shifting& shifted, std::int64_t words_a_row, std::uint32_t* words) {
         Pack squares = {};
         for (std::int64_t j = 0; j < words_a_row; j += width) {
@@ -94,9 +108,7 @@ struct Bf16 {
         return Pack(_mm512_dpbf16_ps(__m512(sum), __m512bh(y), __m512bh(w)));
     }
 #endif
-    CUEBM_INLINE Pack score(Sum sum, const Screen& screen, std::int64_t z, float) {
-        return math::load(screen.half_squares + z) - sum;
-    }
+    CUEBM_INLINE Pack score(Sum sum, const Columns& c, float) { return c.half_squares - sum; }
     CUEBM_INLINE RowSums round(const Shifting& shifted, std::int64_t words_a_row, std::uint32_t* words) {
         Pack squares = {}, rests = {};
         for (std::int64_t j = 0; j < 2 * words_a_row; j += 16) {
@@ -121,11 +133,9 @@ struct Int8 {
     CUEBM_INLINE Sum multiply_add(Sum sum, Words y, Words w) {
         return _mm512_dpbusd_epi32(sum, __m512i(y), __m512i(w));
     }
-    CUEBM_INLINE Pack score(Sum sum, const Screen& screen, std::int64_t z, float step) {
-        const __m512i product = _mm512_sub_epi32(sum, _mm512_loadu_si512(screen.offsets + z));
-        const Pack steps = math::load(screen.steps + z) * step;
-        return Pack(
-            _mm512_fnmadd_ps(_mm512_cvtepi32_ps(product), __m512(steps), __m512(math::load(screen.half_squares + z))));
+    CUEBM_INLINE Pack score(Sum sum, const Columns& c, float step) {
+        const __m512i product = _mm512_sub_epi32(sum, __m512i(c.offsets));
+        return Pack(_mm512_fnmadd_ps(_mm512_cvtepi32_ps(product), __m512(c.steps * step), __m512(c.half_squares)));
     }
     CUEBM_INLINE RowSums round(const Shifting& shifted, std::int64_t words_a_row, std::uint32_t* words) {
         __m512 top = _mm512_setzero_ps();

@@ -35,15 +35,13 @@ CUEBM_INLINE Pack most_of(Pack a, Pack b) {
 #endif
 }
 
-// Prototypes [z, z + width) have these scores.
-CUEBM_INLINE void note(const Screen& screen, Pack score, std::int64_t z, float slope, Best& best) {
-    Pack lower = math::product_sum(math::broadcast(-slope), math::load(screen.norms + z), score);
-    const auto id = static_cast<std::int32_t>(z % screen_chunk / screen_classes);
-    lower = math::from_bits((math::to_bits(lower) & ~screen.id_mask) | id);
-    float *least = best.least + z % screen_classes, *second = best.second + z % screen_classes;
-    const Pack m = math::load(least);
-    math::store(second, least_of(math::load(second), most_of(m, lower)));
-    math::store(least, least_of(m, lower));
+// Prototypes of class `first` and on, as many as a register holds, have these scores.
+CUEBM_INLINE void note(const Columns& c, Pack score, float slope, Best& best, std::int64_t first) {
+    Pack lower = math::product_sum(math::broadcast(-slope), c.norms, score);
+    lower = math::from_bits((math::to_bits(lower) & c.kept_bits) | c.id);
+    const Pack m = math::load(best.least + first);
+    math::store(best.second + first, least_of(math::load(best.second + first), most_of(m, lower)));
+    math::store(best.least + first, least_of(m, lower));
 }
 
 // Fills the registers: 14 x 2 accumulators, 2 packs of prototypes and 1 of points are 31 of 32; 6 x 2 make 15 of 16.
@@ -57,9 +55,19 @@ struct VectorTile {
     static void begin() {}
     static void end() {}
 
-    // Points [points] at `y` meet a panel. `ahead` is what a later tile will read, perhaps from memory.
-    __attribute__((noinline)) static void meet(const Screen& screen, const std::uint32_t* y, std::int64_t number,
-                                               const float* slopes, const float* steps, Best* best, const char* ahead) {
+    // Some tiles of points meet a panel. `ahead`: as many lines of 64 bytes to each tile and 4 words of what the next
+    // block will read, which may still be in memory.
+    CUEBM_INLINE void meet(const Screen& screen, const std::uint32_t* y, std::int64_t tiles, std::int64_t number,
+                           const float* slopes, const float* steps, Best* best, const char* ahead) {
+        for (std::int64_t t = 0; t < tiles; ++t, ahead += screen.words_a_row * 16)
+            meet_tile(screen, y + t * screen.words_a_row * points, number, slopes + t * points, steps + t * points,
+                      best + t * points, ahead);
+    }
+
+private:
+    __attribute__((noinline)) static void meet_tile(const Screen& screen, const std::uint32_t* y, std::int64_t number,
+                                                    const float* slopes, const float* steps, Best* best,
+                                                    const char* ahead) {
         const std::uint32_t* w = screen.words + number * screen.words_a_row * panel;
         typename Format::Sum sums[points][2] = {};
         for (std::int64_t g = 0; g < screen.words_a_row; g += group) {
@@ -83,13 +91,14 @@ struct VectorTile {
             y += group * points;
             w += group * panel;
         }
-#pragma GCC unroll 14
-        for (int i = 0; i < points; ++i)
 #pragma GCC unroll 2
-            for (int u = 0; u < 2; ++u) {
-                const std::int64_t z = number * panel + u * width;
-                note(screen, Format::score(sums[i][u], screen, z, steps[i]), z, slopes[i], best[i]);
-            }
+        for (int u = 0; u < 2; ++u) {
+            const std::int64_t z = number * panel + u * width;
+            const Columns c = columns(screen, z);
+#pragma GCC unroll 14
+            for (int i = 0; i < points; ++i)
+                note(c, Format::score(sums[i][u], c, steps[i]), slopes[i], best[i], z % screen_classes);
+        }
     }
 };
 
