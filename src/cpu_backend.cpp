@@ -29,7 +29,7 @@ public:
     }
     std::size_t kept_bytes(const Assign<T>& task) const override {
         const auto p = plan(task);
-        return p.screen ? layout_bytes<cpu::KeptPoints>(p, task.points.rows, task.points.cols) : 0;
+        return p.screen ? layout_bytes<cpu::KeptPoints>(p, task.points.rows, task.prototypes.rows, task.points.cols) : 0;
     }
     void keep(Queue& queue, const Assign<T>& task, std::byte* scratch, std::byte* kept) const override {
         enqueue(queue, [=, p = plan(task)](CpuQueue& q) {

@@ -94,15 +94,31 @@ AssignScratch<T>::AssignScratch(detail::Carver& carver, const AssignPlan& plan, 
     slots = carver.take<std::byte>(plan.threads * static_cast<std::int64_t>(plan.slot_bytes));
 }
 
-KeptPoints::KeptPoints(detail::Carver& carver, const AssignPlan& plan, std::int64_t n, std::int64_t d) {
-    const auto shape = screen_shape(*plan.screen, 1, d);
-    const std::int64_t points = divide_up(n, plan.screen->tile_points) * plan.screen->tile_points;
+// Bounds take 4 bytes for a point and a panel; no more than the packed point itself. With fewer panels than 4 they save
+// little (not measured).
+static bool keeps_bounds(const AssignPlan& plan, std::int64_t k, std::int64_t d) {
+    const auto shape = screen_shape(*plan.screen, k, d);
+    return k <= screen_chunk && shape.panels >= 4 && shape.panels <= shape.words_a_row;
+}
+
+KeptPoints::KeptPoints(detail::Carver& carver, const AssignPlan& plan, std::int64_t n, std::int64_t k, std::int64_t d) {
+    const auto shape = screen_shape(*plan.screen, k, d);
+    const std::int64_t block = plan.screen->rows_a_task, blocks = divide_up(n, block), points = blocks * block;
     shift = carver.take<float>(shape.depth);
     scale = carver.take<float>(1);
+    aged = carver.take<std::int64_t>(1);
     packed = {.words = carver.take<std::uint32_t>(points * shape.words_a_row),
-              .norms = carver.take<float>(points),
+              .norms = carver.take<float>(points + 64),  // read a register at a time
               .rests = carver.take<float>(points),
-              .steps = carver.take<float>(points)};
+              .steps = carver.take<float>(points),
+              .bounds = {}};
+    previous = nullptr;
+    if (!keeps_bounds(plan, k, d)) return;
+    previous = carver.take<float>(k * d);
+    packed.bounds.lower = carver.take<float>(blocks * shape.panels * bounds_stride(static_cast<int>(block)));
+    packed.bounds.upper = carver.take<float>(points);
+    packed.bounds.others = carver.take<float>(points);
+    packed.bounds.labels = carver.take<std::int32_t>(points);
 }
 
 namespace {
@@ -146,7 +162,7 @@ AssignRun<T>::AssignRun(const AssignPlan& plan, const Assign<T>& task, std::byte
         if (plan.screen) screen_.emplace(*plan.screen, task.prototypes, scratch_.screen, bound_factor);
         if (plan.screen && kept != nullptr) {
             detail::Carver carver(kept);
-            kept_.emplace(carver, plan, task.points.rows, task.points.cols);
+            kept_.emplace(carver, plan, task.points.rows, task.prototypes.rows, task.points.cols);
         }
     }
 }
@@ -194,6 +210,22 @@ template <class T>
 void AssignRun<T>::keep_shift() {
     std::copy_n(screened_.shift, screen_shape(*plan_.screen, 1, task_.points.cols).depth, kept_->shift);
     *kept_->scale = screened_.scale;
+    *kept_->aged = 0;
+    if (kept_->previous == nullptr) return;
+    const std::int64_t block = plan_.rows_a_task, points = divide_up(task_.points.rows, block) * block;
+    std::fill_n(kept_->previous, task_.prototypes.rows * task_.prototypes.cols, 0.0f);
+    std::fill_n(kept_->packed.bounds.labels, points, 0);
+}
+
+// Bounds are of no use to the next call where a prototype was hidden in this one: it may move away from its twin.
+template <class T>
+void AssignRun<T>::use_bounds() {
+    KeptBounds& bounds = kept_->packed.bounds;
+    if (kept_->previous == nullptr) return;
+    const bool useful = screen_->fill(bounds);
+    if (*kept_->aged == 0) bounds.drifts = bounds.panel_drifts = nullptr;
+    if (!useful) bounds.lower = nullptr;
+    *kept_->aged = useful && !screen_->hides_some() ? *kept_->aged + 1 : 0;
 }
 
 template <class T>

@@ -47,9 +47,11 @@ struct AssignScratch {
 
 // What a screened task may keep of its points, for tasks with the same points that follow.
 struct KeptPoints {
-    KeptPoints(detail::Carver& carver, const AssignPlan& plan, std::int64_t n, std::int64_t d);
-    float* shift;  // [depth of the format]
-    float* scale;  // [1]
+    KeptPoints(detail::Carver& carver, const AssignPlan& plan, std::int64_t n, std::int64_t k, std::int64_t d);
+    float* shift;        // [depth of the format]
+    float* scale;        // [1]
+    std::int64_t* aged;  // [1]: the calls that the bounds have seen since they were last of no use
+    float* previous;     // [k x d], the prototypes of the last call; null: no bounds are kept
     PackedPoints packed;
 };
 
@@ -85,12 +87,13 @@ private:
     void prepare(Each each, BadPrototype bad_prototype, bool choose_shift) {
         if (screen_) {
             if (choose_shift) each(screen_->shift_tasks(), [&](std::int64_t task, int) { screen_->shift(task); });
-            if (!choose_shift) screen_->use(kept_->shift, *kept_->scale);
+            if (!choose_shift) screen_->use(kept_->shift, *kept_->scale, kept_->previous);
             each(screen_->row_tasks(), [&](std::int64_t task, int) { screen_->measure(task); });
             screen_->choose_scale();
             each(screen_->row_tasks(), [&](std::int64_t task, int) { screen_->pack(task); });
             screen_->finish();
             screened_ = screen_->screen(*plan_.kernels);
+            if (kept_ && !choose_shift) use_bounds();
         }
         each(copy_tasks(), [&](std::int64_t task, int) {
             const std::int64_t bad = copy(task);
@@ -102,6 +105,7 @@ private:
     std::int64_t points_tasks() const;
     std::int64_t points(std::int64_t task, int slot) const;
     void keep_shift();
+    void use_bounds();
     void pack_points(std::int64_t task, int slot) const;
     std::byte* slot_scratch(int slot) const {
         return scratch_.slots + static_cast<std::size_t>(slot) * plan_.slot_bytes;

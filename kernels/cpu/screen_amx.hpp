@@ -27,9 +27,9 @@ struct AmxTile {
 
     // Some tiles of points meet a panel. Points are [groups][32 points][16 words], prototypes [words][32 prototypes].
     // Deep rows go a part at a time, so that the panel's part stays in L1 while the points' parts pass by.
+    template <bool lows>
     __attribute__((noinline)) static void meet(const Screen& screen, const std::uint32_t* y, std::int64_t tiles,
-                                               std::int64_t number, const float* slopes, const float* steps, Best* best,
-                                               const char* ahead) {
+                                               std::int64_t number, const Rows& rows, const char* ahead) {
         const std::int64_t words = screen.words_a_row;
         const std::uint32_t* w = screen.words + number * words * panel;
         alignas(64) float sums[tiles_a_block * points][panel];
@@ -41,23 +41,29 @@ struct AmxTile {
                 multiply(from, w + first * panel, count, first == 0, sums[t * points], ahead);
                 ahead += count * 16;
                 // A tile behind, so that the vector units have work while the next tile is multiplied.
-                if (last && t > 0) note_tile(screen, sums, number, t - 1, slopes, steps, best);
+                if (last && t > 0) note_tile<lows>(screen, sums, number, t - 1, rows);
             }
         }
-        note_tile(screen, sums, number, tiles - 1, slopes, steps, best);
+        note_tile<lows>(screen, sums, number, tiles - 1, rows);
     }
 
 private:
     // 256 coordinates: 16 KiB of a panel, and as much of the scores; L1 has 48.
     static constexpr std::int64_t part = 128;
 
+    template <bool lows>
     CUEBM_INLINE void note_tile(const Screen& screen, const float (*sums)[panel], std::int64_t number,
-                                std::int64_t tile, const float* slopes, const float* steps, Best* best) {
+                                std::int64_t tile, const Rows& rows) {
         const Columns c[2] = {columns(screen, number * panel), columns(screen, number * panel + width)};
-        for (std::int64_t i = tile * points; i < (tile + 1) * points; ++i)
+        for (std::int64_t i = tile * points; i < (tile + 1) * points; ++i) {
+            const std::int32_t r = rows.which[i];
+            Pack lower[2];
 #pragma GCC unroll 2
             for (int u = 0; u < 2; ++u)
-                note(c[u], Format::score(math::load(sums[i] + u * width), c[u], steps[i]), slopes[i], best[i], 0);
+                lower[u] = note(c[u], Format::score(math::load(sums[i] + u * width), c[u], rows.steps[r]),
+                                rows.slopes[r], rows.best[r], 0);
+            if constexpr (lows) rows.lows[r] = least_in(least_of(lower[0], lower[1]));
+        }
     }
 
     // Adds the products of some words to the scores of a tile, or sets them.

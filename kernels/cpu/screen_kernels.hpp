@@ -15,6 +15,20 @@ constexpr int values_a_word(ScreenFormat format) {
 inline constexpr int screen_classes = 16;               // of prototypes: their number mod 16
 inline constexpr std::int64_t screen_chunk = 16 * 256;  // prototypes that meet a block before it is looked at: 8 bits
 
+constexpr int bounds_stride(int rows_a_task) { return (rows_a_task + 15) / 16 * 16; }
+
+// What distances between points and prototypes are known to, for the next call with the same points: in the space of y'
+// and w', |y' - w'| of any prototype of a panel is at least `lower`, that of the label at most `upper`.
+struct KeptBounds {
+    float* lower;                 // [rows / rows_a_task][panels][bounds_stride(rows_a_task)]; null: not kept
+    float *upper, *others;        // [rows]: others: at least this far are others of the label's panel
+    std::int32_t* labels;         // [rows]
+    const float* drifts;          // [panels * panel]: how far prototypes have moved since; null: the first call
+    const float* panel_drifts;    // [panels]: the most of each panel
+    float shrink, growth, slack;  // N^2 shrink <= |y'|^2; a lower bound decides if it exceeds upper growth + slack S
+    float largest_norm;           // S = N + this
+};
+
 // The constants of the bound (math/screening.hpp) for one set of prototypes:
 // B = spread N^2 + floor + (per_norm N + per_rest |y' - yq| + constant) R.
 struct ScreenBound {
@@ -44,6 +58,7 @@ struct PackedPoints {
     std::uint32_t* words;  // [tiles][words_a_row / group][points of a tile][group]
     float *norms, *rests;  // [tiles * points of a tile]: N >= |y'|, and >= |y' - yq|
     float* steps;          // int8, the same shape: y' = step * integer, nearly
+    KeptBounds bounds;
 };
 
 // Rows [first, last) are whole tiles, but for the last; first is a multiple of tile_points.

@@ -47,6 +47,8 @@ ScreenScratch::ScreenScratch(detail::Carver& carver, const ScreenKernels& kernel
     rests = carver.take<float>(shape.slots);
     rounded_norms = carver.take<float>(shape.slots);
     hashes = carver.take<std::uint64_t>(shape.slots);
+    drifts = carver.take<float>(shape.slots);
+    panel_drifts = carver.take<float>(shape.panels);
 }
 
 ScreenPrototypes::ScreenPrototypes(const ScreenKernels& kernels, MatrixView<const float> prototypes,
@@ -71,9 +73,10 @@ void ScreenPrototypes::shift(std::int64_t task) {
         scratch_.shift[j] = j < d ? static_cast<float>(sums[j - first] / static_cast<double>(k)) : 0.0f;
 }
 
-void ScreenPrototypes::use(const float* shift, float scale) {
+void ScreenPrototypes::use(const float* shift, float scale, float* previous) {
     shift_ = shift;
     scale_ = scale;
+    previous_ = previous;
 }
 
 std::int64_t ScreenPrototypes::row_tasks() const { return divide_up(shape_.slots, rows_a_task); }
@@ -91,6 +94,16 @@ void ScreenPrototypes::measure(std::int64_t task) {
         }
         scratch_.squares[z] = (sums[0] + sums[1]) + (sums[2] + sums[3]);
         scratch_.hashes[z] = hashes[0] ^ std::rotl(hashes[1], 16) ^ std::rotl(hashes[2], 32) ^ std::rotl(hashes[3], 48);
+        if (previous_ == nullptr) continue;
+        float* old = previous_ + z * d;
+        double drift = 0;
+        for (std::int64_t j = 0; j < d; ++j) {
+            const float now = (row[j] - shift_[j]) * scale_, before = (old[j] - shift_[j]) * scale_;
+            const double move = static_cast<double>(now) - static_cast<double>(before);
+            drift += move * move;
+            old[j] = row[j];
+        }
+        scratch_.drifts[z] = math::screening_norm(drift) * bound_factor_;
     }
 }
 
@@ -178,6 +191,7 @@ void ScreenPrototypes::hide_repeated() {
                                static_cast<std::size_t>(d) * sizeof(float)) == 0) {
             scratch_.half_squares[z] = screen_absent;
             scratch_.norms[z] = 0;
+            hides_some_ = true;
         }
     }
 }
@@ -206,6 +220,12 @@ void ScreenPrototypes::finish() {
     id_mask_ = static_cast<std::int32_t>(std::bit_ceil(ids) - 1);
     precision.id_bits = std::bit_width(static_cast<unsigned>(id_mask_));
     const auto line = math::screening_line(precision);
+    largest_norm_ = static_cast<float>(precision.largest_norm);
+    for (std::int64_t p = 0; previous_ != nullptr && p < shape_.panels; ++p) {
+        const float* first = scratch_.drifts + p * kernels_.panel;
+        scratch_.panel_drifts[p] =
+            *std::max_element(first, first + std::min<std::int64_t>(kernels_.panel, k - p * kernels_.panel));
+    }
     const auto factor = bound_factor_;
     bound_ = {.spread = line.spread * factor,
               .floor = line.floor * factor,
@@ -215,6 +235,17 @@ void ScreenPrototypes::finish() {
               .norm_growth = math::screening_norm_growth(d),
               .norm_floor = math::screening_norm_floor(d),
               .reach_limit = line.reach_limit};
+}
+
+bool ScreenPrototypes::fill(KeptBounds& bounds) const {
+    const auto slack = math::screening_distances(prototypes_.cols);
+    bounds.shrink = slack.shrink;
+    bounds.growth = slack.growth;
+    bounds.slack = slack.slack;
+    bounds.largest_norm = largest_norm_;
+    bounds.drifts = scratch_.drifts;
+    bounds.panel_drifts = scratch_.panel_drifts;
+    return bound_.floor < 0x1p-60f && bound_.reach_limit > 0;
 }
 
 Screen ScreenPrototypes::screen(const AssignKernels& direct) const {

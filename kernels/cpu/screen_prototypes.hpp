@@ -28,6 +28,7 @@ struct ScreenScratch {
     double* squares;                      // [slots]: |w'|^2 before scaling
     float *rests, *rounded_norms;         // [slots]: |w' - wq| and |wq|
     std::uint64_t* hashes;                // [slots], of the rows' bits
+    float *drifts, *panel_drifts;         // [slots], [panels]
 };
 
 class ScreenPrototypes {
@@ -39,8 +40,9 @@ public:
     // The shift: the mean of the prototypes. Any shift is exact; this one keeps norms, and so the bound, small.
     std::int64_t shift_tasks() const;
     void shift(std::int64_t task);
-    // Or one that points have been packed with, and the scale.
-    void use(const float* shift, float scale);
+    // Or one that points have been packed with, and the scale. previous [k x d]: the prototypes of the last call, from
+    // which drifts are measured and which these replace; null: not wanted.
+    void use(const float* shift, float scale, float* previous);
 
     std::int64_t row_tasks() const;
     void measure(std::int64_t task);
@@ -49,6 +51,9 @@ public:
     void finish();
 
     float scale() const { return scale_; }
+    bool hides_some() const { return hides_some_; }
+    // The constants of KeptBounds, and where its drifts are; false where bounds would say nothing.
+    bool fill(KeptBounds& bounds) const;
     Screen screen(const AssignKernels& direct) const;
 
 private:
@@ -58,8 +63,10 @@ private:
     MatrixView<const float> prototypes_;
     ScreenShape shape_;
     ScreenScratch scratch_;
-    float bound_factor_, scale_ = 0;
+    float bound_factor_, scale_ = 0, largest_norm_ = 0;
     const float* shift_;
+    float* previous_ = nullptr;
+    bool hides_some_ = false;
     std::int32_t id_mask_ = 0;
     ScreenBound bound_{};
 };

@@ -35,13 +35,32 @@ CUEBM_INLINE Pack most_of(Pack a, Pack b) {
 #endif
 }
 
-// Prototypes of class `first` and on, as many as a register holds, have these scores.
-CUEBM_INLINE void note(const Columns& c, Pack score, float slope, Best& best, std::int64_t first) {
+// The rows of a block, whose tiles may be gathered: row i of the tiles is row which[i] of the block.
+struct Rows {
+    const std::int32_t* which;
+    const float *slopes, *steps;
+    Best* best;
+    float* lows;  // the least lower bound in the panel just met, where it is wanted
+};
+
+// Prototypes of class `first` and on, as many as a register holds, have these scores. Returns their lower bounds.
+CUEBM_INLINE Pack note(const Columns& c, Pack score, float slope, Best& best, std::int64_t first) {
     Pack lower = math::product_sum(math::broadcast(-slope), c.norms, score);
     lower = math::from_bits((math::to_bits(lower) & c.kept_bits) | c.id);
     const Pack m = math::load(best.least + first);
     math::store(best.second + first, least_of(math::load(best.second + first), most_of(m, lower)));
     math::store(best.least + first, least_of(m, lower));
+    return lower;
+}
+
+CUEBM_INLINE float least_in(Pack x) {
+#if defined(__AVX512F__)
+    return _mm512_reduce_min_ps(__m512(x));
+#else
+    float least = x[0];
+    for (int l = 1; l < width; ++l) least = x[l] < least ? x[l] : least;
+    return least;
+#endif
 }
 
 // Fills the registers: 14 x 2 accumulators, 2 packs of prototypes and 1 of points are 31 of 32; 6 x 2 make 15 of 16.
@@ -57,17 +76,17 @@ struct VectorTile {
 
     // Some tiles of points meet a panel. `ahead`: as many lines of 64 bytes to each tile and 4 words of what the next
     // block will read, which may still be in memory.
+    template <bool lows>
     CUEBM_INLINE void meet(const Screen& screen, const std::uint32_t* y, std::int64_t tiles, std::int64_t number,
-                           const float* slopes, const float* steps, Best* best, const char* ahead) {
+                           const Rows& rows, const char* ahead) {
         for (std::int64_t t = 0; t < tiles; ++t, ahead += screen.words_a_row * 16)
-            meet_tile(screen, y + t * screen.words_a_row * points, number, slopes + t * points, steps + t * points,
-                      best + t * points, ahead);
+            meet_tile<lows>(screen, y + t * screen.words_a_row * points, number, rows, rows.which + t * points, ahead);
     }
 
 private:
+    template <bool lows>
     __attribute__((noinline)) static void meet_tile(const Screen& screen, const std::uint32_t* y, std::int64_t number,
-                                                    const float* slopes, const float* steps, Best* best,
-                                                    const char* ahead) {
+                                                    const Rows& rows, const std::int32_t* which, const char* ahead) {
         const std::uint32_t* w = screen.words + number * screen.words_a_row * panel;
         typename Format::Sum sums[points][2] = {};
         for (std::int64_t g = 0; g < screen.words_a_row; g += group) {
@@ -91,14 +110,21 @@ private:
             y += group * points;
             w += group * panel;
         }
+        Pack least[lows ? points : 1];
 #pragma GCC unroll 2
         for (int u = 0; u < 2; ++u) {
             const std::int64_t z = number * panel + u * width;
             const Columns c = columns(screen, z);
 #pragma GCC unroll 14
-            for (int i = 0; i < points; ++i)
-                note(c, Format::score(sums[i][u], c, steps[i]), slopes[i], best[i], z % screen_classes);
+            for (int i = 0; i < points; ++i) {
+                const std::int32_t r = which[i];
+                const Pack score = Format::score(sums[i][u], c, rows.steps[r]);
+                const Pack lower = note(c, score, rows.slopes[r], rows.best[r], z % screen_classes);
+                if constexpr (lows) least[i] = u == 0 ? lower : least_of(least[i], lower);
+            }
         }
+        if constexpr (lows)
+            for (int i = 0; i < points; ++i) rows.lows[which[i]] = least_in(least[i]);
     }
 };
 

@@ -91,4 +91,16 @@ CUEBM_MATH ScreeningLine screening_line(const LowPrecision& p) {
     return line;
 }
 
+// For bounds of distances D = |y' - w'| that are kept between calls: N^2 shrink <= |y'|^2; and if L <= D_j, U >= D_l and
+// L > U growth + slack S then the canonical energy of j exceeds that of l.
+struct ScreeningDistances {
+    float shrink, growth, slack;
+};
+CUEBM_MATH ScreeningDistances screening_distances(std::int64_t d) {
+    constexpr double u = 0x1p-24;
+    const double terms = static_cast<double>(d), canonical = rounding_bound(terms / 16 + 7);
+    return {static_cast<float>(1 - 4 * (terms + 20) * u), static_cast<float>(1 + 4 * canonical + 32 * u),
+            static_cast<float>(16 * u)};
+}
+
 }  // namespace cuebm::math

@@ -245,6 +245,95 @@ TEST(Screening, WithoutItsBoundLabelsAreWrong) {
     });
 }
 
+namespace {
+
+// Lloyd's prototypes, a few steps of them, by canonical labels and means in double.
+std::vector<Values> lloyd_steps(Problem p, int steps) {
+    std::vector<Values> all;
+    for (int step = 0; step < steps; ++step) {
+        all.push_back(p.prototypes);
+        const auto labels = solve(p, "direct", false).labels;
+        std::vector<double> sums(p.prototypes.size()), counts(static_cast<std::size_t>(p.k));
+        for (std::int64_t i = 0; i < p.n; ++i) {
+            const std::int64_t z = labels[static_cast<std::size_t>(i)];
+            ++counts[static_cast<std::size_t>(z)];
+            for (std::int64_t j = 0; j < p.d; ++j)
+                sums[static_cast<std::size_t>(z * p.d + j)] +=
+                    static_cast<double>(p.points[static_cast<std::size_t>(i * p.d + j)]);
+        }
+        for (std::size_t v = 0; v < sums.size(); ++v)
+            if (const double count = counts[v / static_cast<std::size_t>(p.d)]; count > 0)
+                p.prototypes[v] = static_cast<float>(sums[v] / count);
+    }
+    return all;
+}
+
+// Labels of one set of points for prototypes that move, with what is kept from call to call; how many were wrong.
+int wrong_labels(const Problem& p, const std::vector<Values>& steps, const eb::cpu::Isa& isa,
+                 const eb::cpu::ScreenKernels& screen, float factor) {
+    Problem now = p;
+    Answer answer;
+    const auto plan = eb::cpu::plan(task_of(now, answer), isa, 1, screen.name);
+    const auto kept_bytes = eb::detail::layout_bytes<eb::cpu::KeptPoints>(plan, p.n, p.k, p.d);
+    std::vector<std::byte> memory(plan.scratch_bytes + kept_bytes + 512);
+    auto* scratch = memory.data() + (256 - reinterpret_cast<std::uintptr_t>(memory.data()) % 256) % 256;
+    auto* kept = scratch + (plan.scratch_bytes + 255) / 256 * 256;
+    const auto each = [](std::int64_t tasks, const auto& body) {
+        for (std::int64_t t = 0; t < tasks; ++t) body(t, 0);
+    };
+    int wrong = 0;
+    for (std::size_t s = 0; s < steps.size(); ++s) {
+        now.prototypes = steps[s];
+        auto task = task_of(now, answer);
+        if (s % 3 != 2) task.energies = {};
+        if (s == 0) eb::cpu::AssignRun<float>(plan, task, scratch, kept).keep(each);
+        eb::cpu::AssignRun<float> run(plan, task, scratch, kept, factor);
+        run.run(
+            each, [](std::int64_t) {}, [](std::int64_t) {});
+        const auto right = solve(now, "direct");
+        for (std::size_t i = 0; i < right.labels.size(); ++i) {
+            wrong += right.labels[i] != answer.labels[i];
+            if (task.energies) wrong += right.energies[i] != answer.energies[i];
+        }
+    }
+    return wrong;
+}
+
+}  // namespace
+
+// A panel that is skipped although its prototypes have come near; a label that is kept although it was beaten; a twin
+// that was hidden, and moves away; rows that are gathered to the wrong places.
+TEST(Screening, KeptBoundsChangeNoLabel) {
+    std::mt19937 generator(8);
+    const std::int64_t n = 500, k = 150, d = 70;
+    Problem blobs{"blobs", n, k, d, draw(generator, n * d, 0.3f), {}};
+    const auto centres = draw(generator, 40 * d);
+    for (std::size_t v = 0; v < blobs.points.size(); ++v) blobs.points[v] += centres[v % centres.size()];
+    blobs.prototypes.assign(blobs.points.begin(), blobs.points.begin() + k * d);
+    auto steps = lloyd_steps(blobs, 6);
+    steps.push_back(steps.back());   // nothing moves
+    steps.push_back(steps.front());  // everything jumps back
+    auto twins = steps;              // 3 and 100 are the same, until one moves away
+    for (std::size_t s = 0; s < 4; ++s) std::copy_n(twins[s].begin() + 3 * d, d, twins[s].begin() + 100 * d);
+    auto shaken = std::vector<Values>{blobs.prototypes};  // small steps in all directions
+    for (int s = 0; s < 8; ++s) {
+        shaken.push_back(shaken.back());
+        for (auto& x : shaken.back()) x += 0.02f * std::normal_distribution<float>()(generator);
+    }
+    for_each_screen([&](const auto& isa, const auto& screen) {
+        for (const auto& path : {steps, twins, shaken}) EXPECT_EQ(wrong_labels(blobs, path, isa, screen, 1), 0);
+        EXPECT_GT(wrong_labels(blobs, shaken, isa, screen, 0), 0);  // the test has teeth
+        for (const float scale : {1e-18f, 1e-6f, 1e6f, 1e16f}) {
+            auto scaled = blobs;
+            auto scaled_steps = steps;
+            for (auto& x : scaled.points) x *= scale;
+            for (auto& step : scaled_steps)
+                for (auto& x : step) x *= scale;
+            EXPECT_EQ(wrong_labels(scaled, scaled_steps, isa, screen, 1), 0) << scale;
+        }
+    });
+}
+
 // Bad data that is reported otherwise, or not at all, where points are screened.
 TEST(Screening, ReportsBadDataAsTheDirectPathDoes) {
     std::mt19937 generator(4);

@@ -1,0 +1,163 @@
+// A block of points while it is screened: how it is packed, which prototypes may win a point, and how canonical
+// energies decide between them.
+#pragma once
+
+#include "cpu/screen_tile.hpp"
+#include "math/canonical.hpp"
+
+namespace cuebm::cpu::CUEBM_ISA {
+namespace {
+
+// A block of tiles meets each panel while the panel is near; it is as much as a thread takes at a time.
+template <class Tile>
+constexpr int block_points = Tile::tiles_a_block* Tile::points;
+
+// A point with this many crowded classes is better off with the canonical energies of all prototypes.
+constexpr int most_crowded = 4;
+
+// What is known of a point after some chunks of prototypes.
+struct Known {
+    float least_upper;  // no canonical winner has a lower bound above it
+    float energy;       // the least canonical energy so far, of `label`; infinity: not computed
+    std::int32_t label;
+    bool all;                     // any prototype may be the winner
+    bool open;                    // this chunk has several candidates
+    std::uint16_t some, crowded;  // classes with a candidate, and with several
+};
+
+// What a thread needs for a block. The row behind the last is nobody's: it fills tiles of gathered rows.
+template <class Tile>
+struct alignas(64) Block {
+    static constexpr int size = block_points<Tile>, stride = bounds_stride(size), padded = stride + 16;
+    Best best[size + 1];
+    float slopes[padded], margins[padded];  // the bound is slope * R + margin
+    float norms[padded], rests[padded], steps[padded], lows[padded];
+    float upper[padded], bars[padded];  // of distances: screen_bounds.hpp
+    std::int32_t all_rows[size], which[size + Tile::points];
+    bool idle[size];  // keeps its label without meeting any prototype
+    Known known[size];
+    std::int64_t open[size];
+};
+
+// Rounds row i into its place in a tile, and bounds its norms. `line` holds a row of words.
+template <class Tile>
+CUEBM_INLINE void pack_row(const AssignData<float>& task, const Screen& screen, std::int64_t i, std::uint32_t* line,
+                           std::uint32_t* place, float& norm, float& rest, float& step) {
+    using Format = typename Tile::Format;
+    const Shifting shifted{task.points + i * task.point_stride, screen.shift, screen.scale, task.d};
+    const RowSums sums = Format::round(shifted, screen.words_a_row, line);
+    for (std::int64_t w = 0; w < screen.words_a_row; w += Tile::group)
+        __builtin_memcpy(place + w * Tile::points, line + w, sizeof(std::uint32_t) * Tile::group);
+    const ScreenBound& bound = screen.bound;
+    norm = __builtin_sqrtf(sums.square + bound.norm_floor) * bound.norm_growth;
+    rest = Format::format == ScreenFormat::fp32 ? 0 : __builtin_sqrtf(sums.rest + bound.norm_floor) * bound.norm_growth;
+    if constexpr (Format::format != ScreenFormat::fp32) rest += (norm + rest) * 0x1p-22f;  // y' - yq was rounded, too
+    step = sums.step;
+}
+
+// Rows [first, last) into tiles; the last tile repeats the last row.
+template <class Tile>
+CUEBM_INLINE void pack_rows(const AssignData<float>& task, const Screen& screen, const PackedPoints& to,
+                            std::int64_t first, std::int64_t last, std::uint32_t* line) {
+    const std::int64_t end = first + (last - first + Tile::points - 1) / Tile::points * Tile::points;
+    for (std::int64_t i = first; i < end; ++i) {
+        const std::int64_t at = i - first;
+        std::uint32_t* place =
+            to.words + (at / Tile::points * screen.words_a_row * Tile::points + at % Tile::points * Tile::group);
+        pack_row<Tile>(task, screen, i < last ? i : last - 1, line, place, to.norms[at], to.rests[at], to.steps[at]);
+    }
+}
+
+CUEBM_INLINE unsigned at_most(const float* x, float bar) {  // one bit a class
+    unsigned bits = 0;
+#pragma GCC unroll 4
+    for (int l = 0; l < screen_classes; l += width)
+        bits |= math::lane_bits(math::load(x + l) <= math::broadcast(bar)) << l;
+    return bits;
+}
+
+CUEBM_INLINE float least_class(const float* classes) {
+    Pack least = math::load(classes);
+#pragma GCC unroll 4
+    for (int l = width; l < screen_classes; l += width) least = least_of(least, math::load(classes + l));
+    return least_in(least);
+}
+
+CUEBM_INLINE std::int64_t label_of(const Screen& screen, std::int64_t chunk, float lower, int of_class) {
+    return chunk + (math::to_bits(lower) & screen.id_mask) * screen_classes + of_class;
+}
+
+// Which of the chunk's prototypes may win: mostly one, and then no energy is needed.
+CUEBM_INLINE void look(const Screen& screen, std::int64_t chunk, const Best& best, float slope, float margin,
+                       bool energy_wanted, Known& point) {
+    if (point.all) return;
+    const float least = least_class(best.least);
+    const std::int64_t label =
+        label_of(screen, chunk, least, __builtin_ctz(at_most(best.least, least) | 1u << screen_classes));
+    const float upper = least + 2 * (slope * screen.norms[label] + margin) * (1 + 0x1p-10f);
+    if (upper < point.least_upper) point.least_upper = upper;
+    const unsigned some = at_most(best.least, point.least_upper), crowded = at_most(best.second, point.least_upper);
+    point.some = static_cast<std::uint16_t>(some);
+    point.crowded = static_cast<std::uint16_t>(crowded);
+    point.open = some != 0;
+    if (__builtin_popcount(crowded) > most_crowded) {
+        point.all = true;
+    } else if (!energy_wanted && crowded == 0 && (some & (some - 1)) == 0 && some != 0) {
+        point.label = static_cast<std::int32_t>(label);
+        point.open = false;
+    }
+}
+
+// One pair's canonical energy; `y` and `w` are padded.
+CUEBM_INLINE float pair_energy(const float* y, const float* w, std::int64_t depth) {
+    constexpr int parts = math::canonical_lanes / width;
+    Pack sums[parts] = {};
+    for (std::int64_t j = 0; j < depth; j += math::canonical_lanes)
+#pragma GCC unroll 4
+        for (int p = 0; p < parts; ++p) {
+            const Pack t = math::load(y + j + p * width) - math::load(w + j + p * width);
+            sums[p] = math::fused(t, t, sums[p]);
+        }
+    float a[math::canonical_lanes];
+    for (int p = 0; p < parts; ++p) math::store(a + p * width, sums[p]);
+    return math::tree_sum(a);
+}
+
+// Row i, padded with zeros if it must be; `space` has room for it.
+CUEBM_INLINE const float* padded_row(const AssignData<float>& task, std::int64_t i, float* space) {
+    const float* y = task.points + i * task.point_stride;
+    if (task.d == task.depth) return y;
+    __builtin_memcpy(space, y, sizeof(float) * static_cast<std::size_t>(task.d));
+    for (std::int64_t j = task.d; j < task.depth; ++j) space[j] = 0;
+    return space;
+}
+
+// The canonical energy of a label that is known.
+CUEBM_INLINE void settle_one(const AssignData<float>& task, std::int64_t i, Known& point, float* space) {
+    point.energy = pair_energy(padded_row(task, i, space), task.prototypes + point.label * task.depth, task.depth);
+}
+
+// The canonical energies of a chunk's candidates. `space` has room for a row.
+CUEBM_INLINE void settle(const AssignData<float>& task, const Screen& screen, std::int64_t chunk, std::int64_t i,
+                         const Best& best, Known& point, float* space) {
+    const float* y = padded_row(task, i, space);
+    const std::int64_t end = screen.k - chunk < screen_chunk ? screen.k : chunk + screen_chunk;
+    for (unsigned left = point.some; left != 0; left &= left - 1) {
+        const int l = __builtin_ctz(left);
+        const bool whole = (point.crowded >> l & 1) != 0;
+        for (std::int64_t z = whole ? chunk + l : label_of(screen, chunk, best.least[l], l); z < end;
+             z += screen_classes) {
+            const float energy = screen.half_squares[z] < screen_absent
+                                     ? pair_energy(y, task.prototypes + z * task.depth, task.depth)
+                                     : __builtin_inff();
+            if (energy < point.energy || (energy == point.energy && z < point.label)) {
+                point.energy = energy;
+                point.label = static_cast<std::int32_t>(z);
+            }
+            if (!whole) break;
+        }
+    }
+}
+
+}  // namespace
+}  // namespace cuebm::cpu::CUEBM_ISA

@@ -1,0 +1,151 @@
+// From one call to the next with the same points: lower bounds of the distance of each point to each panel, less what
+// the panel's prototypes have moved, tell which panels a point need not meet, and which points need nothing
+// (docs/design/screening.md). Triangle inequalities as in C. Elkan, "Using the triangle inequality to accelerate
+// k-means", ICML 2003; groups of prototypes as in Y. Ding et al., "Yinyang K-means", ICML 2015.
+#pragma once
+
+#include "cpu/screen_block.hpp"
+
+namespace cuebm::cpu::CUEBM_ISA {
+namespace {
+
+CUEBM_INLINE Pack root(Pack x) {
+#if defined(__AVX512F__)
+    return Pack(_mm512_sqrt_ps(__m512(x)));
+#else
+    Pack r{};
+    for (int l = 0; l < width; ++l) r[l] = __builtin_sqrtf(x[l]);
+    return r;
+#endif
+}
+CUEBM_INLINE Pack size_of(Pack x) { return most_of(x, Pack{} - x); }
+
+// Distances by |y' - w'|^2 = |y'|^2 + 2 s, from bounds of the score s, rounded down and up.
+CUEBM_INLINE Pack at_least(const KeptBounds& kept, Pack norm, Pack low, Pack margin) {
+    const Pack square = norm * norm;
+    const Pack x = square * kept.shrink + 2.0f * low - 4.0f * margin - (square + size_of(low)) * 0x1p-20f;
+    return root(most_of(x, Pack{})) * (1 - 0x1p-21f);
+}
+CUEBM_INLINE Pack at_most(const KeptBounds& kept, Pack norm, Pack high) {
+    const Pack square = norm * norm;
+    const Pack x = square + 2.0f * high + (square + size_of(high)) * 0x1p-20f;
+    return root(most_of(x, Pack{})) * kept.growth + (norm + kept.largest_norm) * kept.slack;
+}
+
+// What the prototypes' moves leave of the bounds, and which rows are idle: nothing can beat their label.
+template <class Tile>
+CUEBM_INLINE void age_bounds(const Screen& screen, const KeptBounds& kept, const PackedPoints& points,
+                             std::int64_t first, std::int64_t rows, Block<Tile>& block) {
+    float* lower = kept.lower + first / block.size * block.stride * screen.panels;
+    for (std::int64_t i = 0; i < rows; ++i) {
+        const std::int32_t label = kept.labels[first + i];
+        float upper = kept.upper[first + i] + kept.drifts[label];
+        upper += upper * 0x1p-22f;
+        block.upper[i] = upper;
+        block.bars[i] = upper * kept.growth + (points.norms[i] + kept.largest_norm) * kept.slack;
+        float others = kept.others[first + i] - kept.panel_drifts[label / Tile::panel];
+        others -= (others < 0 ? -others : others) * 0x1p-22f;
+        kept.others[first + i] = others;
+        block.idle[i] = others > block.bars[i];
+    }
+    for (std::int64_t p = 0; p < screen.panels; ++p, lower += block.stride) {
+        const float drift = kept.panel_drifts[p];
+        for (std::int64_t i = 0; i < rows; ++i) {
+            float left = lower[i] - drift;
+            left -= (left < 0 ? -left : left) * 0x1p-22f;
+            lower[i] = left;
+            const bool own = kept.labels[first + i] / Tile::panel == p;
+            block.idle[i] = block.idle[i] & (own | (left > block.bars[i]));
+        }
+    }
+}
+
+// Copies rows of a block's tiles into tiles of their own; the last is filled with nobody's rows.
+template <class Tile>
+CUEBM_INLINE std::int64_t gather(const PackedPoints& points, std::int64_t words, std::int64_t count, Block<Tile>& block,
+                                 std::uint32_t* to) {
+    for (std::int64_t c = 0; c < count; ++c) {
+        const std::int64_t r = block.which[c];
+        const std::uint32_t* from =
+            points.words + (r / Tile::points * words * Tile::points + r % Tile::points * Tile::group);
+        std::uint32_t* place = to + (c / Tile::points * words * Tile::points + c % Tile::points * Tile::group);
+        for (std::int64_t w = 0; w < words; w += Tile::group)
+            __builtin_memcpy(place + w * Tile::points, from + w * Tile::points, sizeof(std::uint32_t) * Tile::group);
+    }
+    const std::int64_t tiles = (count + Tile::points - 1) / Tile::points;
+    for (std::int64_t c = count; c < tiles * Tile::points; ++c) block.which[c] = block.size;
+    return tiles;
+}
+
+// Each row meets the panels that may hold its winner. `space` has room for a block's words.
+template <class Tile>
+CUEBM_INLINE void meet_needed(const Screen& screen, const PackedPoints& points, std::int64_t first, std::int64_t tiles,
+                              Block<Tile>& block, std::uint32_t* space) {
+    const KeptBounds& kept = points.bounds;
+    const std::int64_t rows = tiles * Tile::points;
+    const bool aged = kept.drifts != nullptr;
+    for (std::int64_t i = 0; i < rows; ++i) start(block.best[i]), block.idle[i] = false;
+    start(block.best[block.size]);
+    block.slopes[block.size] = 0;
+    block.steps[block.size] = 1;
+    if (aged) age_bounds(screen, kept, points, first, rows, block);
+    const char* next = reinterpret_cast<const char*>(points.words + rows * screen.words_a_row);
+    const std::int64_t part = tiles * screen.words_a_row * 16, parts = Tile::points / 4;
+    Tile::begin();
+    for (std::int64_t p = 0; p < screen.panels; ++p) {
+        float* lower = kept.lower + (first / block.size * screen.panels + p) * block.stride;
+        std::int64_t count = 0;
+        for (std::int64_t i = 0; i < rows; ++i) {
+            block.which[count] = static_cast<std::int32_t>(i);
+            const bool own = aged && kept.labels[first + i] / Tile::panel == p;
+            count += !aged || (!block.idle[i] && (own || !(lower[i] > block.bars[i])));
+        }
+        if (count == 0) continue;
+        const bool most = 8 * count > 7 * rows;  // copying the others would cost more
+        for (std::int64_t i = 0; i < block.stride; ++i) block.lows[i] = 2 * screen_absent;
+        const Rows where{most ? block.all_rows : block.which, block.slopes, block.steps, block.best, block.lows};
+        const std::int64_t gathered = most ? 0 : gather(points, screen.words_a_row, count, block, space);
+        Tile::template meet<true>(screen, most ? points.words : space, most ? tiles : gathered, p, where,
+                                  next + p % parts * part);
+        for (std::int64_t i = 0; i < rows; i += width) {
+            const Pack low = math::load(block.lows + i), old = math::load(lower + i);
+            const Pack now = at_least(kept, math::load(points.norms + i), low, math::load(block.margins + i));
+            const auto met = low < math::broadcast(1.5f * screen_absent);
+            math::store(lower + i, math::select(met, now, old));
+        }
+    }
+    Tile::end();
+}
+
+// What this call has learnt of distances to labels, for the next one. Idle rows get their old label.
+template <class Tile>
+CUEBM_INLINE void keep_bounds(const AssignData<float>& task, const Screen& screen, const PackedPoints& points,
+                              std::int64_t first, std::int64_t count, Block<Tile>& block, float* padded) {
+    const KeptBounds& kept = points.bounds;
+    for (std::int64_t i = 0; i < count; ++i) {
+        Known& point = block.known[i];
+        if (block.idle[i]) {
+            point.label = kept.labels[first + i];
+            kept.upper[first + i] = block.upper[i];
+            if (task.energies != nullptr) settle_one(task, first + i, point, padded);
+            continue;
+        }
+        kept.labels[first + i] = point.all ? 0 : point.label;
+        kept.upper[first + i] = __builtin_inff();
+        kept.others[first + i] = 0;
+        if (point.all) continue;
+        Best& best = block.best[i];
+        float& own = best.least[point.label % screen_classes];
+        if (label_of(screen, 0, own, point.label % screen_classes) == point.label)
+            own = best.second[point.label % screen_classes];
+        const float others = least_class(best.least);
+        const Pack norm = math::broadcast(points.norms[i]);
+        kept.upper[first + i] = at_most(kept, norm, math::broadcast(point.least_upper))[0];
+        kept.others[first + i] = at_least(kept, norm, math::broadcast(others), math::broadcast(block.margins[i]))[0];
+    }
+    // Rows that fill the last tile repeat the last: they need nothing of their own.
+    for (std::int64_t i = count; i % Tile::points != 0; ++i) kept.upper[first + i] = __builtin_inff();
+}
+
+}  // namespace
+}  // namespace cuebm::cpu::CUEBM_ISA
