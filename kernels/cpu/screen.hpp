@@ -76,7 +76,7 @@ std::int64_t run(const AssignData<float>& task, const Screen& screen, const Pack
         else
             meet_chunk<Tile>(screen, points, chunk, tiles, block);
         for (std::int64_t i = 0; i < count; ++i) {
-            if (tracked && block.idle[i]) continue;
+            if (tracked && block.idle[i] != 0) continue;
             look(screen, chunk, block.best[i], block.slopes[i], block.margins[i], energy_wanted, block.known[i]);
             if (packed != nullptr && block.known[i].open)  // its row is not near
                 for (std::int64_t j = 0; j < task.d; j += 16)

@@ -33,8 +33,9 @@ struct alignas(64) Block {
     float slopes[padded], margins[padded];  // the bound is slope * R + margin
     float norms[padded], rests[padded], steps[padded], lows[padded];
     float upper[padded], bars[padded];  // of distances: screen_bounds.hpp
-    std::int32_t all_rows[size], which[size + Tile::points];
-    bool idle[size];  // keeps its label without meeting any prototype
+    std::int32_t all_rows[size], which[padded + Tile::points];
+    std::int32_t own[padded];   // the panel of a row's last label
+    std::int32_t idle[padded];  // all bits: keeps its label without meeting any prototype
     Known known[size];
     std::int64_t open[size];
 };

@@ -32,32 +32,65 @@ CUEBM_INLINE Pack at_most(const KeptBounds& kept, Pack norm, Pack high) {
     return root(most_of(x, Pack{})) * kept.growth + (norm + kept.largest_norm) * kept.slack;
 }
 
+CUEBM_INLINE Words load_words(const std::int32_t* from) {
+    Words x;
+    __builtin_memcpy(&x, from, sizeof x);
+    return x;
+}
+CUEBM_INLINE void store_words(std::int32_t* to, Words x) { __builtin_memcpy(to, &x, sizeof x); }
+CUEBM_INLINE Pack lowered(Pack bound, Pack by) {
+    const Pack x = bound - by;
+    return x - size_of(x) * 0x1p-22f;
+}
+
 // What the prototypes' moves leave of the bounds, and which rows are idle: nothing can beat their label.
 template <class Tile>
 CUEBM_INLINE void age_bounds(const Screen& screen, const KeptBounds& kept, const PackedPoints& points,
                              std::int64_t first, std::int64_t rows, Block<Tile>& block) {
-    float* lower = kept.lower + first / block.size * block.stride * screen.panels;
     for (std::int64_t i = 0; i < rows; ++i) {
         const std::int32_t label = kept.labels[first + i];
-        float upper = kept.upper[first + i] + kept.drifts[label];
-        upper += upper * 0x1p-22f;
-        block.upper[i] = upper;
-        block.bars[i] = upper * kept.growth + (points.norms[i] + kept.largest_norm) * kept.slack;
-        float others = kept.others[first + i] - kept.panel_drifts[label / Tile::panel];
-        others -= (others < 0 ? -others : others) * 0x1p-22f;
-        kept.others[first + i] = others;
-        block.idle[i] = others > block.bars[i];
+        const float upper = kept.upper[first + i] + kept.drifts[label];
+        block.own[i] = label / Tile::panel;
+        block.upper[i] = upper + upper * 0x1p-22f;
+        block.bars[i] = block.upper[i] * kept.growth + (points.norms[i] + kept.largest_norm) * kept.slack;
+        const float others = kept.others[first + i] - kept.panel_drifts[label / Tile::panel];
+        kept.others[first + i] = others - (others < 0 ? -others : others) * 0x1p-22f;
+        block.idle[i] = kept.others[first + i] > block.bars[i] ? -1 : 0;
     }
+    float* lower = kept.lower + first / block.size * block.stride * screen.panels;
     for (std::int64_t p = 0; p < screen.panels; ++p, lower += block.stride) {
-        const float drift = kept.panel_drifts[p];
-        for (std::int64_t i = 0; i < rows; ++i) {
-            float left = lower[i] - drift;
-            left -= (left < 0 ? -left : left) * 0x1p-22f;
-            lower[i] = left;
-            const bool own = kept.labels[first + i] / Tile::panel == p;
-            block.idle[i] = block.idle[i] & (own | (left > block.bars[i]));
+        const Pack drift = math::broadcast(kept.panel_drifts[p]);
+        const Words number = Words{} + static_cast<std::int32_t>(p);
+        for (std::int64_t i = 0; i < rows; i += width) {
+            const Pack left = lowered(math::load(lower + i), drift);
+            math::store(lower + i, left);
+            const Words far = left > math::load(block.bars + i), own = load_words(block.own + i) == number;
+            store_words(block.idle + i, load_words(block.idle + i) & (far | own));
         }
     }
+}
+
+// Rows that must meet panel p, in block.which; returns how many.
+template <class Tile>
+CUEBM_INLINE std::int64_t choose_rows(std::int64_t p, const float* lower, std::int64_t rows, Block<Tile>& block) {
+    const Words number = Words{} + static_cast<std::int32_t>(p);
+    std::int64_t count = 0;
+    for (std::int64_t i = 0; i < rows; i += width) {
+        const Words far = math::load(lower + i) > math::load(block.bars + i);
+        const Words skipped = load_words(block.idle + i) | (far & (load_words(block.own + i) != number));
+        unsigned bits = math::lane_bits(~skipped);
+        if (rows - i < width) bits &= (1u << (rows - i)) - 1;
+#if defined(__AVX512F__)
+        const __m512i index = _mm512_add_epi32(_mm512_set1_epi32(static_cast<int>(i)),
+                                               _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
+        // Not a compressing store, which is slow on Zen 4.
+        _mm512_storeu_si512(block.which + count, _mm512_maskz_compress_epi32(static_cast<__mmask16>(bits), index));
+        count += __builtin_popcount(bits);
+#else
+        for (; bits != 0; bits &= bits - 1) block.which[count++] = static_cast<std::int32_t>(i) + __builtin_ctz(bits);
+#endif
+    }
+    return count;
 }
 
 // Copies rows of a block's tiles into tiles of their own; the last is filled with nobody's rows.
@@ -84,7 +117,7 @@ CUEBM_INLINE void meet_needed(const Screen& screen, const PackedPoints& points, 
     const KeptBounds& kept = points.bounds;
     const std::int64_t rows = tiles * Tile::points;
     const bool aged = kept.drifts != nullptr;
-    for (std::int64_t i = 0; i < rows; ++i) start(block.best[i]), block.idle[i] = false;
+    for (std::int64_t i = 0; i < rows; ++i) start(block.best[i]), block.idle[i] = 0;
     start(block.best[block.size]);
     block.slopes[block.size] = 0;
     block.steps[block.size] = 1;
@@ -94,12 +127,7 @@ CUEBM_INLINE void meet_needed(const Screen& screen, const PackedPoints& points, 
     Tile::begin();
     for (std::int64_t p = 0; p < screen.panels; ++p) {
         float* lower = kept.lower + (first / block.size * screen.panels + p) * block.stride;
-        std::int64_t count = 0;
-        for (std::int64_t i = 0; i < rows; ++i) {
-            block.which[count] = static_cast<std::int32_t>(i);
-            const bool own = aged && kept.labels[first + i] / Tile::panel == p;
-            count += !aged || (!block.idle[i] && (own || !(lower[i] > block.bars[i])));
-        }
+        const std::int64_t count = aged ? choose_rows(p, lower, rows, block) : rows;
         if (count == 0) continue;
         const bool most = 8 * count > 7 * rows;  // copying the others would cost more
         for (std::int64_t i = 0; i < block.stride; ++i) block.lows[i] = 2 * screen_absent;
@@ -124,7 +152,7 @@ CUEBM_INLINE void keep_bounds(const AssignData<float>& task, const Screen& scree
     const KeptBounds& kept = points.bounds;
     for (std::int64_t i = 0; i < count; ++i) {
         Known& point = block.known[i];
-        if (block.idle[i]) {
+        if (block.idle[i] != 0) {
             point.label = kept.labels[first + i];
             kept.upper[first + i] = block.upper[i];
             if (task.energies != nullptr) settle_one(task, first + i, point, padded);
