@@ -15,10 +15,18 @@ namespace {
 
 constexpr std::int64_t lanes = math::canonical_lanes;
 
-// From here on preparing and settling are repaid. On 1 thread of a shared Xeon, screened against direct: 20,000 x 784,
-// k = 32: 19 and 17 ms (avx512), 22 and 26 (avx2); k = 256: 62 and 90, 86 and 156. Without FMA the direct kernel is so
-// slow that few prototypes repay it. Fewer points than a block leave its tiles empty; that limit is not measured.
-constexpr std::int64_t least_screened_prototypes = 32, least_without_fma = 4, least_screened_points = 32;
+// Screening repays preparing the prototypes nearly from the start, and low precision where it saves enough products.
+// Milliseconds of one thread (CPU time) on a Xeon with AMX, direct / fp32 / int8 / amx, some 2e7 coordinates:
+//   d  16  k   4:   8   6  12   9    d  64  k   4:  15  12  13  11    d 784  k   4:  15  17  12   9
+//          k  64:  30   8  16  11           k  64:  45  18  18  14           k  64:  35  24  16  11
+//          k 256:  76  18  31  19           k 256: 132  48  37  25           k 256: 112  61  33  19
+// Fewer points than a block leave its tiles empty; that limit is not measured.
+constexpr std::int64_t least_screened_prototypes = 4, least_screened_points = 32;
+bool repays(const ScreenKernels& screen, std::int64_t k, std::int64_t d) {
+    if (std::string(screen.name) == "amx") return d >= 64 || d * k >= 4096;
+    if (screen.format == ScreenFormat::int8) return d >= 256 || (d >= 64 && d * k >= 8192);
+    return true;
+}
 
 // Sums of products of bytes stay below 2^31.
 constexpr std::int64_t most_int8_coordinates = 65536;
@@ -35,12 +43,11 @@ template <class T>
 const ScreenKernels* choose(const Assign<T>& task, const Isa& isa, const std::string& path) {
     if (!can_be_screened(task) || path == direct_path) return nullptr;
     const bool forced = !path.empty();
-    if (!forced && (task.points.rows < least_screened_points ||
-                    task.prototypes.rows < (isa.kernels->fma ? least_screened_prototypes : least_without_fma)))
+    if (!forced && (task.points.rows < least_screened_points || task.prototypes.rows < least_screened_prototypes))
         return nullptr;
     for (const auto* screen : isa.screens) {
         if (screen->format == ScreenFormat::int8 && task.points.cols > most_int8_coordinates) continue;
-        if (!forced || path == screen->name) return screen;
+        if (forced ? path == screen->name : repays(*screen, task.prototypes.rows, task.points.cols)) return screen;
     }
     return nullptr;
 }
