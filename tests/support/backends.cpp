@@ -2,6 +2,7 @@
 #include "support/backends.hpp"
 
 #include <iostream>
+#include <optional>
 
 #include <cuebm/error.hpp>
 
@@ -28,8 +29,9 @@ Context Backend::make(std::size_t memory_limit, const Allocator& allocator) cons
     if (kind == Device::Kind::cuda)
         return Context::cuda(CudaOptions{.device = 0, .memory_limit = memory_limit, .allocator = allocator});
     const CpuOptions options{.threads = threads, .memory_limit = memory_limit, .allocator = allocator};
-    if (isa.empty()) return Context::cpu(options);
-    const ScopedVariable forced("CUEBM_ISA", isa.c_str());
+    std::optional<ScopedVariable> forced_isa, forced_path;
+    if (!isa.empty()) forced_isa.emplace("CUEBM_ISA", isa.c_str());
+    if (!path.empty()) forced_path.emplace("CUEBM_ASSIGN", path.c_str());
     return Context::cpu(options);
 }
 
@@ -60,6 +62,11 @@ std::vector<Backend> cpu_backends() {
         std::string why;
         if (works(forced, &why)) result.push_back(forced);  // else this machine lacks it
     }
+    for (const char* path : {"direct", "fp32", "bf16", "int8", "amx"}) {
+        const Backend forced{.name = std::string("cpu_path_") + path, .threads = 2, .isa = {}, .path = path};
+        std::string why;
+        if (works(forced, &why)) result.push_back(forced);
+    }
     return result;
 }
 
@@ -82,7 +89,8 @@ std::vector<Backend> backends() {
 std::vector<Case> cases(const std::vector<Backend>& backends) {
     std::vector<Case> result;
     for (const auto& backend : backends)
-        for (const bool is_double : {false, true}) result.push_back({backend, is_double});
+        for (const bool is_double : {false, true})
+            if (!is_double || backend.path.empty()) result.push_back({backend, is_double});
     return result;
 }
 

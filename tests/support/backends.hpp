@@ -29,7 +29,8 @@ struct Backend {
     std::string name;
     Device::Kind kind = Device::Kind::cpu;
     int threads = 1;
-    std::string isa{};  // CUEBM_ISA while the context is made; empty: the library's own choice
+    std::string isa{};   // CUEBM_ISA while the context is made; empty: the library's own choice
+    std::string path{};  // CUEBM_ASSIGN, likewise; matters to float alone
 
     Context make(std::size_t memory_limit = 0, const Allocator& allocator = {}) const;
 };
