@@ -82,8 +82,18 @@ struct AssignLayout {
 
 template <class T>
 struct UpdateLayout : SumsLayout {
-    UpdateLayout(Carver& carver, const AssignOperations<T>&, const Update<T>& a)
-        : SumsLayout(carver, a.prototypes.rows, a.points.cols) {}
+    UpdateLayout(Carver& carver, const AssignOperations<T>& operations, const Update<T>& a)
+        : SumsLayout(carver, a.prototypes.rows, a.points.cols),
+          task{.points = a.points,
+               .weights = a.weights,
+               .labels = a.labels,
+               .old_labels = {},
+               .k = a.prototypes.rows,
+               .into = view(),
+               .moved = nullptr},
+          scratch(carver.take<std::byte>(static_cast<std::int64_t>(operations.scratch_bytes(task)))) {}
+    Accumulate<T> task;
+    std::byte* scratch;
 };
 
 // The inference that the gradient needs: F_beta at a finite beta, else labels.
@@ -98,10 +108,21 @@ struct GradientLayout {
             inference.free_energies = {carver.take<T>(n), n, 1, here};
         else
             inference.labels = {carver.take<std::int32_t>(n), n, 1, here};
-        scratch = carver.take<std::byte>(static_cast<std::int64_t>(operations.scratch_bytes(inference)));
+        accumulation = {.points = a.points,
+                        .weights = a.weights,
+                        .labels = inference.labels,
+                        .old_labels = {},
+                        .k = a.prototypes.rows,
+                        .into = sums.view(),
+                        .moved = nullptr};
+        // The inference is over when the sums begin.
+        std::size_t bytes = operations.scratch_bytes(inference);
+        if (inference.labels) bytes = std::max(bytes, operations.scratch_bytes(accumulation));
+        scratch = carver.take<std::byte>(static_cast<std::int64_t>(bytes));
     }
     SumsLayout sums;
     Assign<T> inference;
+    Accumulate<T> accumulation;
     std::byte* scratch;
 };
 
@@ -124,13 +145,7 @@ template <class T>
 void dispatch(Queue& queue, const AssignOperations<T>& operations, const Update<T>& a) {
     const auto layout = carve<UpdateLayout<T>>(queue, operations, a);
     const auto sums = start_sums(queue, operations, layout, a.points, a.weights, a.prototypes.rows);
-    operations.accumulate(queue, {.points = a.points,
-                                  .weights = a.weights,
-                                  .labels = a.labels,
-                                  .old_labels = {},
-                                  .k = a.prototypes.rows,
-                                  .into = sums,
-                                  .moved = nullptr});
+    operations.accumulate(queue, layout.task, layout.scratch);
     operations.finish(queue, {.from = sums,
                               .prototypes = a.prototypes,
                               .means = a.prototypes,
@@ -167,13 +182,7 @@ void dispatch(Queue& queue, const AssignOperations<T>& operations, const AssignG
                                            .beta = a.beta,
                                            .into = sums});
     else
-        operations.accumulate(queue, {.points = a.points,
-                                      .weights = a.weights,
-                                      .labels = labels,
-                                      .old_labels = {},
-                                      .k = a.prototypes.rows,
-                                      .into = sums,
-                                      .moved = nullptr});
+        operations.accumulate(queue, layout.accumulation, layout.scratch);
     operations.finish(queue, {.from = sums,
                               .prototypes = a.prototypes,
                               .means = {},

@@ -23,7 +23,8 @@ struct Scales {
     double* scales;               // [d + 1]
 };
 
-// Fixed-point sums of weight_i y_i and of weight_i, for each label.
+// Fixed-point sums of weight_i y_i and of weight_i, for each label. The scales are of as many points as are added, or
+// more.
 struct FixedSums {
     std::int64_t* sums;    // [k x d]
     std::int64_t* counts;  // [k]
@@ -124,7 +125,8 @@ public:
     virtual std::size_t kept_bytes(const Assign<T>&) const = 0;
     virtual void keep(Queue&, const Assign<T>&, std::byte* scratch, std::byte* kept) const = 0;
     virtual void scales(Queue&, const Scales<T>&) const = 0;
-    virtual void accumulate(Queue&, const Accumulate<T>&) const = 0;
+    virtual std::size_t scratch_bytes(const Accumulate<T>&) const = 0;
+    virtual void accumulate(Queue&, const Accumulate<T>&, std::byte* scratch) const = 0;
     virtual void accumulate_soft(Queue&, const AccumulateSoft<T>&) const = 0;
     virtual void finish(Queue&, const Finish<T>&) const = 0;
     virtual void soft_mean(Queue&, const SoftMean<T>&) const = 0;

@@ -1,9 +1,10 @@
 // The CPU behind the seam.
 #include <algorithm>
 #include <cmath>
-#include <new>
+#include <cstdlib>
 #include <thread>
 
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cuebm/error.hpp>
@@ -37,16 +38,19 @@ public:
         });
     }
     void scales(Queue& queue, const Scales<T>& task) const override {
-        enqueue(queue, [=](CpuQueue& q) { cpu::scales(q, task); });
+        enqueue(queue, [=, &isa = *isa_.kernels](CpuQueue& q) { cpu::scales(q, isa, task); });
     }
-    void accumulate(Queue& queue, const Accumulate<T>& task) const override {
-        enqueue(queue, [=](CpuQueue& q) { cpu::accumulate(q, task); });
+    std::size_t scratch_bytes(const Accumulate<T>& task) const override {
+        return cpu::accumulate_scratch(threads_, task);
+    }
+    void accumulate(Queue& queue, const Accumulate<T>& task, std::byte* scratch) const override {
+        enqueue(queue, [=, &isa = *isa_.kernels](CpuQueue& q) { cpu::accumulate(q, isa, task, scratch); });
     }
     void accumulate_soft(Queue& queue, const AccumulateSoft<T>& task) const override {
         enqueue(queue, [=, &isa = *isa_.kernels](CpuQueue& q) { cpu::accumulate_soft(q, isa, task); });
     }
     void finish(Queue& queue, const Finish<T>& task) const override {
-        enqueue(queue, [=](CpuQueue& q) { cpu::finish(q, task); });
+        enqueue(queue, [=, &isa = *isa_.kernels](CpuQueue& q) { cpu::finish(q, isa, task); });
     }
     void soft_mean(Queue& queue, const SoftMean<T>& task) const override {
         enqueue(queue, [=, &isa = *isa_.kernels](CpuQueue& q) { cpu::soft_mean(q, isa, task); });
@@ -58,10 +62,10 @@ public:
         enqueue(queue, [=](CpuQueue& q) { cpu::gather(q, from, rows, to); });
     }
     void total(Queue& queue, const Total<T>& task) const override {
-        enqueue(queue, [=](CpuQueue& q) { cpu::total(q, task); });
+        enqueue(queue, [=, &isa = *isa_.kernels](CpuQueue& q) { cpu::total(q, isa, task); });
     }
     void variance(Queue& queue, const Variance<T>& task) const override {
-        enqueue(queue, [=](CpuQueue& q) { cpu::variance(q, task); });
+        enqueue(queue, [=, &isa = *isa_.kernels](CpuQueue& q) { cpu::variance(q, isa, task); });
     }
 
 private:
@@ -104,6 +108,17 @@ private:
     std::string path_;
 };
 
+// Large blocks ask for huge pages: each page costs its first touch, and rows in any order a look-up of their page.
+void* allocate_pages(std::size_t bytes) {
+    constexpr std::size_t huge_page = std::size_t{1} << 21, large = 2 * huge_page, alignment = 256;
+    void* data = nullptr;
+    if (posix_memalign(&data, bytes >= large ? huge_page : alignment, bytes) != 0) return nullptr;
+#if defined(MADV_HUGEPAGE)
+    if (bytes >= large) (void)madvise(data, bytes, MADV_HUGEPAGE);  // advice: without it pages are small
+#endif
+    return data;
+}
+
 int threads_of(const CpuOptions& options) {
     return options.threads > 0 ? options.threads : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
@@ -122,8 +137,8 @@ public:
             static_cast<std::size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
     }
     const DeviceProperties& properties() const override { return properties_; }
-    void* allocate(std::size_t bytes) override { return ::operator new(bytes, alignment, std::nothrow); }
-    void deallocate(void* data) noexcept override { ::operator delete(data, alignment); }
+    void* allocate(std::size_t bytes) override { return allocate_pages(bytes); }
+    void deallocate(void* data) noexcept override { std::free(data); }
     std::size_t free_bytes() override {
         return static_cast<std::size_t>(sysconf(_SC_AVPHYS_PAGES)) * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
     }
@@ -136,7 +151,6 @@ public:
     const AssignOperations<double>& assign_double() const override { return double_; }
 
 private:
-    static constexpr std::align_val_t alignment{256};
     const cpu::Isa isa_;
     ThreadTeam team_;
     DeviceProperties properties_;

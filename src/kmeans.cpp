@@ -73,7 +73,9 @@ public:
           counts_(context_.vector<std::int64_t>(o.k + 1)),
           scales_(context_.vector<double>(y_.cols + 1)),
           shifts_(context_.vector<double>(o.k)),
-          total_(context_.vector<double>(3)) {
+          total_(context_.vector<double>(3)),
+          sums_scratch_(
+              context_.vector<std::byte>(static_cast<std::int64_t>(operations_.scratch_bytes(moves_to(old_labels_))))) {
         operations_.scales(queue_, {.points = y_, .weights = o_.weights, .scales = scales_.data()});
         stream_.wait();  // throws what is wrong with the data
         if (o_.tolerance > 0) limit_ = o_.tolerance * mean_variance();
@@ -173,18 +175,21 @@ private:
 
     FixedSums sums() const { return {sums_.data(), counts_.data(), scales_.data()}; }
 
+    Accumulate<T> moves_to(VectorView<const std::int32_t> labels) const {
+        return {.points = y_,
+                .weights = o_.weights,
+                .labels = labels,
+                .old_labels = old_labels_,
+                .k = o_.k,
+                .into = sums(),
+                .moved = counts_.data() + o_.k};
+    }
+
     // Moves the points whose label changed between the sums; returns the fixed-point counts of the clusters, and behind
     // them how many points moved.
     std::vector<std::int64_t> move_to(VectorView<const std::int32_t> labels) {
-        std::int64_t* moved = counts_.data() + o_.k;
-        queue_.fill(moved, 0, sizeof(std::int64_t));
-        operations_.accumulate(queue_, {.points = y_,
-                                        .weights = o_.weights,
-                                        .labels = labels,
-                                        .old_labels = old_labels_,
-                                        .k = o_.k,
-                                        .into = sums(),
-                                        .moved = moved});
+        queue_.fill(counts_.data() + o_.k, 0, sizeof(std::int64_t));
+        operations_.accumulate(queue_, moves_to(labels), sums_scratch_.data());
         return read(stream_, counts_);
     }
 
@@ -249,6 +254,7 @@ private:
     Vector<std::int64_t> counts_;  // [k], and behind them how many points moved
     Vector<double> scales_, shifts_, total_;
     Vector<std::byte> kept_;  // what the backend keeps of the points
+    Vector<std::byte> sums_scratch_;
     double limit_ = 0;
     WaitAtEnd wait_{stream_};  // the last member, so that it waits before the others go
 };

@@ -1,21 +1,41 @@
 // Sums over points on the CPU: int64 fixed point (their scales, the sums of each cluster, what is made of them), and
-// sums in blocks of a fixed order. Any thread count gives the same bits.
+// sums in blocks of a fixed order. Any thread count gives the same bits. The packed kernels are in sums.hpp and
+// sums_moves.hpp.
 #pragma once
 
 #include "assign_operations.hpp"
+#include "cpu/assign_kernels.hpp"
+#include "cpu/sums_kernels.hpp"
 #include "cpu_queue.hpp"
 
 namespace cuebm::cpu {
 
+// What scales() leaves as the weights' scale when it has reported bad data: nothing is added then.
+inline constexpr double no_scale = 0;
+
+// The sums of the same instruction set.
+const SumsKernels& sums_kernels(const AssignKernels& isa);
+
 template <class T>
-void scales(detail::CpuQueue& queue, const detail::Scales<T>& task);
+const SumsKernelsOf<T>& sums_kernels_of(const AssignKernels& isa) {
+    if constexpr (sizeof(T) == sizeof(float))
+        return sums_kernels(isa).of_float;
+    else
+        return sums_kernels(isa).of_double;
+}
+
 template <class T>
-void accumulate(detail::CpuQueue& queue, const detail::Accumulate<T>& task);
+void scales(detail::CpuQueue& queue, const AssignKernels& isa, const detail::Scales<T>& task);
 template <class T>
-void finish(detail::CpuQueue& queue, const detail::Finish<T>& task);
+std::size_t accumulate_scratch(int threads, const detail::Accumulate<T>& task);
 template <class T>
-void total(detail::CpuQueue& queue, const detail::Total<T>& task);
+void accumulate(detail::CpuQueue& queue, const AssignKernels& isa, const detail::Accumulate<T>& task,
+                std::byte* scratch);
 template <class T>
-void variance(detail::CpuQueue& queue, const detail::Variance<T>& task);
+void finish(detail::CpuQueue& queue, const AssignKernels& isa, const detail::Finish<T>& task);
+template <class T>
+void total(detail::CpuQueue& queue, const AssignKernels& isa, const detail::Total<T>& task);
+template <class T>
+void variance(detail::CpuQueue& queue, const AssignKernels& isa, const detail::Variance<T>& task);
 
 }  // namespace cuebm::cpu

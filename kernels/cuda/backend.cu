@@ -97,7 +97,8 @@ public:
     void scales(detail::Queue& queue, const detail::Scales<T>& task) const override {
         cuda::scales(cuda_queue(queue), task);
     }
-    void accumulate(detail::Queue& queue, const detail::Accumulate<T>& task) const override {
+    std::size_t scratch_bytes(const detail::Accumulate<T>&) const override { return 0; }
+    void accumulate(detail::Queue& queue, const detail::Accumulate<T>& task, std::byte*) const override {
         cuda::accumulate(cuda_queue(queue), task);
     }
     void accumulate_soft(detail::Queue& queue, const detail::AccumulateSoft<T>& task) const override {

@@ -29,6 +29,9 @@ CUEBM_MATH double fixed_point_scale(double largest, std::int64_t n) {
 #endif
 }
 
+// Whether the scaled values of n are at most 2^51, so that adding 1.5 * 2^52 rounds them to integers.
+CUEBM_MATH bool fixed_point_is_narrow(std::int64_t n) { return n > 1024; }
+
 CUEBM_MATH std::int64_t to_fixed(double value, double scale) {
 #if defined(__CUDA_ARCH__)
     return __double2ll_rn(value * scale);

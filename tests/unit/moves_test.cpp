@@ -1,0 +1,134 @@
+// The CPU's sums of clusters, by every instruction set: private to a thread or sorted, rounded in one way or the other,
+// against the definition, one value at a time.
+#include <cmath>
+#include <random>
+#include <tuple>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include <cuebm/context.hpp>
+
+#include "context_state.hpp"
+#include "cpu/fixed_sums.hpp"
+#include "cpu/isa.hpp"
+#include "cpu_queue.hpp"
+#include "math/fixed_point.hpp"
+#include "support/backends.hpp"
+#include "support/data.hpp"
+
+namespace eb = cuebm;
+namespace math = cuebm::math;
+using namespace cuebm::test;
+
+namespace {
+
+struct Sums {
+    std::vector<std::int64_t> sums, counts;
+    std::int64_t moved = 0;
+    bool operator==(const Sums&) const = default;
+};
+
+template <class T>
+struct Points {
+    std::int64_t n, k, d, stride;
+    std::vector<T> y, weights;
+    std::vector<std::int32_t> labels, old_labels;
+    std::vector<double> scales;
+
+    Points(std::int64_t rows, std::int64_t clusters, std::int64_t columns, std::int64_t pad, bool weighted)
+        : n(rows), k(clusters), d(columns), stride(columns + pad), y(normal<T>(rows * (columns + pad), 1)) {
+        std::mt19937 generator(2);
+        const auto draw = [&](std::int64_t below) { return static_cast<std::int32_t>(generator() % unsigned(below)); };
+        for (std::int64_t i = 0; i < n; ++i) {
+            // In runs: packs in which nothing moves, and packs in which all do. One cluster gets most of the points.
+            labels.push_back(i % 3 == 0 ? draw(k) : 0);
+            old_labels.push_back(i / 50 % 3 == 0 ? labels.back() : draw(k + 1) - 1);
+            if (weighted) weights.push_back(i % 5 == 0 ? T(0) : T(1 + draw(1000)) / T(64));
+        }
+        for (std::int64_t j = 0; j <= d; ++j) {
+            double most = 0;
+            for (std::int64_t i = 0; i < n; ++i) most = std::max(most, std::fabs(value(i, j)));
+            scales.push_back(math::fixed_point_scale(most, n));
+        }
+    }
+    double weight(std::int64_t i) const { return weights.empty() ? 1.0 : double(weights[std::size_t(i)]); }
+    double value(std::int64_t i, std::int64_t j) const {
+        return weight(i) * (j < d ? double(y[std::size_t(i * stride + j)]) : 1.0);
+    }
+    eb::detail::Accumulate<T> task(Sums& to, std::vector<std::int32_t>& old) const {
+        eb::detail::Accumulate<T> task{.points = {y.data(), n, d, stride, {}},
+                                       .weights = {},
+                                       .labels = {labels.data(), n, 1, {}},
+                                       .old_labels = {old.data(), n, 1, {}},
+                                       .k = k,
+                                       .into = {to.sums.data(), to.counts.data(), scales.data()},
+                                       .moved = &to.moved};
+        if (!weights.empty()) task.weights = {weights.data(), n, 1, {}};
+        return task;
+    }
+    Sums wanted() const {
+        Sums sums{std::vector<std::int64_t>(std::size_t(k * d)), std::vector<std::int64_t>(std::size_t(k)), 0};
+        for (std::int64_t i = 0; i < n; ++i) {
+            const std::int64_t to = labels[std::size_t(i)], from = old_labels[std::size_t(i)];
+            if (to == from) continue;
+            ++sums.moved;
+            for (std::int64_t j = 0; j <= d; ++j) {
+                const std::int64_t fixed = std::llrint(value(i, j) * scales[std::size_t(j)]);
+                auto& values = j < d ? sums.sums : sums.counts;
+                values[std::size_t(j < d ? to * d + j : to)] += fixed;
+                if (from >= 0) values[std::size_t(j < d ? from * d + j : from)] -= fixed;
+            }
+        }
+        return sums;
+    }
+};
+
+template <class T>
+class SumsOfMoves : public testing::Test {};
+using Types = testing::Types<float, double>;
+TYPED_TEST_SUITE(SumsOfMoves, Types);
+
+}  // namespace
+
+// A row that is added twice or to the wrong cluster, not taken away, or rounded otherwise; a tail of columns that is
+// left out; a cluster cut between threads; a sort that loses entries. n > 1024 rounds by addition, less by conversion;
+// k d of more than 2 MiB is sorted.
+TYPED_TEST(SumsOfMoves, AreAsDefined) {
+    using T = TypeParam;
+    for (const auto& [n, k, d] : {std::tuple{1, 1, 1},
+                                  {1500, 7, 1},
+                                  {1500, 5, 2},
+                                  {1100, 3, 3},
+                                  {1029, 9, 4},
+                                  {1000, 30, 2},
+                                  {1200, 16, 37},
+                                  {300, 4, 64},
+                                  {700, 2200, 150},
+                                  {2000, 400, 700}})
+        for (const std::int64_t pad : {0, 3})
+            for (const bool weighted : {false, true}) {
+                const Points<T> points(n, k, d, pad, weighted);
+                const Sums wanted = points.wanted();
+                for (const auto& isa : eb::cpu::available_isas())
+                    for (const int threads : {1, 3}) {
+                        SCOPED_TRACE(testing::Message() << n << " x " << d << ", k " << k << ", pad " << pad
+                                                        << (weighted ? ", weighted, " : ", ") << isa.kernels->name << ", "
+                                                        << threads << " threads");
+                        const ScopedVariable forced("CUEBM_ISA", isa.kernels->name);
+                        const auto context = eb::Context::cpu({.threads = threads});
+                        const eb::Stream stream(context);
+                        auto& queue = *stream.state().queue;
+                        const auto& operations = eb::detail::assign_operations<T>(*context.state().backend);
+                        Sums got{std::vector<std::int64_t>(wanted.sums.size()),
+                                 std::vector<std::int64_t>(wanted.counts.size()), 0};
+                        auto old = points.old_labels;
+                        const auto task = points.task(got, old);
+                        std::vector<std::byte> scratch(operations.scratch_bytes(task) + 256, std::byte{0xff});
+                        operations.accumulate(queue, task, scratch.data());
+                        queue.wait();
+                        EXPECT_TRUE(got == wanted);
+                        EXPECT_EQ(old, points.labels);
+                    }
+            }
+}
