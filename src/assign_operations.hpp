@@ -14,6 +14,18 @@ namespace cuebm::detail {
 
 class Queue;
 
+// What is wrong in data, as kernels report it in a queue's status word.
+enum Problem : int {
+    points_not_finite = 1,
+    prototypes_not_finite,
+    weights_not_valid,
+    energy_overflow,
+    label_out_of_range,
+    weight_too_small,
+    points_without_length,
+    prototypes_without_length,
+};
+
 // scales[j] for feature j, from the largest |weight_i y_ij|; scales[d] for the weights. See math/fixed_point.hpp.
 // Reports points that are not finite and weights that are not valid.
 template <class T>
@@ -110,6 +122,20 @@ struct Variance {
     double* mean;  // [1]
 };
 
+// Row i of `to` is row i of `from` at unit length (math/unit.hpp). One that is zero or not finite becomes NaN, or stays
+// as it was in `to`.
+template <class T>
+struct Normalise {
+    MatrixView<const T> from;
+    MatrixView<T> to;        // may be `from`
+    std::int64_t first_row;  // reports say first_row + i
+    Problem not_finite, zeros;
+    bool check;                  // report these two
+    bool keep_zeros;             // leave the row of `to`
+    const std::int64_t* counts;  // [rows]: where 0, the row is copied as it is; null: not looked at
+    double* shifts;              // [rows]: ||to_i - to_i before||^2; null: not wanted
+};
+
 template <class T>
 class AssignOperations {
 public:
@@ -126,6 +152,8 @@ public:
     virtual void fill_in(Queue&, const FillIn<T>&) const = 0;
     virtual void total(Queue&, const Total<T>&) const = 0;
     virtual void variance(Queue&, const Variance<T>&) const = 0;
+    virtual void normalise(Queue&, const Normalise<T>&) const = 0;
+    virtual void halve(Queue&, MatrixView<T> values) const = 0;
     // to row r = from row rows[r]; rows [to.rows] lies on the device.
     virtual void gather(Queue&, MatrixView<const T> from, const std::int64_t* rows, MatrixView<T> to) const = 0;
 };

@@ -91,23 +91,24 @@ CUEBM_API Model<double> fit(Stream& stream, MatrixView<const double> points, con
 
 // Labels [n] of new points. Errors and cost: as Assign.
 CUEBM_API Vector<std::int32_t> predict(const Context& context, MatrixView<const float> prototypes,
-                                       MatrixView<const float> points);
+                                       MatrixView<const float> points, Metric metric = Metric::squared_euclidean);
 CUEBM_API Vector<std::int32_t> predict(const Context& context, MatrixView<const double> prototypes,
-                                       MatrixView<const double> points);
+                                       MatrixView<const double> points, Metric metric = Metric::squared_euclidean);
 CUEBM_API Vector<std::int32_t> predict(Stream& stream, MatrixView<const float> prototypes,
-                                       MatrixView<const float> points);
+                                       MatrixView<const float> points, Metric metric = Metric::squared_euclidean);
 CUEBM_API Vector<std::int32_t> predict(Stream& stream, MatrixView<const double> prototypes,
-                                       MatrixView<const double> points);
+                                       MatrixView<const double> points, Metric metric = Metric::squared_euclidean);
 
-// Every energy E(y_i, z_k) = ||y_i - w_k||^2, [n x k]; its square root is scikit-learn's transform.
+// Every energy E(y_i, z_k), [n x k]; for ||y_i - w_k||^2 its square root is scikit-learn's transform.
 // Errors and cost: as Assign.
 CUEBM_API Matrix<float> transform(const Context& context, MatrixView<const float> prototypes,
-                                  MatrixView<const float> points);
+                                  MatrixView<const float> points, Metric metric = Metric::squared_euclidean);
 CUEBM_API Matrix<double> transform(const Context& context, MatrixView<const double> prototypes,
-                                   MatrixView<const double> points);
-CUEBM_API Matrix<float> transform(Stream& stream, MatrixView<const float> prototypes, MatrixView<const float> points);
-CUEBM_API Matrix<double> transform(Stream& stream, MatrixView<const double> prototypes,
-                                   MatrixView<const double> points);
+                                   MatrixView<const double> points, Metric metric = Metric::squared_euclidean);
+CUEBM_API Matrix<float> transform(Stream& stream, MatrixView<const float> prototypes, MatrixView<const float> points,
+                                  Metric metric = Metric::squared_euclidean);
+CUEBM_API Matrix<double> transform(Stream& stream, MatrixView<const double> prototypes, MatrixView<const double> points,
+                                   Metric metric = Metric::squared_euclidean);
 
 // Given some coordinates of y, predict the others: a set of sharp predictions instead of one blurred mean.
 // The energy is summed over the known coordinates; each candidate copies the rest from its prototype.

@@ -25,8 +25,9 @@ std::int64_t divide_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b;
 
 template <class T>
 bool can_be_screened(const Assign<T>& task) {
-    return sizeof(T) == sizeof(float) && !task.known && !task.best_labels && !task.best_energies &&
-           !task.all_energies && !task.free_energies && task.points.cols <= math::screening_max_depth;
+    return sizeof(T) == sizeof(float) && task.metric == Metric::squared_euclidean && !task.known && !task.best_labels &&
+           !task.best_energies && !task.all_energies && !task.free_energies &&
+           task.points.cols <= math::screening_max_depth;
 }
 
 }  // namespace
@@ -115,7 +116,8 @@ AssignRun<T>::AssignRun(const AssignPlan& plan, const Assign<T>& task, std::byte
              .m = task.best_labels     ? task.best_labels.cols
                   : task.best_energies ? task.best_energies.cols
                                        : 1,
-             .beta = static_cast<T>(task.beta)};
+             .beta = static_cast<T>(task.beta),
+             .inner_product = task.metric == Metric::inner_product};
     screen_ = {.shift = scratch_.shift,
                .panels = scratch_.panels,
                .half_squares = scratch_.half_squares,

@@ -29,6 +29,7 @@ struct AssignData {
         free_energies_stride;
     std::int64_t m;  // columns of best_labels and best_energies, or 1
     T beta;
+    bool inner_product;  // E = -y.w; else ||y - w||^2
 };
 
 // SoftMean<T> and AccumulateSoft<T> as plain data; those fields alone that the task has are set.
