@@ -64,15 +64,17 @@ struct AccumulateSoft {
     FixedSums into;
 };
 
-// means_k = sums_k / counts_k, or prototypes_k where counts_k = 0; gradients_k = 2 (weight_k w_k - sum_k).
+// means_k = sums_k / counts_k, or prototypes_k where counts_k = 0; gradients_k = 2 (weight_k w_k - sum_k). With `seen`,
+// prototypes count as that weight of points: means_k = (seen_k w_k + sum_k) / (seen_k + weight_k).
 template <class T>
 struct Finish {
     FixedSums from;
     MatrixView<const T> prototypes;
     MatrixView<T> means;                 // [k x d], may be the prototypes; absent: not wanted
     MatrixView<T> gradients;             // [k x d]; absent: not wanted
-    VectorView<double> cluster_weights;  // [k]; absent: not wanted
+    VectorView<double> cluster_weights;  // [k], with what was seen; absent: not wanted
     double* shifts;                      // [k]: ||means_k - prototypes_k||^2; null: not wanted
+    const double* seen = nullptr;        // [k]; null: nothing
 };
 
 // out_i = sum_k p_ik w_k / sum_k p_ik, the mean of the prototypes; with `known`, coordinates that are known keep y's

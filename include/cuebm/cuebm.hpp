@@ -6,5 +6,6 @@
 #include <cuebm/context.hpp>
 #include <cuebm/error.hpp>
 #include <cuebm/kmeans.hpp>
+#include <cuebm/kmeans_mini_batch.hpp>
 #include <cuebm/version.hpp>
 #include <cuebm/view.hpp>

@@ -115,12 +115,14 @@ void finish(CpuQueue& queue, const detail::Finish<T>& task) {
     const std::int64_t k = task.prototypes.rows, d = task.prototypes.cols;
     queue.team().parallel_for(k, [&](std::int64_t z, int) {
         const double weight = static_cast<double>(task.from.counts[z]) / task.from.scales[d];
-        if (task.cluster_weights) task.cluster_weights.data[z * task.cluster_weights.stride] = weight;
+        const double seen = task.seen != nullptr ? task.seen[z] : 0.0;
+        if (task.cluster_weights) task.cluster_weights.data[z * task.cluster_weights.stride] = seen + weight;
         double moves[math::canonical_lanes] = {};
         for (std::int64_t j = 0; j < d; ++j) {
             const T w = task.prototypes.data[z * task.prototypes.stride + j];
             const double sum = static_cast<double>(task.from.sums[z * d + j]) / task.from.scales[j];
-            const T mean = weight > 0 ? static_cast<T>(sum / weight) : w;  // without weight it keeps its value
+            const double all = seen > 0 ? seen * static_cast<double>(w) + sum : sum;
+            const T mean = weight > 0 ? static_cast<T>(all / (seen + weight)) : w;  // without weight it keeps its value
             const double move = static_cast<double>(mean) - static_cast<double>(w);
             auto& lane = moves[j % math::canonical_lanes];
             lane = math::fused(move, move, lane);
