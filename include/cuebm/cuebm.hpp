@@ -7,5 +7,6 @@
 #include <cuebm/error.hpp>
 #include <cuebm/kmeans.hpp>
 #include <cuebm/kmeans_mini_batch.hpp>
+#include <cuebm/kmeans_soft.hpp>
 #include <cuebm/version.hpp>
 #include <cuebm/view.hpp>
