@@ -36,7 +36,7 @@ inline constexpr double infinity = std::numeric_limits<double>::infinity();
 // tree, of values scaled by the power of two that brings the largest under 1); its quotients are rounded to T once.
 enum class Metric : std::uint8_t {
     squared_euclidean,  // ||y - w||^2
-    inner_product,      // -y.w: the label is the prototype of the largest product, the lowest-index one of equals
+    inner_product,      // -y.w, of the same 16 accumulators of y_j w_j and the same tree, taken from 0
     cosine,             // 1 - y.w / (|y| |w|), in [0, 2]; nothing hidden. A row of zeros is a DataError
 };
 
@@ -57,7 +57,7 @@ struct Assign {
     MatrixView<T> all_energies{};            // [n x k], optional: every E
     VectorView<T> free_energies{};           // [n], optional: F_beta
     double beta = infinity;                  // > 0; finite where free_energies is given
-    bool check_finite = true;                // false: NaN rows get label 0 and no error
+    bool check_finite = true;                // false: NaN rows (zeros too, of cosine) get label 0 and no error
     Metric metric = Metric::squared_euclidean;
 };
 
@@ -66,7 +66,8 @@ CUEBM_API void assign(const Context& context, const Assign<double>& arguments);
 CUEBM_API void assign(Stream& stream, const Assign<float>& arguments);
 CUEBM_API void assign(Stream& stream, const Assign<double>& arguments);
 
-// Gradients of sum_i weight_i F_beta(y_i), or of F at beta = infinity (where it is defined: away from ties).
+// Gradients of sum_i weight_i F_beta(y_i), or of F at beta = infinity (where it is defined: away from ties), of the
+// squared Euclidean energy alone.
 //
 //   dF_beta/dy_i = 2 weight_i (y_i - sum_k p_ik w_k)     p_ik = exp(-beta (E_ik - F_beta(y_i)))
 //   d/dw_k       = 2 sum_i weight_i p_ik (w_k - y_i)
