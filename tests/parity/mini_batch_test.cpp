@@ -164,6 +164,15 @@ CUEBM_TEST(MiniBatches, BadInputLeavesTheState) {
         EXPECT_EQ(error.row(), 4);
     }
     expect_as_before();
+    bad[9] = std::sqrt(std::numeric_limits<T>::max()) * 2;  // found when the new prototypes have been enqueued
+    try {
+        take(context, state, bad, n, d);
+        FAIL() << "no error";
+    } catch (const eb::DataError& error) {
+        EXPECT_EQ(error.row(), 4);
+        EXPECT_NE(error.problem().find("overflow"), std::string::npos);
+    }
+    expect_as_before();
     std::vector<T> negative(n, 1);
     negative[3] = -1;
     EXPECT_THROW(take(context, state, y, n, d, {}, negative), eb::DataError);

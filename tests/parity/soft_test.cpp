@@ -144,6 +144,20 @@ CUEBM_TEST(SoftFit, AnnealingForgetsItsStart) {
     for (const T w : one.prototypes) EXPECT_NEAR(static_cast<double>(w), mean, 0.05);
 }
 
+// A schedule that jumps, overshoots or stops short.
+CUEBM_TEST(SoftFit, Schedule) {
+    const auto context = backend.make();
+    const auto y = normal<T>(40, 1);
+    std::vector<double> betas;
+    SoftOptions<T> options{.k = 3, .beta = 1, .beta_start = 0.125, .factor = 2.5, .max_iterations = 2, .tolerance = 0};
+    options.progress = [&](const eb::kmeans::SoftProgress& p) {
+        EXPECT_EQ(p.iteration, static_cast<int>(betas.size()) + 1);
+        betas.push_back(p.beta);
+    };
+    (void)fit_soft(context, y, 20, 2, options);
+    EXPECT_EQ(betas, (std::vector<double>{0.125, 0.125, 0.3125, 0.3125, 0.78125, 0.78125, 1, 1}));
+}
+
 // Bits that depend on the backend.
 CUEBM_TEST(SoftFit, SameBits) {
     const auto context = backend.make();
