@@ -111,6 +111,40 @@ CUEBM_TEST(Spherical, FallsAndHasTheSameBits) {
     expect_same(fit(one_thread, longer, n, d, options), f);
 }
 
+// A tolerance that is held against moves of means that are not of unit length, or against the variance of the points as
+// they came.
+CUEBM_TEST(Spherical, Tolerance) {
+    auto context = backend.make();
+    const std::int64_t n = 120, d = 4, k = 4;
+    const auto y = directions<T>(n, d, 7);
+    const std::vector<T> start(y.begin(), y.begin() + k * d);
+    eb::reference::Matrix unit(y, n, d), w(start, k, d);
+    to_unit(unit);
+    to_unit(w);
+    double variance = 0;
+    for (std::int64_t j = 0; j < d; ++j) {
+        double sum = 0, squares = 0;
+        for (std::int64_t i = 0; i < n; ++i) sum += unit(i, j), squares += unit(i, j) * unit(i, j);
+        variance += (squares - sum * sum / static_cast<double>(n)) / static_cast<double>(n * d);
+    }
+    const double limit = 0.1 * variance;
+    int iterations = 0;
+    for (double moves = eb::infinity; moves > limit; ++iterations) {
+        const auto before = w;
+        w = eb::reference::lloyd(unit, w, std::vector<double>(n, 1));
+        to_unit(w);
+        moves = 0;
+        for (std::size_t u = 0; u < w.values.size(); ++u) moves += std::pow(w.values[u] - before.values[u], 2);
+        ASSERT_GT(std::abs(moves - limit), 1e-3 * limit);  // else the case is no test
+    }
+    EXPECT_GT(iterations, 2);
+    const eb::kmeans::FitOptions<T> options{
+        .k = k, .start = Start::given, .prototypes = eb::view(start, k, d), .tolerance = 0.1, .metric = Metric::cosine};
+    const auto f = fit(context, y, n, d, options);
+    EXPECT_EQ(f.iterations, iterations);
+    EXPECT_TRUE(close_to(f.prototypes, w.values, 200, 1));
+}
+
 // A mean of length zero that becomes NaN or zero.
 CUEBM_TEST(Spherical, AMeanWithoutLength) {
     auto context = backend.make();
