@@ -135,7 +135,7 @@ struct Normalise {
     bool check;                  // report these two
     bool keep_zeros;             // leave the row of `to`
     const std::int64_t* counts;  // [rows]: where 0, the row is copied as it is; null: not looked at
-    double* shifts;              // [rows]: ||to_i - to_i before||^2; null: not wanted
+    double* shifts;              // [rows]: ||to_i - to_i before||^2, with keep_zeros alone; null: not wanted
 };
 
 template <class T>

@@ -23,15 +23,24 @@ void for_rows(CpuQueue& queue, std::int64_t n, F body) {
     });
 }
 
-// The largest magnitude of a row; NaN if it holds NaN, infinity if it holds that.
+// The largest magnitude of a row; NaN if it holds NaN or infinity. By lanes, so that it is packed.
 template <class T>
 T largest_of(const T* y, std::int64_t d) {
-    T largest = 0, not_finite = 0;
-    for (std::int64_t j = 0; j < d; ++j) {
-        not_finite += y[j] * T(0);
-        largest = std::max(largest, std::fabs(y[j]));
+    T largest[lanes] = {}, not_finite[lanes] = {};
+    const auto look = [&](std::int64_t j, std::int64_t l) {
+        const T magnitude = std::fabs(y[j]);
+        not_finite[l] = not_finite[l] + y[j] * T(0);
+        largest[l] = magnitude > largest[l] ? magnitude : largest[l];
+    };
+    std::int64_t j = 0;
+    for (; j + lanes <= d; j += lanes)
+        for (std::int64_t l = 0; l < lanes; ++l) look(j + l, l);
+    for (; j < d; ++j) look(j, j % lanes);
+    for (std::int64_t l = 1; l < lanes; ++l) {
+        largest[0] = std::max(largest[0], largest[l]);
+        not_finite[0] = not_finite[0] + not_finite[l];
     }
-    return not_finite == 0 ? largest : std::numeric_limits<T>::quiet_NaN();
+    return not_finite[0] == 0 ? largest[0] : std::numeric_limits<T>::quiet_NaN();
 }
 
 template <class T>
@@ -45,6 +54,16 @@ double scaled_square(const T* y, std::int64_t d, double scale) {
     return math::tree_sum(sums);
 }
 
+// out = y at unit length, or a copy of it.
+template <class T>
+void write_unit(const T* y, T* out, std::int64_t d, bool copied, double scale, double length) {
+    if (copied) {
+        if (y != out) std::copy_n(y, d, out);
+        return;
+    }
+    for (std::int64_t j = 0; j < d; ++j) out[j] = math::unit_value(y[j], scale, length);
+}
+
 }  // namespace
 
 template <class T>
@@ -56,22 +75,23 @@ void normalise(CpuQueue& queue, const detail::Normalise<T>& task) {
         const T largest = largest_of(y, d);
         const bool finite = std::isfinite(largest), usable = finite && largest > 0;
         if (!usable && task.check) queue.report(task.first_row + i, finite ? task.zeros : task.not_finite);
-        const bool kept = task.keep_zeros && !usable;
-        const double scale = usable ? math::unit_scale(static_cast<double>(largest)) : 1.0;
-        const double sum = usable ? scaled_square(y, d, scale) : 1.0;
+        if (task.shifts != nullptr) task.shifts[i] = 0;
+        if (!usable) {
+            if (!task.keep_zeros) std::fill(out, out + d, std::numeric_limits<T>::quiet_NaN());
+            return;
+        }
+        const double scale = math::unit_scale(static_cast<double>(largest));
+        const double sum = scaled_square(y, d, scale), length = math::unit_root(sum);
         const bool copied = math::is_unit<T>(sum, scale, d) || (task.counts != nullptr && task.counts[i] == 0);
-        const double length = math::unit_root(sum);
+        if (task.shifts == nullptr) return write_unit(y, out, d, copied, scale, length);
         double moves[lanes] = {};
         for (std::int64_t j = 0; j < d; ++j) {
-            const T unit = !usable  ? std::numeric_limits<T>::quiet_NaN()
-                           : copied ? y[j]
-                                    : math::unit_value(y[j], scale, length);
-            const double move =
-                task.shifts == nullptr || kept ? 0.0 : static_cast<double>(unit) - static_cast<double>(out[j]);
+            const T unit = copied ? y[j] : math::unit_value(y[j], scale, length);
+            const double move = static_cast<double>(unit) - static_cast<double>(out[j]);
             moves[j % lanes] = math::fused(move, move, moves[j % lanes]);
-            if (!kept) out[j] = unit;
+            out[j] = unit;
         }
-        if (task.shifts != nullptr) task.shifts[i] = math::tree_sum(moves);
+        task.shifts[i] = math::tree_sum(moves);
     });
 }
 
