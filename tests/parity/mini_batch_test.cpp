@@ -112,6 +112,15 @@ CUEBM_TEST(MiniBatches, OrderWithinAChunk) {
     }
 }
 
+// scikit-learn's test of that name: as many prototypes as points, and each of them is seen.
+CUEBM_TEST(MiniBatches, minibatch_kmeans_partial_fit_int_data) {
+    auto context = backend.make();
+    MiniBatch<T> state;
+    take(context, state, std::vector<T>{-1, 1}, 2, 1, {.k = 2});
+    EXPECT_EQ(eb::to_host(context, state.weights), (std::vector<double>{1, 1}));
+    EXPECT_EQ(state.inertia, 0);
+}
+
 // A start that is not k-means++, or not of the seed; steps that do not converge. On blobs that are apart one pass of
 // chunks ends within 1% of the inertia of Lloyd's iteration to convergence.
 CUEBM_TEST(MiniBatches, NearLloyd) {
