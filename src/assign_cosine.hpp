@@ -62,11 +62,11 @@ struct CosineLayout {
 
 template <class T>
 Normalise<T> unit_points(MatrixView<const T> from, MatrixView<T> to, std::int64_t first_row, bool check) {
-    return {from, to, first_row, points_not_finite, points_without_length, check, false, nullptr, nullptr};
+    return {from, to, first_row, points_not_finite, points_without_length, check, false, nullptr};
 }
 template <class T>
 Normalise<T> unit_prototypes(MatrixView<const T> from, MatrixView<T> to, bool check) {
-    return {from, to, 0, prototypes_not_finite, prototypes_without_length, check, false, nullptr, nullptr};
+    return {from, to, 0, prototypes_not_finite, prototypes_without_length, check, false, nullptr};
 }
 
 template <class T>

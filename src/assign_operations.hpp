@@ -132,10 +132,9 @@ struct Normalise {
     MatrixView<T> to;        // may be `from`
     std::int64_t first_row;  // reports say first_row + i
     Problem not_finite, zeros;
-    bool check;                  // report these two
-    bool keep_zeros;             // leave the row of `to`
-    const std::int64_t* counts;  // [rows]: where 0, the row is copied as it is; null: not looked at
-    double* shifts;              // [rows]: ||to_i - to_i before||^2, with keep_zeros alone; null: not wanted
+    bool check;       // report these two
+    bool keep_zeros;  // leave the row of `to`
+    double* shifts;   // [rows]: ||to_i - to_i before||^2, with keep_zeros alone; null: not wanted
 };
 
 template <class T>

@@ -179,7 +179,7 @@ private:
                                     .gradients = {},
                                     .cluster_weights = {},
                                     .shifts = shifts_.data()});
-        if (spherical()) means_to_unit(stream_, means_, counts_.data(), prototypes, shifts_.data());
+        if (spherical()) means_to_unit(stream_, means_, prototypes, shifts_.data());
         const auto shifts = read(stream_, shifts_);
         return std::accumulate(shifts.begin(), shifts.end(), 0.0);
     }

@@ -27,14 +27,13 @@ void to_unit(Stream& stream, const Matrix<T>& prototypes) {
         .normalise(*stream.state().queue, detail::unit_prototypes<T>(prototypes, prototypes, true));
 }
 
-// prototypes = means at unit length, where those have a length and a weight; shifts [k] = ||their moves||^2.
+// prototypes = means at unit length, where those have a length (one without weight is its prototype, of unit
+// length already, and stays); shifts [k] = ||their moves||^2.
 template <class T>
-void means_to_unit(Stream& stream, const Matrix<T>& means, const std::int64_t* counts, const Matrix<T>& prototypes,
-                   double* shifts) {
+void means_to_unit(Stream& stream, const Matrix<T>& means, const Matrix<T>& prototypes, double* shifts) {
     const Context context = stream.context();
     auto task = detail::unit_prototypes<T>(means, prototypes, false);
     task.keep_zeros = true;
-    task.counts = counts;
     task.shifts = shifts;
     detail::assign_operations<T>(*context.state().backend).normalise(*stream.state().queue, task);
 }

@@ -33,7 +33,7 @@ inline constexpr double infinity = std::numeric_limits<double>::infinity();
 
 // What E compares. `cosine` is the squared Euclidean energy of the rows normalised to unit length, halved: 1 - cos of
 // their angle. A row's length is the root of its sum of squares in double (16 interleaved accumulators and the fixed
-// tree, of values scaled by the power of two that brings the largest under 1); its quotients are rounded to T once.
+// tree, of values scaled by a power of two that brings the largest near 1); its quotients are rounded to T once.
 enum class Metric : std::uint8_t {
     squared_euclidean,  // ||y - w||^2
     inner_product,      // -y.w, of the same 16 accumulators of y_j w_j and the same tree, taken from 0

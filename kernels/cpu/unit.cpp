@@ -80,9 +80,9 @@ void normalise(CpuQueue& queue, const detail::Normalise<T>& task) {
             if (!task.keep_zeros) std::fill(out, out + d, std::numeric_limits<T>::quiet_NaN());
             return;
         }
-        const double scale = math::unit_scale(static_cast<double>(largest));
+        const auto [scale, back] = math::unit_scale(static_cast<double>(largest));
         const double sum = scaled_square(y, d, scale), length = math::unit_root(sum);
-        const bool copied = math::is_unit<T>(sum, scale, d) || (task.counts != nullptr && task.counts[i] == 0);
+        const bool copied = math::is_unit<T>(sum, back, d);
         if (task.shifts == nullptr) return write_unit(y, out, d, copied, scale, length);
         double moves[lanes] = {};
         for (std::int64_t j = 0; j < d; ++j) {

@@ -49,7 +49,7 @@ std::vector<T> units(std::vector<T> rows, std::int64_t d) {
     for (auto row = rows.begin(); row != rows.end(); row += d) {
         double largest = 0, s[16] = {};
         for (std::int64_t j = 0; j < d; ++j) largest = std::max(largest, std::abs(static_cast<double>(row[j])));
-        const double scale = std::exp2(std::min(1000, -std::ilogb(largest) - 1));
+        const double scale = std::exp2(std::clamp(-std::ilogb(largest) - 1, -1000, 1000));
         for (std::int64_t j = 0; j < d; ++j)
             s[j % 16] += static_cast<double>(row[j]) * scale * (static_cast<double>(row[j]) * scale);
         const double off = std::abs(tree(s) / scale / scale - 1);

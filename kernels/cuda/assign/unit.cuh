@@ -34,12 +34,12 @@ __global__ void __launch_bounds__(256) normalise_rows(detail::Normalise<T> task,
         if (!usable && task.check && lane == 0)
             report(status, task.first_row + i, finite ? task.zeros : task.not_finite);
         const bool kept = task.keep_zeros && !usable;
-        const double scale = usable ? math::unit_scale(largest) : 1.0;
+        const auto [scale, back] = usable ? math::unit_scale(largest) : math::UnitScale{1, 1};
         double sum = 0;
         for (std::int64_t j = lane; j < d; j += half_warp)
             sum = math::add_square(static_cast<double>(y[j]) * scale, sum);
         sum = tree_sum(sum);
-        const bool copied = math::is_unit<T>(sum, scale, d) || (task.counts != nullptr && task.counts[i] == 0);
+        const bool copied = math::is_unit<T>(sum, back, d);
         const double length = math::unit_root(sum);
         double moves = 0;
         for (std::int64_t j = lane; j < d; j += half_warp) {
