@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <string>
 
+#include "assign_cosine.hpp"
 #include "check.hpp"
 #include "context_state.hpp"
 #include "float_environment.hpp"
@@ -22,6 +23,9 @@ void check(const Assign<T>& a, Device here) {
     if (a.known && a.known.rows != n && a.known.rows != 1)
         refuse(function, "known", shape(a.known.rows, a.known.cols), shape(n, d) + " or " + shape(1, d));
     check_optional(function, "known", a.known, a.known.rows, d, here);
+    check_metric(function, a.metric);
+    if (a.metric == Metric::cosine && a.known)
+        refuse(function, "known", "a mask with Metric::cosine", "another metric, or every coordinate");
     check_optional(function, "labels", a.labels, n, here);
     check_optional(function, "energies", a.energies, n, here);
     check_optional(function, "free_energies", a.free_energies, n, here);
@@ -42,7 +46,7 @@ void check(const Assign<T>& a, Device here) {
                  region("best_energies", a.best_energies), region("all_energies", a.all_energies),
                  region("free_energies", a.free_energies)},
                 {region("points", a.points), region("prototypes", a.prototypes), region("known", a.known)});
-    check_beta<T>(function, a.beta, !a.free_energies, k);
+    check_beta<T>(function, a.metric == Metric::cosine ? a.beta / 2 : a.beta, !a.free_energies, k);
 }
 
 template <class T>
@@ -76,7 +80,9 @@ void check(const AssignGradient<T>& a, Device here) {
 template <class T>
 struct AssignLayout {
     AssignLayout(Carver& carver, const AssignOperations<T>& operations, const Assign<T>& a)
-        : scratch(carver.take<std::byte>(static_cast<std::int64_t>(operations.scratch_bytes(a)))) {}
+        : scratch(a.metric == Metric::cosine
+                      ? CosineLayout<T>(carver, operations, a).scratch
+                      : carver.take<std::byte>(static_cast<std::int64_t>(operations.scratch_bytes(a)))) {}
     std::byte* scratch;
 };
 
@@ -137,6 +143,7 @@ FixedSums start_sums(Queue& queue, const AssignOperations<T>& operations, const 
 
 template <class T>
 void dispatch(Queue& queue, const AssignOperations<T>& operations, const Assign<T>& a) {
+    if (a.metric == Metric::cosine) return assign_cosine(queue, operations, a);
     const auto layout = carve<AssignLayout<T>>(queue, operations, a);
     operations.assign(queue, a, layout.scratch, nullptr);
 }
@@ -230,13 +237,18 @@ CUEBM_PUBLIC(assign_gradient, AssignGradient, GradientLayout, double)
 CUEBM_PUBLIC(update, Update, UpdateLayout, float)
 CUEBM_PUBLIC(update, Update, UpdateLayout, double)
 
-std::string explain(const Context& context, const Assign<float>& a) {
+namespace {
+template <class T>
+std::string explain_task(const Context& context, const Assign<T>& a) {
     check(a, context.device());
-    return operations_of<float>(context).explain(a);
+    if (a.metric != Metric::cosine) return operations_of<T>(context).explain(a);
+    Carver size;
+    const CosineLayout<T> layout(size, operations_of<T>(context), a);
+    return "unit rows, " + std::to_string(layout.points.rows) + " points at a time; " +
+           operations_of<T>(context).explain(unit_task<T>(a, layout.points, layout.prototypes, 0));
 }
-std::string explain(const Context& context, const Assign<double>& a) {
-    check(a, context.device());
-    return operations_of<double>(context).explain(a);
-}
+}  // namespace
+std::string explain(const Context& context, const Assign<float>& a) { return explain_task(context, a); }
+std::string explain(const Context& context, const Assign<double>& a) { return explain_task(context, a); }
 
 }  // namespace cuebm

@@ -14,6 +14,18 @@ namespace cuebm::detail {
 
 class Queue;
 
+// What is wrong in data, as kernels report it in a queue's status word.
+enum Problem : int {
+    points_not_finite = 1,
+    prototypes_not_finite,
+    weights_not_valid,
+    energy_overflow,
+    label_out_of_range,
+    weight_too_small,
+    points_without_length,
+    prototypes_without_length,
+};
+
 // scales[j] for feature j, from the largest |weight_i y_ij|; scales[d] for the weights. See math/fixed_point.hpp.
 // Reports points that are not finite and weights that are not valid.
 template <class T>
@@ -53,15 +65,17 @@ struct AccumulateSoft {
     FixedSums into;
 };
 
-// means_k = sums_k / counts_k, or prototypes_k where counts_k = 0; gradients_k = 2 (weight_k w_k - sum_k).
+// means_k = sums_k / counts_k, or prototypes_k where counts_k = 0; gradients_k = 2 (weight_k w_k - sum_k). With `seen`,
+// prototypes count as that weight of points: means_k = (seen_k w_k + sum_k) / (seen_k + weight_k).
 template <class T>
 struct Finish {
     FixedSums from;
     MatrixView<const T> prototypes;
     MatrixView<T> means;                 // [k x d], may be the prototypes; absent: not wanted
     MatrixView<T> gradients;             // [k x d]; absent: not wanted
-    VectorView<double> cluster_weights;  // [k]; absent: not wanted
+    VectorView<double> cluster_weights;  // [k], with what was seen; absent: not wanted
     double* shifts;                      // [k]: ||means_k - prototypes_k||^2; null: not wanted
+    const double* seen = nullptr;        // [k]; null: nothing
 };
 
 // out_i = sum_k p_ik w_k / sum_k p_ik, the mean of the prototypes; with `known`, coordinates that are known keep y's
@@ -111,6 +125,19 @@ struct Variance {
     double* mean;  // [1]
 };
 
+// Row i of `to` is row i of `from` at unit length (math/unit.hpp). One that is zero or not finite becomes NaN, or stays
+// as it was in `to`.
+template <class T>
+struct Normalise {
+    MatrixView<const T> from;
+    MatrixView<T> to;        // may be `from`
+    std::int64_t first_row;  // reports say first_row + i
+    Problem not_finite, zeros;
+    bool check;       // report these two
+    bool keep_zeros;  // leave the row of `to`
+    double* shifts;   // [rows]: ||to_i - to_i before||^2, with keep_zeros alone; null: not wanted
+};
+
 template <class T>
 class AssignOperations {
 public:
@@ -133,6 +160,8 @@ public:
     virtual void fill_in(Queue&, const FillIn<T>&) const = 0;
     virtual void total(Queue&, const Total<T>&) const = 0;
     virtual void variance(Queue&, const Variance<T>&) const = 0;
+    virtual void normalise(Queue&, const Normalise<T>&) const = 0;
+    virtual void halve(Queue&, MatrixView<T> values) const = 0;
     // to row r = from row rows[r]; rows [to.rows] lies on the device.
     virtual void gather(Queue&, MatrixView<const T> from, const std::int64_t* rows, MatrixView<T> to) const = 0;
 };

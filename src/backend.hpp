@@ -14,21 +14,13 @@
 
 namespace cuebm::detail {
 
-// What is wrong in data, as kernels report it in a queue's status word.
-enum Problem : int {
-    points_not_finite = 1,
-    prototypes_not_finite,
-    weights_not_valid,
-    energy_overflow,
-    label_out_of_range,
-    weight_too_small,
-};
 inline constexpr std::uint64_t no_problem = ~std::uint64_t{0};
 
 // The least word that is reported stays: bad prototypes before all else, since they spoil the energies of every row;
 // then the lowest row.
 CUEBM_MATH std::uint64_t status_word(std::int64_t row, int problem) {
-    const std::uint64_t later = problem == prototypes_not_finite ? 0 : 1;
+    const bool first = problem == prototypes_not_finite || problem == prototypes_without_length;
+    const std::uint64_t later = first ? 0 : 1;
     return later << 62 | static_cast<std::uint64_t>(row) << 8 | static_cast<std::uint64_t>(problem);
 }
 CUEBM_MATH std::int64_t status_row(std::uint64_t word) {

@@ -10,6 +10,7 @@
 #include <string>
 #include <type_traits>
 
+#include <cuebm/assign.hpp>
 #include <cuebm/error.hpp>
 #include <cuebm/view.hpp>
 
@@ -130,6 +131,11 @@ void check_points_and_prototypes(const char* function, const MatrixView<T>& poin
     if (k < 1 || k > most_columns) refuse(function, "prototypes", shape(k, prototypes.cols), "1 <= rows < 2^31");
     check_memory(function, "points", points, here);
     check_shape(function, "prototypes", prototypes, k, d, here);
+}
+
+inline void check_metric(const char* function, Metric metric) {
+    if (metric != Metric::squared_euclidean && metric != Metric::inner_product && metric != Metric::cosine)
+        refuse(function, "metric", std::to_string(static_cast<int>(metric)), "a Metric");
 }
 
 // An inverse temperature that T can hold, with the log(k) / beta by which F_beta may lie under the least energy;

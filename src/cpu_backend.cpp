@@ -13,6 +13,7 @@
 #include "cpu/fixed_sums.hpp"
 #include "cpu/isa.hpp"
 #include "cpu/soft.hpp"
+#include "cpu/unit.hpp"
 #include "cpu_queue.hpp"
 
 namespace cuebm::detail {
@@ -60,6 +61,12 @@ public:
     }
     void gather(Queue& queue, MatrixView<const T> from, const std::int64_t* rows, MatrixView<T> to) const override {
         enqueue(queue, [=](CpuQueue& q) { cpu::gather(q, from, rows, to); });
+    }
+    void normalise(Queue& queue, const Normalise<T>& task) const override {
+        enqueue(queue, [=](CpuQueue& q) { cpu::normalise(q, task); });
+    }
+    void halve(Queue& queue, MatrixView<T> values) const override {
+        enqueue(queue, [=](CpuQueue& q) { cpu::halve(q, values); });
     }
     void total(Queue& queue, const Total<T>& task) const override {
         enqueue(queue, [=, &isa = *isa_.kernels](CpuQueue& q) { cpu::total(q, isa, task); });

@@ -61,6 +61,8 @@ void throw_problem(std::uint64_t status) {
         case weight_too_small:
             throw DataError("weights", row,
                             "is so much smaller than the largest that it would count as 0; drop the row");
+        case points_without_length: throw DataError("points", row, "is all zeros, and has no cosine; drop such rows");
+        case prototypes_without_length: throw DataError("prototypes", row, "is all zeros, and has no cosine");
         case label_out_of_range: throw DataError("labels", row, "is no label; wanted 0 <= label < k");
         default: throw DataError("data", row, "is not valid");
     }

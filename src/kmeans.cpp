@@ -12,6 +12,7 @@
 #include "context_state.hpp"
 #include "float_environment.hpp"
 #include "host_copy.hpp"
+#include "kmeans_spherical.hpp"
 #include "kmeans_start.hpp"
 #include "math/canonical.hpp"
 
@@ -34,6 +35,9 @@ void check(const Context& context, MatrixView<const T> y, const FitOptions<T>& o
         refuse(function, "n_init", text(o.n_init), "n_init >= 1, and 1 for given prototypes");
     if (o.max_iterations < 1) refuse(function, "max_iterations", text(o.max_iterations), "max_iterations >= 1");
     if (!(o.tolerance >= 0)) refuse(function, "tolerance", text_of(o.tolerance), "tolerance >= 0");
+    check_metric(function, o.metric);
+    if (o.metric == Metric::inner_product)
+        refuse(function, "metric", "inner_product", "squared_euclidean or cosine: no mean lowers an inner product");
     check_optional(function, "weights", o.weights, y.rows, here);
     if (o.start != Start::given) return;
     if (!o.prototypes) refuse(function, "prototypes", "none", shape(o.k, y.cols) + ", since start is given");
@@ -65,7 +69,8 @@ public:
           context_(stream.context()),
           queue_(*stream.state().queue),
           operations_(assign_operations<T>(*context_.state().backend)),
-          y_(points),
+          unit_points_(o.metric == Metric::cosine ? to_unit(stream, points) : Matrix<T>()),
+          y_(o.metric == Metric::cosine ? unit_points_.view() : points),
           o_(o),
           weights_(weights_of(stream, o.weights)),
           old_labels_(context_.vector<std::int32_t>(y_.rows)),
@@ -75,7 +80,8 @@ public:
           shifts_(context_.vector<double>(o.k)),
           total_(context_.vector<double>(3)),
           sums_scratch_(
-              context_.vector<std::byte>(static_cast<std::int64_t>(operations_.scratch_bytes(moves_to(old_labels_))))) {
+              context_.vector<std::byte>(static_cast<std::int64_t>(operations_.scratch_bytes(moves_to(old_labels_))))),
+          means_(context_.matrix<T>(spherical() ? o.k : 0, y_.cols)) {
         operations_.scales(queue_, {.points = y_, .weights = o_.weights, .scales = scales_.data()});
         stream_.wait();  // throws what is wrong with the data
         if (o_.tolerance > 0) limit_ = o_.tolerance * mean_variance();
@@ -94,6 +100,8 @@ public:
     }
 
 private:
+    bool spherical() const { return o_.metric == Metric::cosine; }
+
     double mean_variance() {
         const std::int64_t blocks = (y_.rows + math::sum_block - 1) / math::sum_block;
         const auto sums = context_.matrix<double>(blocks, 2 * y_.cols);
@@ -104,9 +112,11 @@ private:
     Model<T> lloyd(int number) {
         Model<T> model{.prototypes = {},
                        .labels = context_.vector<std::int32_t>(y_.rows),
-                       .energies = context_.vector<T>(y_.rows)};
+                       .energies = context_.vector<T>(y_.rows),
+                       .metric = o_.metric};
         model.prototypes = choose_start(stream_, y_, weights_, o_, static_cast<std::uint32_t>(number));
         const WaitAtEnd wait(stream_);
+        if (spherical() && o_.start == Start::given) to_unit(stream_, model.prototypes);
         forget();
         model.status = Status::iteration_limit;
         std::int64_t still_empty = 0;
@@ -134,6 +144,7 @@ private:
             if (update(model.prototypes) <= limit_) model.status = Status::converged;
         }
         model.inertia = inertia(model);
+        if (spherical()) operations_.halve(queue_, {model.energies.data(), y_.rows, 1, 1, y_.device});
         model.empty_clusters = empty_clusters(model.labels);
         if (model.status == Status::converged && model.empty_clusters > 0 && still_empty > 0)
             model.status = Status::too_few_distinct;
@@ -197,17 +208,18 @@ private:
     double update(const Matrix<T>& prototypes) {
         operations_.finish(queue_, {.from = sums(),
                                     .prototypes = prototypes,
-                                    .means = prototypes,
+                                    .means = spherical() ? means_.view() : prototypes.view(),
                                     .gradients = {},
                                     .cluster_weights = {},
                                     .shifts = shifts_.data()});
+        if (spherical()) means_to_unit(stream_, means_, prototypes, shifts_.data());
         const auto shifts = read(stream_, shifts_);
         return std::accumulate(shifts.begin(), shifts.end(), 0.0);
     }
 
     double inertia(const Model<T>& model) {
         operations_.total(queue_, {.values = model.energies, .weights = o_.weights, .total = total_.data()});
-        return read(stream_, total_)[0];
+        return read(stream_, total_)[0] * (spherical() ? 0.5 : 1.0);
     }
 
     // Gives the empty clusters the points of highest energy, as scikit-learn does. Returns how many stay empty.
@@ -246,6 +258,7 @@ private:
     const Context context_;
     Queue& queue_;
     const AssignOperations<T>& operations_;
+    Matrix<T> unit_points_;
     MatrixView<const T> y_;
     const FitOptions<T>& o_;
     std::vector<double> weights_;
@@ -255,6 +268,7 @@ private:
     Vector<double> scales_, shifts_, total_;
     Vector<std::byte> kept_;  // what the backend keeps of the points
     Vector<std::byte> sums_scratch_;
+    Matrix<T> means_;  // spherical: before they are of unit length
     double limit_ = 0;
     WaitAtEnd wait_{stream_};  // the last member, so that it waits before the others go
 };
@@ -282,8 +296,10 @@ std::string Model<T>::advice() const {
 }
 
 template <class T>
-MatrixView<const T> Model<T>::fitted(const char* function) const {
+MatrixView<const T> Model<T>::fitted(const char* function, bool any_metric) const {
     if (prototypes.rows() == 0) refuse(function, "model", "one that was not fitted", "what kmeans::fit returned");
+    if (!any_metric && metric != Metric::squared_euclidean)
+        refuse(function, "model", "one of another metric", "one of Metric::squared_euclidean");
     return prototypes;
 }
 

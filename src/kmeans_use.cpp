@@ -16,18 +16,23 @@ namespace {
 using namespace detail;
 
 template <class T>
-Vector<std::int32_t> run_predict(Stream& stream, MatrixView<const T> prototypes, MatrixView<const T> points) {
+Vector<std::int32_t> run_predict(Stream& stream, MatrixView<const T> prototypes, MatrixView<const T> points,
+                                 Metric metric) {
+    check_metric("kmeans::predict", metric);
     check_points_and_prototypes("kmeans::predict", points, prototypes, 0, stream.context().device());
     auto labels = stream.context().vector<std::int32_t>(points.rows);
-    if (points.rows > 0) assign(stream, Assign<T>{.points = points, .prototypes = prototypes, .labels = labels});
+    if (points.rows > 0)
+        assign(stream, Assign<T>{.points = points, .prototypes = prototypes, .labels = labels, .metric = metric});
     return labels;
 }
 
 template <class T>
-Matrix<T> run_transform(Stream& stream, MatrixView<const T> prototypes, MatrixView<const T> points) {
+Matrix<T> run_transform(Stream& stream, MatrixView<const T> prototypes, MatrixView<const T> points, Metric metric) {
+    check_metric("kmeans::transform", metric);
     check_points_and_prototypes("kmeans::transform", points, prototypes, 0, stream.context().device());
     auto all = stream.context().matrix<T>(points.rows, prototypes.rows);
-    if (points.rows > 0) assign(stream, Assign<T>{.points = points, .prototypes = prototypes, .all_energies = all});
+    if (points.rows > 0)
+        assign(stream, Assign<T>{.points = points, .prototypes = prototypes, .all_energies = all, .metric = metric});
     return all;
 }
 
@@ -186,19 +191,22 @@ Projection<T> run_project(Stream& stream, MatrixView<const T> prototypes, const 
 
 }  // namespace
 
-#define CUEBM_PUBLIC(Result, function, work, Argument, T)                                                \
-    Result function(Stream& stream, MatrixView<const T> w, Argument a) { return work<T>(stream, w, a); } \
-    Result function(const Context& context, MatrixView<const T> w, Argument a) {                         \
-        Stream stream(context);                                                                          \
-        auto result = work<T>(stream, w, a);                                                             \
-        stream.wait();                                                                                   \
-        return result;                                                                                   \
+#define CUEBM_PUBLIC(Result, function, work, T, parameters, arguments)                                           \
+    Result function(Stream& stream, MatrixView<const T> w, parameters) { return work<T>(stream, w, arguments); } \
+    Result function(const Context& context, MatrixView<const T> w, parameters) {                                 \
+        Stream stream(context);                                                                                  \
+        auto result = work<T>(stream, w, arguments);                                                             \
+        stream.wait();                                                                                           \
+        return result;                                                                                           \
     }
-#define CUEBM_PUBLIC_OF(T)                                                           \
-    CUEBM_PUBLIC(Vector<std::int32_t>, predict, run_predict, MatrixView<const T>, T) \
-    CUEBM_PUBLIC(Matrix<T>, transform, run_transform, MatrixView<const T>, T)        \
-    CUEBM_PUBLIC(Completions<T>, complete, run_complete, const Complete<T>&, T)      \
-    CUEBM_PUBLIC(Projection<T>, project, run_project, const Project<T>&, T)
+#define CUEBM_LIST(...) __VA_ARGS__
+#define CUEBM_PUBLIC_OF(T)                                                                                        \
+    CUEBM_PUBLIC(Vector<std::int32_t>, predict, run_predict, T, CUEBM_LIST(MatrixView<const T> y, Metric metric), \
+                 CUEBM_LIST(y, metric))                                                                           \
+    CUEBM_PUBLIC(Matrix<T>, transform, run_transform, T, CUEBM_LIST(MatrixView<const T> y, Metric metric),        \
+                 CUEBM_LIST(y, metric))                                                                           \
+    CUEBM_PUBLIC(Completions<T>, complete, run_complete, T, const Complete<T>& a, a)                              \
+    CUEBM_PUBLIC(Projection<T>, project, run_project, T, const Project<T>& a, a)
 CUEBM_PUBLIC_OF(float)
 CUEBM_PUBLIC_OF(double)
 

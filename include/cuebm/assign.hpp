@@ -31,9 +31,19 @@ namespace cuebm {
 
 inline constexpr double infinity = std::numeric_limits<double>::infinity();
 
+// What E compares. `cosine` is the squared Euclidean energy of the rows normalised to unit length, halved: 1 - cos of
+// their angle. A row's length is the root of its sum of squares in double (16 interleaved accumulators and the fixed
+// tree, of values scaled by a power of two that brings the largest near 1); its quotients are rounded to T once.
+enum class Metric : std::uint8_t {
+    squared_euclidean,  // ||y - w||^2
+    inner_product,      // -y.w, of the same 16 accumulators of y_j w_j and the same tree, taken from 0
+    cosine,             // 1 - y.w / (|y| |w|), in [0, 2]; nothing hidden. A row of zeros is a DataError
+};
+
 // Inference. Give the outputs that are wanted, leave the others absent; at least one.
-// Cost: 2 n k d operations where prototypes can be screened (float; labels and energies alone; nothing hidden), else
-// 3 n k d; reads Y once.
+// Cost: 2 n k d operations where prototypes can be screened (float; not the inner product; labels and energies alone;
+// nothing hidden), else 3 n k d (2 n k d for the inner product); reads Y once. Cosine reads Y twice and takes a
+// workspace for the unit prototypes and for unit points, in chunks of 64 MiB (4096 rows, if that is more).
 template <class T>
 struct Assign {
     MatrixView<const T> points;              // [n x d], n >= 0
@@ -47,7 +57,8 @@ struct Assign {
     MatrixView<T> all_energies{};            // [n x k], optional: every E
     VectorView<T> free_energies{};           // [n], optional: F_beta
     double beta = infinity;                  // > 0; finite where free_energies is given
-    bool check_finite = true;                // false: NaN rows get label 0 and no error
+    bool check_finite = true;                // false: NaN rows (zeros too, of cosine) get label 0 and no error
+    Metric metric = Metric::squared_euclidean;
 };
 
 CUEBM_API void assign(const Context& context, const Assign<float>& arguments);
@@ -55,7 +66,8 @@ CUEBM_API void assign(const Context& context, const Assign<double>& arguments);
 CUEBM_API void assign(Stream& stream, const Assign<float>& arguments);
 CUEBM_API void assign(Stream& stream, const Assign<double>& arguments);
 
-// Gradients of sum_i weight_i F_beta(y_i), or of F at beta = infinity (where it is defined: away from ties).
+// Gradients of sum_i weight_i F_beta(y_i), or of F at beta = infinity (where it is defined: away from ties), of the
+// squared Euclidean energy alone.
 //
 //   dF_beta/dy_i = 2 weight_i (y_i - sum_k p_ik w_k)     p_ik = exp(-beta (E_ik - F_beta(y_i)))
 //   d/dw_k       = 2 sum_i weight_i p_ik (w_k - y_i)

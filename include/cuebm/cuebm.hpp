@@ -6,5 +6,8 @@
 #include <cuebm/context.hpp>
 #include <cuebm/error.hpp>
 #include <cuebm/kmeans.hpp>
+#include <cuebm/kmeans_balanced.hpp>
+#include <cuebm/kmeans_mini_batch.hpp>
+#include <cuebm/kmeans_soft.hpp>
 #include <cuebm/version.hpp>
 #include <cuebm/view.hpp>

@@ -58,6 +58,7 @@ struct FitOptions {
                                        // the variance of Y (scikit-learn's meaning); 0: until no label moves
     std::function<void(const Progress&)> progress{};  // called by the fitting thread after each iteration
     std::stop_token cancel{};                         // looked at between iterations
+    Metric metric = Metric::squared_euclidean;        // or cosine: spherical K-means
 };
 
 // What fit() returns. Labels, energies and inertia are those of these prototypes.
@@ -70,20 +71,27 @@ struct Model {
     int iterations = 0;
     std::int64_t empty_clusters = 0;  // prototypes that own no point
     Status status = Status::converged;
+    Metric metric = Metric::squared_euclidean;  // of the energies, and of predict() and transform()
     // One sentence: what the status means and what to try.
     CUEBM_API std::string advice() const;
-    // The prototypes, for the function of that name. Errors: InvalidArgument if there are none.
-    CUEBM_API MatrixView<const T> fitted(const char* function) const;
+    // The prototypes, for the function of that name. Errors: InvalidArgument if there are none, or if they are of
+    // another metric than squared Euclidean and the function knows that alone.
+    CUEBM_API MatrixView<const T> fitted(const char* function, bool any_metric = false) const;
 };
 
+// Metric::cosine is spherical K-means (I. S. Dhillon and D. S. Modha, "Concept decompositions for large sparse text
+// data using clustering", Machine Learning 42, 2001): points at unit length, prototypes brought back to it after each
+// mean; a mean of length zero leaves its prototype as it was. Prototypes are then of unit length, energies and inertia
+// those of the cosine, tolerance and variance those of the unit points, of which the device holds a copy, n d.
+//
 // Empty clusters are relocated to the points of highest energy, as scikit-learn does; where those already
 // lie on a prototype (fewer distinct points than k) they stay, and the status says so.
-// Errors: as Assign, and InvalidArgument for k < 1 or k > n, n_init < 1, max_iterations < 1, tolerance < 0.
-// Cost: an Assign and an Update of the points that moved, each iteration. Both forms block the calling thread.
-// Memory on the device besides Y: 8 n for old labels and sums of 8 k d; for each of at most two models 8 n (12 n in
-// double) and the prototypes; the workspace of Assign; for k-means++ a copy of its subsample and (2 + ln k) energies
-// for each of its rows. Weights are copied to the host. The form with a Stream first does the stream's earlier work,
-// and throws what was wrong with it.
+// Errors: as Assign, and InvalidArgument for k < 1 or k > n, n_init < 1, max_iterations < 1, tolerance < 0, the metric
+// inner_product (whose energy no mean lowers). Cost: an Assign and an Update of the points that moved, each iteration.
+// Both forms block the calling thread. Memory on the device besides Y: 8 n for old labels and sums of 8 k d; for each
+// of at most two models 8 n (12 n in double) and the prototypes; the workspace of Assign; for k-means++ a copy of its
+// subsample and (2 + ln k) energies for each of its rows. Weights are copied to the host. The form with a Stream first
+// does the stream's earlier work, and throws what was wrong with it.
 CUEBM_API Model<float> fit(const Context& context, MatrixView<const float> points, const FitOptions<float>& options);
 CUEBM_API Model<double> fit(const Context& context, MatrixView<const double> points, const FitOptions<double>& options);
 CUEBM_API Model<float> fit(Stream& stream, MatrixView<const float> points, const FitOptions<float>& options);
@@ -91,23 +99,24 @@ CUEBM_API Model<double> fit(Stream& stream, MatrixView<const double> points, con
 
 // Labels [n] of new points. Errors and cost: as Assign.
 CUEBM_API Vector<std::int32_t> predict(const Context& context, MatrixView<const float> prototypes,
-                                       MatrixView<const float> points);
+                                       MatrixView<const float> points, Metric metric = Metric::squared_euclidean);
 CUEBM_API Vector<std::int32_t> predict(const Context& context, MatrixView<const double> prototypes,
-                                       MatrixView<const double> points);
+                                       MatrixView<const double> points, Metric metric = Metric::squared_euclidean);
 CUEBM_API Vector<std::int32_t> predict(Stream& stream, MatrixView<const float> prototypes,
-                                       MatrixView<const float> points);
+                                       MatrixView<const float> points, Metric metric = Metric::squared_euclidean);
 CUEBM_API Vector<std::int32_t> predict(Stream& stream, MatrixView<const double> prototypes,
-                                       MatrixView<const double> points);
+                                       MatrixView<const double> points, Metric metric = Metric::squared_euclidean);
 
-// Every energy E(y_i, z_k) = ||y_i - w_k||^2, [n x k]; its square root is scikit-learn's transform.
+// Every energy E(y_i, z_k), [n x k]; for ||y_i - w_k||^2 its square root is scikit-learn's transform.
 // Errors and cost: as Assign.
 CUEBM_API Matrix<float> transform(const Context& context, MatrixView<const float> prototypes,
-                                  MatrixView<const float> points);
+                                  MatrixView<const float> points, Metric metric = Metric::squared_euclidean);
 CUEBM_API Matrix<double> transform(const Context& context, MatrixView<const double> prototypes,
-                                   MatrixView<const double> points);
-CUEBM_API Matrix<float> transform(Stream& stream, MatrixView<const float> prototypes, MatrixView<const float> points);
-CUEBM_API Matrix<double> transform(Stream& stream, MatrixView<const double> prototypes,
-                                   MatrixView<const double> points);
+                                   MatrixView<const double> points, Metric metric = Metric::squared_euclidean);
+CUEBM_API Matrix<float> transform(Stream& stream, MatrixView<const float> prototypes, MatrixView<const float> points,
+                                  Metric metric = Metric::squared_euclidean);
+CUEBM_API Matrix<double> transform(Stream& stream, MatrixView<const double> prototypes, MatrixView<const double> points,
+                                   Metric metric = Metric::squared_euclidean);
 
 // Given some coordinates of y, predict the others: a set of sharp predictions instead of one blurred mean.
 // The energy is summed over the known coordinates; each candidate copies the rest from its prototype.
@@ -176,11 +185,11 @@ CUEBM_API Projection<double> project(Stream& stream, MatrixView<const double> pr
 // for a model that was not fitted.
 template <class Where, class T>
 auto predict(Where& where, const Model<T>& model, MatrixView<const std::type_identity_t<T>> points) {
-    return predict(where, model.fitted("kmeans::predict"), points);
+    return predict(where, model.fitted("kmeans::predict", true), points, model.metric);
 }
 template <class Where, class T>
 auto transform(Where& where, const Model<T>& model, MatrixView<const std::type_identity_t<T>> points) {
-    return transform(where, model.fitted("kmeans::transform"), points);
+    return transform(where, model.fitted("kmeans::transform", true), points, model.metric);
 }
 template <class Where, class T>
 auto complete(Where& where, const Model<T>& model, const Complete<std::type_identity_t<T>>& arguments) {

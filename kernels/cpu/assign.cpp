@@ -35,8 +35,9 @@ std::int64_t divide_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b;
 
 template <class T>
 bool can_be_screened(const Assign<T>& task) {
-    return sizeof(T) == sizeof(float) && !task.known && !task.best_labels && !task.best_energies &&
-           !task.all_energies && !task.free_energies && task.points.cols <= math::screening_max_depth;
+    return sizeof(T) == sizeof(float) && task.metric == Metric::squared_euclidean && !task.known && !task.best_labels &&
+           !task.best_energies && !task.all_energies && !task.free_energies &&
+           task.points.cols <= math::screening_max_depth;
 }
 
 template <class T>
@@ -164,7 +165,8 @@ AssignRun<T>::AssignRun(const AssignPlan& plan, const Assign<T>& task, std::byte
                   : task.best_energies ? task.best_energies.cols
                                        : 1,
              .beta = static_cast<T>(task.beta),
-             .rows = nullptr};
+             .rows = nullptr,
+             .inner_product = task.metric == Metric::inner_product};
     if constexpr (sizeof(T) == sizeof(float)) {
         if (plan.screen) screen_.emplace(*plan.screen, task.prototypes, scratch_.screen, bound_factor);
         if (plan.screen && kept != nullptr) {

@@ -52,8 +52,9 @@ CUEBM_INLINE void sum_and_transpose(Pack<T>* x) {
     }
 }
 
-// Lanes [at, at + width) of the 16 accumulators of each pair of a tile.
-template <class T, int Y, int W, bool masked>
+// Lanes [at, at + width) of the 16 accumulators of each pair of a tile: of squared differences, or of products, where
+// hidden coordinates need no mask as their y is 0.
+template <class T, int Y, int W, bool masked, bool product>
 CUEBM_INLINE void accumulate(const T* y, const T* mask, const T* w, std::int64_t depth, std::int64_t at,
                              Pack<T>* sums) {
     Pack<T> a[Y][W] = {};
@@ -66,9 +67,13 @@ CUEBM_INLINE void accumulate(const T* y, const T* mask, const T* w, std::int64_t
             const Pack<T> p = math::load(y + i * depth + j);
 #pragma GCC unroll 8
             for (int z = 0; z < W; ++z) {
-                Pack<T> t = p - v[z];
-                if constexpr (masked) t = t * math::load(mask + i * depth + j);
-                a[i][z] = math::fused(t, t, a[i][z]);
+                if constexpr (product) {
+                    a[i][z] = math::fused(p, v[z], a[i][z]);
+                } else {
+                    Pack<T> t = p - v[z];
+                    if constexpr (masked) t = t * math::load(mask + i * depth + j);
+                    a[i][z] = math::fused(t, t, a[i][z]);
+                }
             }
         }
     }
@@ -79,11 +84,11 @@ CUEBM_INLINE void accumulate(const T* y, const T* mask, const T* w, std::int64_t
 }
 
 // energies[i * W + z] of Y consecutive points and W consecutive prototypes; Y * W is a multiple of the width.
-template <class T, int Y, int W, bool masked>
+template <class T, int Y, int W, bool masked, bool product = false>
 CUEBM_INLINE void tile_energies(const T* y, const T* mask, const T* w, std::int64_t depth, T* energies) {
     Pack<T> sums[parts<T>][Y * W];
 #pragma GCC unroll 8
-    for (int p = 0; p < parts<T>; ++p) accumulate<T, Y, W, masked>(y, mask, w, depth, p * width<T>, sums[p]);
+    for (int p = 0; p < parts<T>; ++p) accumulate<T, Y, W, masked, product>(y, mask, w, depth, p * width<T>, sums[p]);
 #pragma GCC unroll 8
     for (int half = parts<T> / 2; half >= 1; half /= 2)
         for (int p = 0; p < half; ++p)
@@ -91,16 +96,16 @@ CUEBM_INLINE void tile_energies(const T* y, const T* mask, const T* w, std::int6
 #pragma GCC unroll 8
     for (int i = 0; i < Y * W; i += width<T>) {
         sum_and_transpose<T, width<T>>(&sums[0][i]);
-        math::store(energies + i, sums[0][i]);
+        math::store(energies + i, product ? Pack<T>{} - sums[0][i] : sums[0][i]);
     }
 }
 
 // energies[p] of the points of a tile and 16 prototypes.
-template <class T, bool masked>
+template <class T, bool masked, bool product = false>
 CUEBM_INLINE void group_energies(const T* y, const T* mask, const T* w, std::int64_t depth, T (*energies)[lanes]) {
     T tile[tile_points * tile_prototypes];
     for (int q = 0; q < lanes; q += tile_prototypes) {
-        tile_energies<T, tile_points, tile_prototypes, masked>(y, mask, w + q * depth, depth, tile);
+        tile_energies<T, tile_points, tile_prototypes, masked, product>(y, mask, w + q * depth, depth, tile);
         for (int p = 0; p < tile_points; ++p)
             for (int c = 0; c < tile_prototypes; ++c) energies[p][q + c] = tile[p * tile_prototypes + c];
     }
@@ -146,7 +151,7 @@ CUEBM_INLINE void take(const AssignData<T>& task, std::int64_t i, PointState<T>&
     for (int at = 0; at < lanes; at += width<T>) {
         const Pack<T> energy = math::load(energies + at);
         below |= math::lane_bits(energy < bar);
-        state.finite = state.finite & (math::lane_bits(energy < huge) == all);
+        state.finite = state.finite & (math::lane_bits(energy - energy == T(0)) == all);
     }
     if (below != 0) insert(state, energies, first, count, task.m);
     if (task.all_energies != nullptr)
@@ -202,7 +207,7 @@ std::size_t direct_scratch(std::size_t element, std::int64_t depth, bool masked)
     return element == sizeof(float) ? direct_bytes<float>(depth, masked) : direct_bytes<double>(depth, masked);
 }
 
-template <class T, bool masked>
+template <class T, bool masked, bool product>
 std::int64_t direct_block(const AssignData<T>& task, std::int64_t first, std::int64_t last, std::byte* scratch) {
     const std::int64_t depth = task.depth, count = last - first;
     T* y = reinterpret_cast<T*>(scratch);
@@ -221,7 +226,8 @@ std::int64_t direct_block(const AssignData<T>& task, std::int64_t first, std::in
     for (std::int64_t z = 0; z < task.k; z += lanes)
         for (std::int64_t i = 0; i < count; i += tile_points) {
             T energies[tile_points][lanes];
-            group_energies<T, masked>(y + i * depth, mask + i * depth, task.prototypes + z * depth, depth, energies);
+            group_energies<T, masked, product>(y + i * depth, mask + i * depth, task.prototypes + z * depth, depth,
+                                               energies);
             const int width_left = task.k - z < lanes ? static_cast<int>(task.k - z) : lanes;
             for (int p = 0; p < tile_points && i + p < count; ++p)
                 take(task, row(i + p), states[i + p], energies[p], z, width_left);
@@ -236,8 +242,11 @@ std::int64_t direct_block(const AssignData<T>& task, std::int64_t first, std::in
 
 template <class T>
 std::int64_t direct(const AssignData<T>& task, std::int64_t first, std::int64_t last, std::byte* scratch) {
-    return task.known != nullptr ? direct_block<T, true>(task, first, last, scratch)
-                                 : direct_block<T, false>(task, first, last, scratch);
+    if (task.inner_product)
+        return task.known != nullptr ? direct_block<T, true, true>(task, first, last, scratch)
+                                     : direct_block<T, false, true>(task, first, last, scratch);
+    return task.known != nullptr ? direct_block<T, true, false>(task, first, last, scratch)
+                                 : direct_block<T, false, false>(task, first, last, scratch);
 }
 
 }  // namespace

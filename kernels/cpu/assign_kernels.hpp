@@ -30,6 +30,7 @@ struct AssignData {
     std::int64_t m;  // columns of best_labels and best_energies, or 1
     T beta;
     const std::int64_t* rows;  // null, or the rows that "row i" means: rows[i]
+    bool inner_product;  // E = -y.w; else ||y - w||^2
 };
 
 // SoftMean<T> and AccumulateSoft<T> as plain data; those fields alone that the task has are set.

@@ -263,11 +263,13 @@ void finish(CpuQueue& queue, const AssignKernels& isa, const detail::Finish<T>& 
                [&](std::int64_t first, std::int64_t last, int) {
                    for (std::int64_t z = first; z < last; ++z) {
                        const double weight = static_cast<double>(task.from.counts[z]) / task.from.scales[d];
-                       if (task.cluster_weights) task.cluster_weights.data[z * task.cluster_weights.stride] = weight;
+                       const double seen = task.seen != nullptr ? task.seen[z] : 0.0;
+                       if (task.cluster_weights) task.cluster_weights.data[z * task.cluster_weights.stride] = seen + weight;
                        const double shift = sums_kernels_of<T>(isa).finish(
                            {.sums = task.from.sums + z * d,
                             .scales = task.from.scales,
                             .weight = weight,
+                            .seen = seen,
                             .prototype = task.prototypes.data + z * task.prototypes.stride,
                             .mean = task.means ? task.means.data + z * task.means.stride : nullptr,
                             .gradient = task.gradients ? task.gradients.data + z * task.gradients.stride : nullptr,

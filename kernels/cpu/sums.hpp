@@ -205,7 +205,8 @@ double finish(const FinishData<T>& data) {
         for (int l = 0; l < columns; ++l) w[l] = static_cast<double>(data.prototype[j + l]);
         for (int l = 0; l < lanes; ++l) {
             // Without weight it keeps its value.
-            const T mean = data.weight > 0 ? static_cast<T>(sums[l] / data.weight) : static_cast<T>(w[l]);
+            const double all = data.seen > 0 ? data.seen * w[l] + sums[l] : sums[l];
+            const T mean = data.weight > 0 ? static_cast<T>(all / (data.seen + data.weight)) : static_cast<T>(w[l]);
             means[l] = static_cast<double>(mean);
             gradients[l] = 2.0 * (data.weight * w[l] - sums[l]);
             const double move = means[l] - w[l];

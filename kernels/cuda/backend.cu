@@ -113,6 +113,10 @@ public:
     void fill_in(detail::Queue& queue, const detail::FillIn<T>& task) const override {
         cuda::fill_in(cuda_queue(queue), task);
     }
+    void normalise(detail::Queue& queue, const detail::Normalise<T>& task) const override {
+        cuda::normalise(cuda_queue(queue), task);
+    }
+    void halve(detail::Queue& queue, MatrixView<T> values) const override { cuda::halve(cuda_queue(queue), values); }
     void total(detail::Queue& queue, const detail::Total<T>& task) const override {
         cuda::total(cuda_queue(queue), task);
     }

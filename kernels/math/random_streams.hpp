@@ -14,6 +14,7 @@ enum class RandomPurpose : std::uint32_t {
     kmeans_first = 2,       // index: 0;                    step: n_init start
     kmeans_candidates = 3,  // index: prototypes so far;    step: n_init start;  draw: candidate
     kmeans_random = 4,      // index: prototypes so far;    step: n_init start
+    kmeans_perturb = 16,    // index: coordinate of W;      step: rise of beta
 };
 
 CUEBM_MATH PhiloxKey random_key(std::uint64_t seed, RandomPurpose purpose) {

@@ -30,7 +30,9 @@ void direct(CudaQueue& queue, const AssignConfig& config, const Assign<T>& task)
     const auto m = static_cast<int>(task.best_labels ? task.best_labels.cols : task.best_energies.cols);
     const std::size_t list_bytes =
         list ? std::size_t{EnergyTile<T>::points} * BestLists<T>::most * (sizeof(T) + sizeof(std::int32_t)) : 0;
-    launch(task.known ? assign_direct<T, true> : assign_direct<T, false>,
+    const bool product = task.metric == Metric::inner_product;
+    launch(task.known ? (product ? assign_direct<T, true, true> : assign_direct<T, true, false>)
+                      : (product ? assign_direct<T, false, true> : assign_direct<T, false, false>),
            tiled(queue, config.tiles, dim3(EnergyTile<T>::threads), list_bytes), task, energies, m, queue.status());
 }
 

@@ -57,8 +57,9 @@ bool is_wide(const MatrixView<const T>& rows) {
 // Screening wants float, labels or energies alone and nothing hidden; and enough prototypes to fill its tiles.
 template <class T>
 bool can_screen(const Assign<T>& task) {
-    return std::is_same_v<T, float> && !task.known && !task.best_labels && !task.best_energies && !task.all_energies &&
-           !task.free_energies && task.points.cols <= math::screening_max_depth;
+    return std::is_same_v<T, float> && task.metric == Metric::squared_euclidean && !task.known && !task.best_labels &&
+           !task.best_energies && !task.all_energies && !task.free_energies &&
+           task.points.cols <= math::screening_max_depth;
 }
 
 template <class T>

@@ -74,7 +74,7 @@ __device__ void report_row(const Assign<T>& task, std::uint64_t* status, std::in
 // and for each of a half-warp's points a least energy with its label and a partial free energy, which are those of
 // class z mod 16 = lane. Shared memory: the two buffers of energies.cuh, and with `best` 32 energies and labels a
 // point. Order: a class sees its prototypes in order of z; the classes are joined by the fixed tree.
-template <class T, bool Masked>
+template <class T, bool Masked, bool Product>
 __global__ void __launch_bounds__(EnergyTile<T>::threads, 1)
     assign_direct(Assign<T> task, EnergyTask<T> energy_task, int m, std::uint64_t* status) {
     using Tile = EnergyTile<T>;
@@ -104,12 +104,12 @@ __global__ void __launch_bounds__(EnergyTile<T>::threads, 1)
         if (list) start_best(best, own + p, lane);
     }
 
-    for_each_energy<Masked>(energy_task, buffers, first, [&](std::int64_t z, const T(&energies)[each]) {
+    for_each_energy<Masked, Product>(energy_task, buffers, first, [&](std::int64_t z, const T(&energies)[each]) {
         const bool there = z + lane < k;
 #pragma unroll
         for (int p = 0; p < each; ++p) {
             const T energy = there ? energies[p] : huge;
-            if (there && !(energy < huge)) not_finite |= 1u << p;
+            if (there && !is_finite(energy)) not_finite |= 1u << p;
             if (energy < least[p]) {
                 least[p] = energy;
                 label[p] = static_cast<std::int32_t>(z + lane);

@@ -45,7 +45,8 @@ __device__ __forceinline__ void stage_masked(T* tile, T* mask, int rows, const E
     }
 }
 
-template <bool Masked, class T, class Use>
+// Product: E = -y.w, canonical as well; hidden coordinates need no mask there as their y is 0.
+template <bool Masked, bool Product = false, class T, class Use>
 __device__ __forceinline__ void for_each_energy(const EnergyTask<T>& task, const EnergyBuffers<T>& buffers,
                                                 std::int64_t first, Use use) {
     using Tile = EnergyTile<T>;
@@ -97,23 +98,30 @@ __device__ __forceinline__ void for_each_energy(const EnergyTask<T>& task, const
 #pragma unroll
             for (int p = 0; p < each; ++p) {
                 y[p] = y_tile[p * Tile::pitch + j];
-                if constexpr (Masked) mask[p] = mask_tile[p * Tile::pitch + j];
+                if constexpr (Masked && !Product) mask[p] = mask_tile[p * Tile::pitch + j];
             }
 #pragma unroll
             for (int c = 0; c < lanes; ++c) {
                 const T w = w_tile[c * Tile::pitch + j];
 #pragma unroll
                 for (int p = 0; p < each; ++p) {
-                    T t = y[p] - w;
-                    if constexpr (Masked) t = t * mask[p];
-                    sums[p][c] = math::fused(t, t, sums[p][c]);
+                    if constexpr (Product) {
+                        sums[p][c] = math::fused(y[p], w, sums[p][c]);
+                    } else {
+                        T t = y[p] - w;
+                        if constexpr (Masked) t = t * mask[p];
+                        sums[p][c] = math::fused(t, t, sums[p][c]);
+                    }
                 }
             }
         }
         if (last) {
             T energies[each];
 #pragma unroll
-            for (int p = 0; p < each; ++p) energies[p] = transposed_tree_sum(sums[p], lane);
+            for (int p = 0; p < each; ++p) {
+                const T sum = transposed_tree_sum(sums[p], lane);
+                energies[p] = Product ? T(0) - sum : sum;
+            }
             use(z, energies);
         }
         z = next_z;

@@ -31,6 +31,10 @@ void soft_mean(CudaQueue& queue, const detail::SoftMean<T>& task, const DevicePr
 template <class T>
 void fill_in(CudaQueue& queue, const detail::FillIn<T>& task);
 template <class T>
+void normalise(CudaQueue& queue, const detail::Normalise<T>& task);
+template <class T>
+void halve(CudaQueue& queue, MatrixView<T> values);
+template <class T>
 void gather(CudaQueue& queue, MatrixView<const T> from, const std::int64_t* rows, MatrixView<T> to);
 
 // Threads of a block where a half-warp takes a row, and how many rows that is.

@@ -165,11 +165,13 @@ __global__ void __launch_bounds__(256) finish_prototypes(detail::Finish<T> task)
     for (std::int64_t z = std::int64_t{blockIdx.x} * rows + half_warp_index(); z < k;
          z += std::int64_t{gridDim.x} * rows) {
         const double weight = static_cast<double>(task.from.counts[z]) / task.from.scales[d];
+        const double seen = task.seen != nullptr ? task.seen[z] : 0.0;
         double moves = 0;
         for (std::int64_t j = lane; j < d; j += half_warp) {
             const T w = task.prototypes.data[z * task.prototypes.stride + j];
             const double sum = static_cast<double>(task.from.sums[z * d + j]) / task.from.scales[j];
-            const T mean = weight > 0 ? static_cast<T>(sum / weight) : w;  // without weight it keeps its value
+            const double all = seen > 0 ? seen * static_cast<double>(w) + sum : sum;
+            const T mean = weight > 0 ? static_cast<T>(all / (seen + weight)) : w;  // without weight it keeps its value
             const double move = static_cast<double>(mean) - static_cast<double>(w);
             moves = math::fused(move, move, moves);
             if (task.gradients.data != nullptr)
@@ -179,7 +181,8 @@ __global__ void __launch_bounds__(256) finish_prototypes(detail::Finish<T> task)
         }
         moves = tree_sum(moves);
         if (lane != 0) continue;
-        if (task.cluster_weights.data != nullptr) task.cluster_weights.data[z * task.cluster_weights.stride] = weight;
+        if (task.cluster_weights.data != nullptr)
+            task.cluster_weights.data[z * task.cluster_weights.stride] = seen + weight;
         if (task.shifts != nullptr) task.shifts[z] = moves;
     }
 }

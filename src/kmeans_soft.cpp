@@ -1,0 +1,196 @@
+// kmeans::fit_soft: EM on the free energy, annealed in beta, by the backend's operations.
+#include <cuebm/kmeans_soft.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include <cuebm/error.hpp>
+
+#include "check.hpp"
+#include "context_state.hpp"
+#include "float_environment.hpp"
+#include "host_copy.hpp"
+#include "kmeans_start.hpp"
+#include "math/canonical.hpp"
+#include "math/random_streams.hpp"
+
+namespace cuebm::kmeans {
+namespace {
+
+using namespace detail;
+constexpr auto function = "kmeans::fit_soft";
+
+template <class T>
+void check(const Context& context, MatrixView<const T> y, const SoftOptions<T>& o) {
+    const Device here = context.device();
+    if (y.rows < 1 || y.cols < 1 || y.cols > most_columns)
+        refuse(function, "points", shape(y.rows, y.cols), "rows >= 1, 1 <= cols < 2^31");
+    check_memory(function, "points", y, here);
+    if (o.k < 1 || o.k > std::min(y.rows, most_columns))
+        refuse(function, "k", std::to_string(o.k), "1 <= k <= n = " + std::to_string(y.rows));
+    check_beta<T>(function, o.beta, false, o.k);
+    if (o.beta_start != 0 && !(o.beta_start <= o.beta))
+        refuse(function, "beta_start", text_of(o.beta_start), "0, or at most beta = " + text_of(o.beta));
+    if (o.beta_start != 0) check_beta<T>(function, o.beta_start, false, o.k);
+    if (!(o.factor > 1)) refuse(function, "factor", text_of(o.factor), "factor > 1");
+    if (!(o.perturbation >= 0 && o.perturbation < infinity))
+        refuse(function, "perturbation", text_of(o.perturbation), "a finite perturbation >= 0");
+    if (o.max_iterations < 1)
+        refuse(function, "max_iterations", std::to_string(o.max_iterations), "max_iterations >= 1");
+    if (!(o.tolerance >= 0)) refuse(function, "tolerance", text_of(o.tolerance), "tolerance >= 0");
+    check_optional(function, "weights", o.weights, y.rows, here);
+    if (o.start != Start::given) return;
+    if (!o.prototypes) refuse(function, "prototypes", "none", shape(o.k, y.cols) + ", since start is given");
+    const bool on_host = o.prototypes.device == Device{};
+    check_shape(function, "prototypes", o.prototypes, o.k, y.cols, on_host ? Device{} : here);
+}
+
+template <class T>
+class Annealing {
+public:
+    Annealing(Stream& stream, MatrixView<const T> points, const SoftOptions<T>& o)
+        : stream_(stream),
+          context_(stream.context()),
+          queue_(*stream.state().queue),
+          operations_(assign_operations<T>(*context_.state().backend)),
+          y_(points),
+          o_(o),
+          sums_(context_.matrix<std::int64_t>(o.k, y_.cols)),
+          counts_(context_.vector<std::int64_t>(o.k)),
+          scales_(context_.vector<double>(y_.cols + 1)),
+          shifts_(context_.vector<double>(o.k)) {}
+
+    SoftModel<T> run() {
+        const WaitAtEnd wait(stream_);
+        operations_.scales(queue_, {.points = y_, .weights = o_.weights, .scales = scales_.data()});
+        stream_.wait();  // throws what is wrong with the data
+        if (o_.weights) {
+            const auto host = read(stream_, o_.weights);
+            weights_.assign(host.begin(), host.end());
+            if (std::all_of(weights_.begin(), weights_.end(), [](double w) { return w == 0; }))
+                refuse(function, "weights", "all 0", "a weight > 0");
+        }
+        variance_ = mean_variance();
+        const FitOptions<T> start{.k = o_.k, .seed = o_.seed, .start = o_.start, .prototypes = o_.prototypes};
+        SoftModel<T> model{.prototypes = choose_start(stream_, y_, weights_, start, 0),
+                           .free_energies = context_.vector<T>(y_.rows),
+                           .weights = context_.vector<double>(o_.k),
+                           .beta = o_.beta_start > 0 ? o_.beta_start : o_.beta};
+        for (std::uint32_t rises = 0;; ++rises) {
+            settle(model);
+            if (model.status == Status::cancelled || model.beta >= o_.beta) break;
+            model.beta = std::min(o_.beta, model.beta * o_.factor);
+            perturb(model.prototypes, rises);
+        }
+        model.objective = objective(model);
+        return model;
+    }
+
+private:
+    // EM at one beta; ends with the free energies of the prototypes that it leaves.
+    void settle(SoftModel<T>& model) {
+        model.status = Status::iteration_limit;
+        for (int iteration = 0;; ++iteration) {
+            assign(stream_, Assign<T>{.points = y_,
+                                      .prototypes = model.prototypes,
+                                      .free_energies = model.free_energies,
+                                      .beta = model.beta});
+            if (model.status == Status::converged || iteration == o_.max_iterations) break;
+            if (o_.cancel.stop_requested()) {
+                model.status = Status::cancelled;
+                break;
+            }
+            ++model.iterations;
+            if (o_.progress) o_.progress({model.beta, model.iterations, objective(model)});
+            if (update(model) <= o_.tolerance * variance_) model.status = Status::converged;
+        }
+    }
+
+    // Prototypes to the means; returns sum_k ||w_k' - w_k||^2.
+    double update(const SoftModel<T>& model) {
+        const FixedSums sums{sums_.data(), counts_.data(), scales_.data()};
+        queue_.fill(sums.sums, 0, static_cast<std::size_t>(o_.k * y_.cols) * sizeof(std::int64_t));
+        queue_.fill(sums.counts, 0, static_cast<std::size_t>(o_.k) * sizeof(std::int64_t));
+        operations_.accumulate_soft(queue_, {.points = y_,
+                                             .prototypes = model.prototypes,
+                                             .weights = o_.weights,
+                                             .free_energies = model.free_energies.data(),
+                                             .beta = model.beta,
+                                             .into = sums});
+        operations_.finish(queue_, {.from = sums,
+                                    .prototypes = model.prototypes,
+                                    .means = model.prototypes,
+                                    .gradients = {},
+                                    .cluster_weights = model.weights,
+                                    .shifts = shifts_.data()});
+        const auto shifts = read(stream_, shifts_);
+        return std::accumulate(shifts.begin(), shifts.end(), 0.0);
+    }
+
+    double objective(const SoftModel<T>& model) {
+        const auto free_energies = read(stream_, model.free_energies);
+        double sum = 0;
+        for (std::size_t i = 0; i < free_energies.size(); ++i)
+            sum += (weights_.empty() ? 1.0 : weights_[i]) * static_cast<double>(free_energies[i]);
+        return sum;
+    }
+
+    double mean_variance() {
+        const std::int64_t blocks = (y_.rows + math::sum_block - 1) / math::sum_block;
+        const auto sums = context_.matrix<double>(blocks, 2 * y_.cols);
+        const auto mean = context_.vector<double>(1);
+        const WaitAtEnd wait(stream_);
+        operations_.variance(queue_, {.points = y_, .sums = sums.data(), .mean = mean.data()});
+        return read(stream_, mean)[0];
+    }
+
+    // On the host: once for each beta.
+    void perturb(const Matrix<T>& prototypes, std::uint32_t rises) {
+        auto w = read(stream_, prototypes);
+        const auto key = math::random_key(o_.seed, math::RandomPurpose::kmeans_perturb);
+        const double size = o_.perturbation * std::sqrt(variance_);
+        for (std::size_t u = 0; u < w.size(); ++u) {
+            const double unit = static_cast<double>(math::random_u64(key, u, rises, 0) >> 11) * 0x1p-52 - 1;
+            w[u] = static_cast<T>(static_cast<double>(w[u]) + size * unit);
+        }
+        copy(stream_, view(w, prototypes.rows(), prototypes.cols()), prototypes);
+        stream_.wait();
+    }
+
+    Stream& stream_;
+    const Context context_;
+    Queue& queue_;
+    const AssignOperations<T>& operations_;
+    MatrixView<const T> y_;
+    const SoftOptions<T>& o_;
+    std::vector<double> weights_;
+    Matrix<std::int64_t> sums_;
+    Vector<std::int64_t> counts_;
+    Vector<double> scales_, shifts_;
+    double variance_ = 0;
+};
+
+template <class T>
+SoftModel<T> run(Stream& stream, MatrixView<const T> y, const SoftOptions<T>& o) {
+    const DefaultFloatEnvironment environment;
+    check(stream.context(), y, o);
+    return Annealing<T>(stream, y, o).run();
+}
+
+}  // namespace
+
+SoftModel<float> fit_soft(Stream& s, MatrixView<const float> y, const SoftOptions<float>& o) { return run(s, y, o); }
+SoftModel<double> fit_soft(Stream& s, MatrixView<const double> y, const SoftOptions<double>& o) { return run(s, y, o); }
+SoftModel<float> fit_soft(const Context& c, MatrixView<const float> y, const SoftOptions<float>& o) {
+    Stream stream(c);
+    return run(stream, y, o);
+}
+SoftModel<double> fit_soft(const Context& c, MatrixView<const double> y, const SoftOptions<double>& o) {
+    Stream stream(c);
+    return run(stream, y, o);
+}
+
+}  // namespace cuebm::kmeans
