@@ -29,6 +29,8 @@ bool can_be_screened(const Assign<T>& task) {
            !task.all_energies && !task.free_energies && task.points.cols <= math::screening_max_depth;
 }
 
+bool small_is_faster(std::int64_t, std::int64_t, const AssignKernels&) { return true; }
+
 }  // namespace
 
 Path path_of_environment() {
@@ -37,7 +39,8 @@ Path path_of_environment() {
     if (path.empty()) return Path::choose;
     if (path == "direct") return Path::direct;
     if (path == "screened") return Path::screened;
-    throw InvalidArgument("Context::cpu", "CUEBM_ASSIGN", path, "direct or screened");
+    if (path == "small") return Path::small;
+    throw InvalidArgument("Context::cpu", "CUEBM_ASSIGN", path, "direct, screened or small");
 }
 
 template <class T>
@@ -47,7 +50,9 @@ AssignPlan plan(const Assign<T>& task, const AssignKernels& isa, int threads, Pa
     p.isa = &isa;
     p.threads = threads;
     p.fp64 = sizeof(T) == sizeof(double);
-    p.screened = can_be_screened(task) && path != Path::direct &&
+    p.small = can_be_screened(task) && d <= isa.small_depth &&
+              (path == Path::small || (path == Path::choose && small_is_faster(d, k, isa)));
+    p.screened = can_be_screened(task) && !p.small && path != Path::direct &&
                  (path == Path::screened || (k >= (isa.fma ? least_screened_prototypes : least_without_fma) &&
                                              task.points.rows >= least_screened_points));
     p.rows = divide_up(k, lanes) * lanes;
@@ -56,15 +61,17 @@ AssignPlan plan(const Assign<T>& task, const AssignKernels& isa, int threads, Pa
         p.panels = divide_up(k, isa.screened_prototypes);
         p.groups = divide_up(d, 4);
     }
-    p.rows_a_task = p.screened ? isa.screened_rows_a_task : isa.direct_rows_a_task;
-    p.slot_bytes =
-        p.screened ? isa.screened_scratch(p.depth) : isa.direct_scratch(sizeof(T), p.depth, bool(task.known));
+    p.rows_a_task = p.small ? isa.small_rows_a_task : p.screened ? isa.screened_rows_a_task : isa.direct_rows_a_task;
+    p.slot_bytes = p.small      ? isa.small_scratch(p.depth)
+                   : p.screened ? isa.screened_scratch(p.depth)
+                                : isa.direct_scratch(sizeof(T), p.depth, bool(task.known));
     p.slot_bytes = (p.slot_bytes + 255) / 256 * 256;  // slots share no cache line
     p.scratch_bytes = detail::layout_bytes<AssignScratch<T>>(p);
     return p;
 }
 
 std::string AssignPlan::text() const {
+    if (small) return "small fp32, tiles of " + std::to_string(isa->small_points) + " points, " + isa->name;
     const int points = screened ? isa->screened_points : isa->direct_points;
     const int prototypes = screened ? isa->screened_prototypes : isa->direct_prototypes;
     return std::string(screened ? "screened" : "direct") + (fp64 ? " fp64, " : " fp32, ") + std::to_string(points) +
@@ -201,8 +208,9 @@ std::int64_t AssignRun<T>::points(std::int64_t block, int slot) const {
     const std::int64_t last = std::min(task_.points.rows, first + plan_.rows_a_task);
     std::byte* scratch = scratch_.slots + static_cast<std::size_t>(slot) * plan_.slot_bytes;
     if constexpr (sizeof(T) == sizeof(float))
-        return plan_.screened ? plan_.isa->screened(data_, screen_, first, last, scratch)
-                              : plan_.isa->direct_float(data_, first, last, scratch);
+        return plan_.small      ? plan_.isa->small(data_, first, last, scratch)
+               : plan_.screened ? plan_.isa->screened(data_, screen_, first, last, scratch)
+                                : plan_.isa->direct_float(data_, first, last, scratch);
     else
         return plan_.isa->direct_double(data_, first, last, scratch);
 }

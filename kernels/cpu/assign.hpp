@@ -13,16 +13,16 @@
 
 namespace cuebm::cpu {
 
-enum class Path { choose, direct, screened };
+enum class Path { choose, direct, screened, small };
 
-// What the environment's CUEBM_ASSIGN asks for: direct or screened (where it applies), for tests and measurements.
-// Throws InvalidArgument for other values.
+// What the environment's CUEBM_ASSIGN asks for: direct, screened or small (where they apply), for tests and
+// measurements. Throws InvalidArgument for other values.
 Path path_of_environment();
 
 // How a task runs. Pure: it depends on shapes, on which outputs are wanted, and on the other arguments.
 struct AssignPlan {
     const AssignKernels* isa;
-    bool screened, fp64;
+    bool screened, small, fp64;
     int threads, rows_a_task;     // points that a thread takes at a time
     std::int64_t rows, depth;     // the prototypes, padded to 16 rows and 16 coordinates
     std::int64_t panels, groups;  // screened: of prototypes; of 4 coordinates

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "cpu/assign_screened.hpp"
+#include "cpu/assign_small.hpp"
 #include "cpu/assign_soft.hpp"
 
 namespace cuebm::cpu::CUEBM_ISA {
@@ -14,15 +15,20 @@ constexpr AssignKernels table(const char* name) {
             tile_prototypes,
             screened_points,
             screened_prototypes,
+            small_points,
+            small_depth,
             direct_rows,
             block_points,
+            small_rows,
             soft_rows,
             direct_scratch,
             screened_scratch,
+            small_scratch,
             soft_scratch,
             direct<float>,
             direct<double>,
             screened,
+            small,
             soft_mean<float>,
             soft_mean<double>,
             soft_sums<float>,
