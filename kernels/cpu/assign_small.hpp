@@ -16,60 +16,69 @@ constexpr int small_depth = math::pack_fma ? 32 : 16;  // up to 16, no accumulat
 // 2^61 but for rounding, and no energy of 32 coordinates overflows. Other points go to direct(), NaN too.
 constexpr float small_coordinate_limit = 0x1p59f, small_energy_limit = 0x1p120f;
 
+template <int U>
 struct Packs {
-    Pack<float> of[small_packs];
+    Pack<float> of[U];
 };
 
 // The branch of math::tree_sum that adds accumulators first, first + step, ...: the same additions less those of
-// accumulators that are zero. `y` is [d][small_points].
-template <int d, int first, int step>
-CUEBM_INLINE void branch_energy(const float* y, const float* w, Packs& sum) {
+// accumulators that are zero. `y` is [d][small_points], from the first of U packs on.
+template <int d, int U, int first, int step>
+CUEBM_INLINE void branch_energy(const float* y, const float* w, Packs<U>& sum) {
     if constexpr (step == lanes) {
 #pragma GCC unroll 2
         for (int j = first; j < d; j += lanes) {
             const Pack<float> v = math::broadcast(w[j]);
 #pragma GCC unroll 4
-            for (int u = 0; u < small_packs; ++u) {
+            for (int u = 0; u < U; ++u) {
                 const Pack<float> t = v - math::load(y + j * small_points + u * width<float>);
                 sum.of[u] = j == first ? t * t : math::fused(t, t, sum.of[u]);
             }
         }
     } else {
-        branch_energy<d, first, 2 * step>(y, w, sum);
+        branch_energy<d, U, first, 2 * step>(y, w, sum);
         if constexpr (first + step < d) {
-            Packs other;
-            branch_energy<d, first + step, 2 * step>(y, w, other);
+            Packs<U> other;
+            branch_energy<d, U, first + step, 2 * step>(y, w, other);
 #pragma GCC unroll 4
-            for (int u = 0; u < small_packs; ++u) sum.of[u] = sum.of[u] + other.of[u];
+            for (int u = 0; u < U; ++u) sum.of[u] = sum.of[u] + other.of[u];
         }
     }
 }
 
 struct Nearest {
-    Packs least;
+    Packs<small_packs> least;
     math::FloatPackBits labels[small_packs];
 };
+
+// Packs of points that meet a prototype together. More share its coordinates, and leave fewer registers for the
+// branches of the sum. 1 thread, k = 64, avx512, avx2, ms with 1, 2 and 4: 400,000 x 2: 2.1 2.2 2.0, 5.5 5.5; x
+// 5: 5.1 4.9 4.9, 10.5 7.8; x 8: 8.0 7.8 8.5, 11.4 12.1; 200,000 x 16: 7.2 8.1 9.0, 10.8 12.7; x
+// 32: 13.6 14.2 14.4, 19.7 20.1.
+constexpr int packs_together(int d) { return d <= 4 ? small_packs : d <= 8 ? 2 : 1; }
 
 // A tile of points meets all prototypes.
 template <int d>
 __attribute__((noinline)) void meet_all(const AssignData<float>& task, const float* y, Nearest& out) {
-    Nearest best;
+    constexpr int U = packs_together(d);
+    for (int first = 0; first < small_packs; first += U, y += U * width<float>) {
+        Packs<U> least;
+        math::FloatPackBits labels[U], label = {};
 #pragma GCC unroll 4
-    for (int u = 0; u < small_packs; ++u)
-        best.least.of[u] = Pack<float>{} + __builtin_inff(), best.labels[u] = math::FloatPackBits{};
-    math::FloatPackBits label = {};
-    const float* w = task.prototypes;
-    for (std::int64_t z = 0; z < task.k; ++z, w += task.depth, label = label + 1) {
-        Packs energy;
-        branch_energy<d, 0, 1>(y, w, energy);
+        for (int u = 0; u < U; ++u) least.of[u] = Pack<float>{} + __builtin_inff(), labels[u] = label;
+        const float* w = task.prototypes;
+        for (std::int64_t z = 0; z < task.k; ++z, w += task.depth, label = label + 1) {
+            Packs<U> energy;
+            branch_energy<d, U, 0, 1>(y, w, energy);
 #pragma GCC unroll 4
-        for (int u = 0; u < small_packs; ++u) {
-            const math::FloatPackBits below = energy.of[u] < best.least.of[u];
-            best.least.of[u] = math::select(below, energy.of[u], best.least.of[u]);
-            best.labels[u] = below ? label : best.labels[u];
+            for (int u = 0; u < U; ++u) {
+                const math::FloatPackBits below = energy.of[u] < least.of[u];
+                least.of[u] = math::select(below, energy.of[u], least.of[u]);
+                labels[u] = below ? label : labels[u];
+            }
         }
+        for (int u = 0; u < U; ++u) out.least.of[first + u] = least.of[u], out.labels[first + u] = labels[u];
     }
-    out = best;
 }
 
 using MeetAll = void (*)(const AssignData<float>&, const float*, Nearest&);
