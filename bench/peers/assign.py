@@ -90,9 +90,10 @@ class Cuebm:
             raise RuntimeError(self.shim.cuebm_peers_error().decode())
 
     def limits(self):
-        figures, processor = (ctypes.c_double * 4)(), ctypes.c_char_p()
+        figures, processor = (ctypes.c_double * 7)(), ctypes.c_char_p()
         self.call("limits", self.session, figures, ctypes.byref(processor))
-        names = ("fp32_gflops", "bf16_gflops", "int8_gops", "copy_gbytes")
+        names = ("fp32_gflops", "bf16_gflops", "int8_gops", "amx_bf16_gflops", "amx_int8_gops", "copy_gbytes",
+                 "read_gbytes")
         return processor.value.decode(), {name: round(value * 1e-9, 1) or None for name, value in zip(names, figures)}
 
     def fit(self, points, start, iterations, threads):

@@ -53,7 +53,8 @@ void cuebm_peers_close(void* session) { delete static_cast<Session*>(session); }
 
 const char* cuebm_peers_device(void* session) { return static_cast<Session*>(session)->device.c_str(); }
 
-// What the machine can do: fp32, bf16, int8 operations and bytes copied, a second each (0: unknown).
+// What the machine can do: fp32, bf16, int8 operations, those of tiles in bf16 and int8, bytes copied and bytes read, a
+// second each (0: unknown).
 int cuebm_peers_limits(void* session, double* figures, const char** processor) {
     return guarded([&] {
         auto& s = *static_cast<Session*>(session);
@@ -61,7 +62,10 @@ int cuebm_peers_limits(void* session, double* figures, const char** processor) {
         figures[0] = s.limits.fp32_flops;
         figures[1] = s.limits.bf16_flops;
         figures[2] = s.limits.int8_ops;
-        figures[3] = s.limits.copy_bytes;
+        figures[3] = s.limits.amx_bf16_flops;
+        figures[4] = s.limits.amx_int8_ops;
+        figures[5] = s.limits.copy_bytes;
+        figures[6] = s.limits.read_bytes;
         *processor = s.limits.processor.c_str();
     });
 }
