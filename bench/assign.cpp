@@ -2,15 +2,17 @@
 // percentage of what this machine could do at best, which limits.cpp measures in the same process.
 //
 // Counted: 2 n k d operations a pass over all pairs, n d an update, whatever the kernels really do; each input and
-// output once. The limit of a row is the later of operations at the fp32 peak and bytes at the copy bandwidth, so a
-// percentage above 100 means fewer or cheaper operations than that. On a GPU no fp32 peak is measured: there, only rows
-// that copies bound for certain have a percentage.
+// output once. The limit of a row is the latest of: the operations of the kernel that ran (explain() names it) at the
+// peak of its format; the bytes read at the bandwidth of reading; all bytes at that of copying. A percentage above
+// 100 means fewer or cheaper operations than that. `%fp32` is GFLOP/s over the fp32 peak, whatever ran. On a GPU no
+// peak is measured: there, only rows that copies bound for certain have a percentage.
 #include <benchmark/benchmark.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstdlib>
 #include <filesystem>
 #include <functional>
 #include <iostream>
@@ -32,10 +34,10 @@ struct Case {
     bool fashion = false;  // the images, where they are installed; else blobs
 };
 
-const std::vector<Case> full = {
-    {60'000, 784, 256, true}, {1'000'000, 128, 1024}, {1'000'000, 64, 64}, {2'000'000, 32, 16}, {4'000'000, 2, 64}};
-const std::vector<Case> quick = {
-    {6'000, 784, 64, true}, {50'000, 128, 128}, {100'000, 64, 64}, {200'000, 32, 16}, {400'000, 2, 64}};
+const std::vector<Case> full = {{60'000, 784, 256, true}, {1'000'000, 128, 1024}, {1'000'000, 64, 64},
+                                {2'000'000, 32, 16},      {4'000'000, 2, 64},     {1'000'000, 3, 8}};
+const std::vector<Case> quick = {{6'000, 784, 64, true}, {50'000, 128, 128}, {100'000, 64, 64},
+                                 {200'000, 32, 16},      {400'000, 2, 64},   {100'000, 3, 8}};
 
 // k blobs of standard deviation 0.3 around centres in the unit cube. Noise: the sum of four uniform 16-bit numbers.
 std::vector<float> blobs(const Case& c) {
@@ -92,53 +94,121 @@ struct Loaded {
     double beta = 1;
 };
 
+// What a row does; operations as counted, bytes that have to be read and written.
+struct Work {
+    double operations, read, written;
+    Work operator+(const Work& other) const {
+        return {operations + other.operations, read + other.read, written + other.written};
+    }
+    friend Work operator*(double times, const Work& w) {
+        return {times * w.operations, times * w.read, times * w.written};
+    }
+};
+
+// The peak of what explain() names, and what its kernel does for each operation counted.
+struct Arithmetic {
+    double peak, factor;
+    std::string name;
+};
+Arithmetic arithmetic_of(const std::string& how, std::int64_t d, const bench::Limits& limits) {
+    const auto has = [&](const char* word) { return how.find(word) != std::string::npos; };
+    const auto width = static_cast<double>(d);
+    if (has("bf16"))
+        return {has("amx") ? limits.amx_bf16_flops : limits.bf16_flops, 1, has("amx") ? "AMX bf16" : "bf16"};
+    if (has("int8")) return {has("amx") ? limits.amx_int8_ops : limits.int8_ops, 1, has("amx") ? "AMX int8" : "int8"};
+    // Instructions that do half of what a multiply-add does: a pair's d differences, d squares, less one sums (above
+    // 16, squares and sums are one), and 3 for the least; direct adds across lanes, too, which is not counted.
+    if (has("small"))
+        return {limits.fp32_flops, ((d <= 16 ? 3 * width - 1 : 2 * width + 15) + 3) / width, "fp32, canonical"};
+    if (has("direct")) return {limits.fp32_flops, 2, "fp32, canonical"};
+    return {limits.fp32_flops, 1, "fp32"};
+}
+
+// One case at a time is on one device: they are large.
+struct Store {
+    std::unique_ptr<Loaded> loaded{};
+    const Case* current = nullptr;
+    const void* owner = nullptr;
+};
+
 struct Bench {
     eb::Context context;
-    bench::Limits limits;
-    std::unique_ptr<Loaded> loaded{};  // one case at a time: they are large
-    const Case* current = nullptr;
+    const bench::Limits& limits;
+    Store& store;
+    std::string path{};  // forced; empty: chosen
     const Case* fitted = nullptr;
     int iterations = 0;  // of fit() on `fitted`
 
     const Loaded& load(const Case& c) {
-        if (current != &c) {
-            loaded.reset();
-            loaded = std::make_unique<Loaded>(context, c);
-            current = &c;
+        if (store.current != &c || store.owner != this) {
+            store.loaded.reset();
+            store.loaded = std::make_unique<Loaded>(context, c);
+            store.current = &c;
+            store.owner = this;
         }
-        return *loaded;
+        return *store.loaded;
     }
 
-    // Times `work`, which does so many operations and moves so many bytes.
-    void run(benchmark::State& state, double operations, double bytes, const std::function<void()>& work,
+    // A forced path that does not apply to a case would measure another.
+    bool applies(benchmark::State& state, const std::string& how) const {
+        if (how.find(path) != std::string::npos) return true;
+        state.SkipWithError(("here runs " + how).c_str());
+        return false;
+    }
+
+    // Times `work`; `how` names the kernel of most of it.
+    void run(benchmark::State& state, const Work& counted, std::int64_t d, const std::function<void()>& work,
              const std::string& how = "") const {
         const auto begin = std::chrono::steady_clock::now();
         for (auto _ : state) work();
         const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - begin;
-        const double seconds = elapsed.count() / static_cast<double>(state.iterations());
-        state.counters["GFLOP/s"] = operations / seconds * 1e-9;
+        report(state, counted, d, elapsed.count() / static_cast<double>(state.iterations()), how);
+    }
+
+    void report(benchmark::State& state, const Work& counted, std::int64_t d, double seconds,
+                const std::string& how = "") const {
+        const double bytes = counted.read + counted.written;
+        state.counters["GFLOP/s"] = counted.operations / seconds * 1e-9;
         state.counters["GB/s"] = bytes / seconds * 1e-9;
+        if (limits.fp32_flops > 0) state.counters["%fp32"] = 100 * counted.operations / seconds / limits.fp32_flops;
+        const Arithmetic a = arithmetic_of(how, d, limits);
         std::string limit = "unknown";
-        if (limits.fp32_flops > 0 || operations <= bytes) {  // any processor can do an operation a byte
-            const double arithmetic = limits.fp32_flops > 0 ? operations / limits.fp32_flops : 0,
-                         memory = bytes / limits.copy_bytes;
-            state.counters["%limit"] = 100 * std::max(arithmetic, memory) / seconds;
-            limit = arithmetic > memory ? "fp32 peak" : "copy";
+        if (a.peak > 0 || counted.operations <= bytes) {  // any processor can do an operation a byte
+            const double arithmetic = a.peak > 0 ? a.factor * counted.operations / a.peak : 0;
+            const double copying = bytes / std::max(limits.copy_bytes, limits.read_bytes);
+            const double reading = limits.read_bytes > 0 ? counted.read / limits.read_bytes : 0;
+            state.counters["%limit"] = 100 * std::max({arithmetic, copying, reading}) / seconds;
+            limit = arithmetic > std::max(copying, reading) ? a.name : copying > reading ? "copy" : "read";
         }
         state.SetLabel("limit: " + limit + (how.empty() ? "" : "; " + how));
     }
 };
 
-double pass_operations(const Case& c) { return 2.0 * static_cast<double>(c.n) * static_cast<double>(c.k * c.d); }
-double pass_bytes(const Case& c) { return 4.0 * static_cast<double>(c.n * c.d + c.k * c.d + 2 * c.n); }
-double update_operations(const Case& c) { return static_cast<double>(c.n * c.d); }
-double update_bytes(const Case& c) { return 4.0 * static_cast<double>(c.n * c.d + 2 * c.k * c.d + c.n); }
+double floats(std::int64_t count) { return 4.0 * static_cast<double>(count); }
+Work pass_without_energies(const Case& c) {
+    return {2.0 * static_cast<double>(c.n) * static_cast<double>(c.k * c.d), floats(c.n * c.d + c.k * c.d),
+            floats(c.n)};
+}
+Work pass(const Case& c) { return pass_without_energies(c) + Work{0, 0, floats(c.n)}; }
+Work update_work(const Case& c) {
+    return {static_cast<double>(c.n * c.d), floats(c.n * c.d + c.k * c.d + c.n), floats(c.k * c.d)};
+}
 
 void assign(benchmark::State& state, Bench& b, const Case& c) {
     const auto arguments = b.load(c).assign();
-    b.run(
-        state, pass_operations(c), pass_bytes(c), [&] { eb::assign(b.context, arguments); },
-        eb::explain(b.context, arguments));
+    const auto how = eb::explain(b.context, arguments);
+    if (b.applies(state, how))
+        b.run(
+            state, pass(c), c.d, [&] { eb::assign(b.context, arguments); }, how);
+}
+
+void assign_labels(benchmark::State& state, Bench& b, const Case& c) {
+    auto arguments = b.load(c).assign();
+    arguments.energies = {};
+    const auto how = eb::explain(b.context, arguments);
+    if (b.applies(state, how))
+        b.run(
+            state, pass_without_energies(c), c.d, [&] { eb::assign(b.context, arguments); }, how);
 }
 
 void free_energy(benchmark::State& state, Bench& b, const Case& c) {
@@ -147,15 +217,15 @@ void free_energy(benchmark::State& state, Bench& b, const Case& c) {
     arguments.free_energies = data.free_energies;
     arguments.beta = data.beta;
     b.run(
-        state, pass_operations(c), pass_bytes(c) + 4.0 * static_cast<double>(c.n),
-        [&] { eb::assign(b.context, arguments); }, eb::explain(b.context, arguments));
+        state, pass(c) + Work{0, 0, floats(c.n)}, c.d, [&] { eb::assign(b.context, arguments); },
+        eb::explain(b.context, arguments));
 }
 
 void update(benchmark::State& state, Bench& b, const Case& c) {
     const auto& data = b.load(c);
     const auto prototypes = b.context.matrix<float>(c.k, c.d);
     eb::assign(b.context, data.assign());
-    b.run(state, update_operations(c), update_bytes(c), [&] {
+    b.run(state, update_work(c), c.d, [&] {
         eb::update(b.context,
                    eb::Update<float>{.points = data.points, .labels = data.labels, .prototypes = prototypes});
     });
@@ -165,25 +235,57 @@ void update(benchmark::State& state, Bench& b, const Case& c) {
 void lloyd(benchmark::State& state, Bench& b, const Case& c) {
     const auto& data = b.load(c);
     const auto prototypes = b.context.matrix<float>(c.k, c.d);
-    b.run(state, pass_operations(c) + update_operations(c), pass_bytes(c) + update_bytes(c), [&] {
-        eb::assign(b.context,
-                   eb::Assign<float>{.points = data.points, .prototypes = data.start, .labels = data.labels});
-        eb::update(b.context,
-                   eb::Update<float>{.points = data.points, .labels = data.labels, .prototypes = prototypes});
-    });
+    const eb::Assign<float> arguments{.points = data.points, .prototypes = data.start, .labels = data.labels};
+    b.run(
+        state, pass_without_energies(c) + update_work(c), c.d,
+        [&] {
+            eb::assign(b.context, arguments);
+            eb::update(b.context,
+                       eb::Update<float>{.points = data.points, .labels = data.labels, .prototypes = prototypes});
+        },
+        eb::explain(b.context, arguments));
 }
 
-// Greedy k-means++, and the least that fit() does after it: one iteration, and the labels of what it found.
+std::string explain_labels(const Bench& b, const Loaded& data) {
+    auto arguments = data.assign();
+    arguments.energies = {};
+    return eb::explain(b.context, arguments);
+}
+
+double seconds_of(const std::function<void()>& work) {
+    const auto begin = std::chrono::steady_clock::now();
+    work();
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+// Greedy k-means++ alone: a fit of one iteration with it, less one that is given its start.
 void start(benchmark::State& state, Bench& b, const Case& c) {
     const auto& data = b.load(c);
-    const auto sample = static_cast<double>(std::min(c.n, std::max<std::int64_t>(65'536, 256 * c.k)));
+    const auto fit = [&](eb::kmeans::Start from) {
+        return seconds_of([&] {
+            benchmark::DoNotOptimize(eb::kmeans::fit(
+                b.context, data.points,
+                {.k = c.k,
+                 .seed = 1,
+                 .start = from,
+                 .prototypes = from == eb::kmeans::Start::given ? eb::MatrixView<const float>(data.start)
+                                                                : eb::MatrixView<const float>{},
+                 .max_iterations = 1,
+                 .tolerance = 0}));
+        });
+    };
+    double total = 0;
+    for (auto _ : state) {
+        const double seconds = std::max(1e-9, fit(eb::kmeans::Start::plus_plus) - fit(eb::kmeans::Start::given));
+        state.SetIterationTime(seconds);
+        total += seconds;
+    }
     const double candidates = 2 + std::floor(std::log(static_cast<double>(c.k)));
-    const double chosen = static_cast<double>(c.k) * static_cast<double>(c.d) * sample;
-    b.run(state, 2 * candidates * chosen + 2 * pass_operations(c) + update_operations(c),
-          4 * chosen + 2 * pass_bytes(c) + update_bytes(c), [&] {
-              benchmark::DoNotOptimize(
-                  eb::kmeans::fit(b.context, data.points, {.k = c.k, .seed = 1, .max_iterations = 1, .tolerance = 0}));
-          });
+    const double sample = static_cast<double>(std::min(c.n, std::max<std::int64_t>(65'536, 256 * c.k)));
+    const double chosen = sample * static_cast<double>(c.k) * static_cast<double>(c.d);
+    // The sample is read once at least, and may then stay in caches.
+    b.report(state, {2 * candidates * chosen, 4 * sample * static_cast<double>(c.d), 0}, c.d,
+             total / static_cast<double>(state.iterations()));
 }
 
 // As many iterations as the data need, at most 25.
@@ -200,8 +302,9 @@ void fit(benchmark::State& state, Bench& b, const Case& c) {
     };
     if (b.fitted != &c) b.iterations = work(), b.fitted = &c;  // their number is needed beforehand
     const int iterations = b.iterations;
-    b.run(state, (iterations + 1) * pass_operations(c) + iterations * update_operations(c),
-          (iterations + 1) * pass_bytes(c) + iterations * update_bytes(c), [&] { benchmark::DoNotOptimize(work()); });
+    b.run(
+        state, iterations * (pass_without_energies(c) + update_work(c)) + pass(c), c.d,
+        [&] { benchmark::DoNotOptimize(work()); }, explain_labels(b, data));
     state.counters["lloyd_iterations"] = iterations;
 }
 
@@ -216,42 +319,72 @@ int main(int argc, char** argv) try {
     bool small = false;
     std::string device = "best";
     int threads = 0;
+    std::vector<std::string> paths;
     app.allow_extras();
     app.add_flag("--quick", small, "smaller cases, seconds in all");
     app.add_option("--device", device, "best, cpu or cuda")->check(CLI::IsMember({"best", "cpu", "cuda"}));
+    app.add_option("--paths", paths,
+                   "of assign on the CPU, forced by CUEBM_ASSIGN, a row each beside what is chosen: fp32, bf16, int8, "
+                   "amx, direct, small, ... with commas; those that this machine lacks are left out with a note")
+        ->delimiter(',');
     app.add_option("--threads", threads, "of the CPU (which this then chooses); 0: all");
     CLI11_PARSE(app, argc, argv);
 
     auto context = device == "cuda"                 ? eb::Context::cuda(0)
                    : device == "cpu" || threads > 0 ? eb::Context::cpu({.threads = threads})
                                                     : eb::Context::best();
-    Bench b{.context = context, .limits = bench::measure_limits(context)};
+    const bench::Limits limits = bench::measure_limits(context);
+    Store store;
+    Bench chosen{.context = context, .limits = limits, .store = store};
+    std::vector<std::unique_ptr<Bench>> forced;
+    for (const auto& path : paths) try {
+            setenv("CUEBM_ASSIGN", path.c_str(), 1);
+            auto on = eb::Context::cpu({.threads = threads});
+            forced.push_back(
+                std::make_unique<Bench>(Bench{.context = on, .limits = limits, .store = store, .path = path}));
+        } catch (const eb::InvalidArgument& error) {
+            std::cerr << "--paths " << path << " is left out: " << error.what() << '\n';
+        }
+    unsetenv("CUEBM_ASSIGN");
     const std::pair<const char*, std::string> about[] = {
-        {"processor", b.limits.processor},
+        {"processor", limits.processor},
         {"device", context.properties().name},
-        {"isa", b.limits.isa},
+        {"isa", limits.isa},
         {"threads", std::to_string(context.properties().processors)},
         {"cuebm", eb::version()},
         {"d_784", std::filesystem::exists(images_file) ? "Fashion-MNIST" : "blobs (dataset-fashion-mnist is missing)"},
-        {"peak_fp32_gflops", text(b.limits.fp32_flops)},
-        {"peak_bf16_gflops", text(b.limits.bf16_flops)},
-        {"peak_int8_gops", text(b.limits.int8_ops)},
-        {"copy_gbytes", text(b.limits.copy_bytes)}};
+        {"peak_fp32_gflops", text(limits.fp32_flops)},
+        {"peak_bf16_gflops", text(limits.bf16_flops)},
+        {"peak_int8_gops", text(limits.int8_ops)},
+        {"peak_amx_bf16_gflops", text(limits.amx_bf16_flops)},
+        {"peak_amx_int8_gops", text(limits.amx_int8_ops)},
+        {"copy_gbytes", text(limits.copy_bytes)},
+        {"read_gbytes", text(limits.read_bytes)}};
     std::cerr << context.description() << '\n';
     for (const auto& [key, value] : about) benchmark::AddCustomContext(key, value);
 
-    const std::pair<const char*, void (*)(benchmark::State&, Bench&, const Case&)> operations[] = {
-        {"assign", assign}, {"free_energy", free_energy},     {"update", update},
-        {"lloyd", lloyd},   {"start_and_1_iteration", start}, {"fit_25_iterations", fit}};
-    for (const auto& c : small ? quick : full)
-        for (const auto& [name, operation] : operations)
-            benchmark::RegisterBenchmark(
-                (std::string(name) + "/n:" + std::to_string(c.n) + "/d:" + std::to_string(c.d) +
-                 "/k:" + std::to_string(c.k))
-                    .c_str(),
-                [&b, &c, operation = operation](benchmark::State& state) { operation(state, b, c); })
-                ->Unit(benchmark::kMillisecond)
-                ->UseRealTime();
+    using Operation = void (*)(benchmark::State&, Bench&, const Case&);
+    const auto add = [](const std::string& name, Operation operation, Bench& b, const Case& c) {
+        auto* row = benchmark::RegisterBenchmark(
+                        (name + "/n:" + std::to_string(c.n) + "/d:" + std::to_string(c.d) + "/k:" + std::to_string(c.k))
+                            .c_str(),
+                        [&b, &c, operation](benchmark::State& state) { operation(state, b, c); })
+                        ->Unit(benchmark::kMillisecond);
+        operation == start ? row->UseManualTime() : row->UseRealTime();
+    };
+    const std::pair<const char*, Operation> operations[] = {{"assign", assign},
+                                                            {"assign_labels", assign_labels},
+                                                            {"free_energy", free_energy},
+                                                            {"update", update},
+                                                            {"lloyd", lloyd},
+                                                            {"start", start},
+                                                            {"fit_25_iterations", fit}};
+    for (const auto& c : small ? quick : full) {
+        for (const auto& [name, operation] : operations) add(name, operation, chosen, c);
+        for (const auto& b : forced)
+            for (const auto& [name, operation] : {operations[0], operations[1]})
+                add(std::string(name) + "/path:" + b->path, operation, *b, c);
+    }
 
     std::vector<std::string> rest = app.remaining();
     std::vector<char*> arguments{argv[0]};

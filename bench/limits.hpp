@@ -13,7 +13,9 @@ struct Limits {
     double fp32_flops = 0;  // fused multiply-adds counted twice; 0: unknown, here and below
     double bf16_flops = 0;
     double int8_ops = 0;
-    double copy_bytes = 0;  // a second, read and written counted both
+    double amx_bf16_flops = 0, amx_int8_ops = 0;  // of tiles
+    double copy_bytes = 0;                        // a second, read and written counted both
+    double read_bytes = 0;                        // by a loop that only reads
 };
 
 // All threads of the context at once; each figure is the best of five runs.

@@ -4,7 +4,17 @@
 
 Every system does the same job: points and a start in; out come the prototypes after so many Lloyd iterations, and the
 labels that belong to them. Time is divided by the iterations done, because scikit-learn and cuebm stop where no label
-moves. Prints a table, and writes a JSON row for each pair to bench/results/. A peer that is not installed is left out.
+moves.
+
+Then from scratch: the seconds from the points alone, each system's own start included, until the inertia is at most
+(1 + 1e-6) times what scikit-learn ends at, 25 iterations after its k-means++; once for each of --seeds, which seeds them
+all. cuebm looks at the inertia that it reports and stops; faiss and superkmeans are told how many iterations they need,
+as a run beforehand found out; none does more than 100. Starts are random, so some end above the target: the table says
+how many reached it. Inertia is computed here, in float64.
+
+Prints tables, and writes a JSON row for each pair to bench/results/: family, case, peer, peer_version, ours, theirs,
+unit, ratio (theirs over ours), device, processor, peaks, and what else was seen. A peer that is not installed is left
+out.
 """
 
 import argparse
@@ -38,6 +48,9 @@ GROUPS = {
     "cpu": ["fashion", "blobs-128", "blobs-64", "blobs-32", "blobs-2"],
     "gpu": ["blobs-128", "gpu-64", "gpu-8k"],
 }
+
+
+MOST_ITERATIONS = 100  # from scratch
 
 
 def has_gpu():
@@ -90,15 +103,25 @@ class Cuebm:
             raise RuntimeError(self.shim.cuebm_peers_error().decode())
 
     def limits(self):
-        figures, processor = (ctypes.c_double * 4)(), ctypes.c_char_p()
+        figures, processor = (ctypes.c_double * 7)(), ctypes.c_char_p()
         self.call("limits", self.session, figures, ctypes.byref(processor))
-        names = ("fp32_gflops", "bf16_gflops", "int8_gops", "copy_gbytes")
+        names = ("fp32_gflops", "bf16_gflops", "int8_gops", "amx_bf16_gflops", "amx_int8_gops", "copy_gbytes",
+                 "read_gbytes")
         return processor.value.decode(), {name: round(value * 1e-9, 1) or None for name, value in zip(names, figures)}
 
     def fit(self, points, start, iterations, threads):
         prototypes, labels, done = np.empty_like(start), np.empty(len(points), np.int32), ctypes.c_int()
         self.call("fit", self.session, ctypes.c_int64(len(start)), self.pointer(start), ctypes.c_int(iterations),
                   self.pointer(prototypes), self.pointer(labels), ctypes.byref(done))
+        return prototypes, labels, done.value
+
+
+    def reach(self, points, k, seed, target, iterations, threads):
+        prototypes, labels = np.empty((k, points.shape[1]), np.float32), np.empty(len(points), np.int32)
+        done = ctypes.c_int()
+        self.call("reach", self.session, self.pointer(points), ctypes.c_int64(k), ctypes.c_uint64(seed),
+                  ctypes.c_double(target), ctypes.c_int(iterations), self.pointer(prototypes), self.pointer(labels),
+                  ctypes.byref(done))
         return prototypes, labels, done.value
 
 
@@ -111,10 +134,16 @@ class ScikitLearn:
         self.cluster, self.limit = sklearn.cluster, threadpoolctl.threadpool_limits
 
     def fit(self, points, start, iterations, threads):
+        return self.run(points, len(start), start, None, iterations, threads)
+
+    def scratch(self, points, k, seed, iterations, threads):
+        return self.run(points, k, "k-means++", seed, iterations, threads)
+
+    def run(self, points, k, start, seed, iterations, threads):
         import warnings
         with self.limit(threads), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that it has not converged
-            model = self.cluster.KMeans(len(start), init=start, n_init=1, max_iter=iterations, tol=0,
+            model = self.cluster.KMeans(k, init=start, n_init=1, max_iter=iterations, tol=0, random_state=seed,
                                         algorithm="lloyd").fit(points)
         return model.cluster_centers_, model.labels_, model.n_iter_
 
@@ -127,10 +156,17 @@ class Faiss:
         self.faiss = faiss
 
     def fit(self, points, start, iterations, threads):
+        return self.run(points, len(start), start, 0, iterations, threads)
+
+    def scratch(self, points, k, seed, iterations, threads):
+        return self.run(points, k, None, seed, iterations, threads)
+
+    def run(self, points, k, start, seed, iterations, threads):
         self.faiss.omp_set_num_threads(threads)
-        model = self.faiss.Kmeans(points.shape[1], len(start), niter=iterations, min_points_per_centroid=1,
+        model = self.faiss.Kmeans(points.shape[1], k, niter=iterations, seed=seed, min_points_per_centroid=1,
                                   max_points_per_centroid=len(points))
         model.train(points, init_centroids=start)
+        self.inertias = model.obj  # before each update
         return model.centroids, model.index.search(points, 1)[1][:, 0], iterations
 
 
@@ -143,10 +179,14 @@ class SuperKMeans:
         self.superkmeans = superkmeans
 
     def fit(self, points, start, iterations, threads):
-        model = self.superkmeans.SuperKMeans(len(start), points.shape[1], hierarchical=False, iters=iterations,
+        return self.scratch(points, len(start), 42, iterations, threads)
+
+    def scratch(self, points, k, seed, iterations, threads):
+        model = self.superkmeans.SuperKMeans(k, points.shape[1], hierarchical=False, iters=iterations, seed=seed,
                                              sampling_fraction=1.0, max_points_per_cluster=len(points),
                                              n_threads=threads, early_termination=False)
         centroids = model.train(points)
+        self.inertias = [done.objective for done in model.iteration_stats]  # before each update
         return centroids, model.assign_training_points(points, centroids), iterations
 
 
@@ -256,11 +296,81 @@ def compare(case, iterations, ours, peers, points, start, options):
                    "all_ours": rows[0]["all_theirs"]} for row in rows[1:]]
 
 
+def needed(peer, points, k, seed, target, options):
+    """How many iterations bring this peer to the target, or None if 100 do not."""
+    last = peer.scratch(points, k, seed, MOST_ITERATIONS, options.threads)
+    if inertia(points, *last[:2]) > target:
+        return None
+    return max(1, next((i for i, reported in enumerate(peer.inertias) if reported <= target), MOST_ITERATIONS))
+
+
+def reach(system, ours, points, k, seed, target, options):
+    """Seconds, iterations and inertia of one system from scratch to the target; None if it does not get there."""
+    iterations = MOST_ITERATIONS if system is ours else needed(system, points, k, seed, target, options)
+    while iterations is not None and iterations <= MOST_ITERATIONS:
+        begin = time.perf_counter()
+        if system is ours:
+            prototypes, labels, done = ours.reach(points, k, seed, target, iterations, options.threads)
+        else:
+            prototypes, labels, done = system.scratch(points, k, seed, iterations, options.threads)
+        seconds = time.perf_counter() - begin
+        energy = inertia(points, prototypes, labels)
+        if energy <= target:
+            return seconds, done, energy
+        iterations += 1  # what it reports is rounded
+    return None
+
+
+def from_scratch(case, ours, peers, points, k, options):
+    learn = next((peer for peer in peers if isinstance(peer, ScikitLearn)), None)
+    if learn is None:
+        print("  from scratch: left out, without scikit-learn there is no target")
+        return []
+    others = [peer for peer in peers if peer is not learn and hasattr(peer, "scratch")]
+    runs = {system: [] for system in (ours, learn, *others)}
+    for seed in options.seeds:
+        begin = time.perf_counter()
+        prototypes, labels, done = learn.scratch(points, k, seed, 25, options.threads)
+        seconds = time.perf_counter() - begin
+        final = inertia(points, prototypes, labels)
+        runs[learn].append((seconds, done, final))
+        for system in (ours, *others):
+            try:
+                runs[system].append(reach(system, ours, points, k, seed, final * (1 + 1e-6), options))
+            except Exception as error:
+                if system is ours:
+                    raise
+                print(f"  {system.name}: failed: {error}")
+                runs[system].append(None)
+
+    def median(system):
+        seconds = [run[0] for run in runs[system] if run]
+        return statistics.median(seconds) if seconds else None
+
+    rows = []
+    print(f"{case}: from scratch to scikit-learn's inertia, seeds {options.seeds}\n"
+          f"  {'system':20} {'version':9} {'s':>10} {'ratio':>7} {'reached':>8} iterations")
+    for system, found in runs.items():
+        seconds, own = median(system), median(ours)
+        ratio = seconds / own if seconds and own else None
+        reached = [run for run in found if run]
+        print(f"  {system.name:20} {system.version:9} {f'{seconds:10.3f}' if seconds else ' ' * 10}"
+              f" {f'{ratio:7.2f}' if ratio else ' ' * 7} {f'{len(reached)} of {len(found)}':>8}"
+              f" {[run[1] for run in reached]}", flush=True)
+        rows.append({"family": "assign", "case": f"{case}, from scratch to scikit-learn's inertia", "peer": system.name,
+                     "peer_version": system.version, "ours": own, "theirs": seconds, "unit": "s", "ratio": ratio,
+                     "seeds": options.seeds, "reached": [bool(run) for run in found],
+                     "reached_ours": [bool(run) for run in runs[ours]], "all_theirs": found, "all_ours": runs[ours],
+                     "n": len(points), "d": points.shape[1], "k": k})
+    return rows[1:]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--library", dest="shim", help="libcuebm_peers.so; default: of the preset cpu, or cuda with --gpu")
     parser.add_argument("--cases", help=f"names with commas, of {', '.join([*GROUPS, *CASES])}")
     parser.add_argument("--iterations", type=int, nargs="+", default=[1, 25])
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2], help="from scratch; none: leave that out")
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--gpu", action=argparse.BooleanOptionalAction, default=has_gpu(),
@@ -293,12 +403,15 @@ def main():
                 peers[-1].version = metadata.version(peer.package)
             except (ImportError, metadata.PackageNotFoundError) as error:
                 print(f"  {peer.name}: left out ({error}); pip install {peer.package}")
+        about = {"device": ours.device, "processor": processor, "peaks": peaks, "threads": options.threads,
+                 "cuebm": ours.version}
         for iterations in options.iterations:
             print(f"{name}: {n} x {d}, k {k}, at most {iterations} iterations, {options.repetitions} repetitions\n"
                   f"  {'system':20} {'version':9} {'ms/iter':>10} {'ratio':>7} {'done':>6} {'right %':>8} {'inertia':>14}")
             for row in compare(name, iterations, ours, peers, points, start, options):
-                results.append(row | {"device": ours.device, "processor": processor, "peaks": peaks,
-                                      "threads": options.threads, "cuebm": ours.version})
+                results.append(row | about)
+        if options.seeds:
+            results += [row | about for row in from_scratch(name, ours, peers, points, len(start), options)]
     when = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
     path = pathlib.Path(options.results) / f"peers-assign-{when}.json"
     path.parent.mkdir(parents=True, exist_ok=True)

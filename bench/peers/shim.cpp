@@ -2,6 +2,7 @@
 // Every function returns 0, or 1 with a message in cuebm_peers_error().
 #include <algorithm>
 #include <exception>
+#include <stop_token>
 #include <string>
 
 #include <cuebm/cuebm.hpp>
@@ -53,7 +54,8 @@ void cuebm_peers_close(void* session) { delete static_cast<Session*>(session); }
 
 const char* cuebm_peers_device(void* session) { return static_cast<Session*>(session)->device.c_str(); }
 
-// What the machine can do: fp32, bf16, int8 operations and bytes copied, a second each (0: unknown).
+// What the machine can do: fp32, bf16, int8 operations, those of tiles in bf16 and int8, bytes copied and bytes read, a
+// second each (0: unknown).
 int cuebm_peers_limits(void* session, double* figures, const char** processor) {
     return guarded([&] {
         auto& s = *static_cast<Session*>(session);
@@ -61,7 +63,10 @@ int cuebm_peers_limits(void* session, double* figures, const char** processor) {
         figures[0] = s.limits.fp32_flops;
         figures[1] = s.limits.bf16_flops;
         figures[2] = s.limits.int8_ops;
-        figures[3] = s.limits.copy_bytes;
+        figures[3] = s.limits.amx_bf16_flops;
+        figures[4] = s.limits.amx_int8_ops;
+        figures[5] = s.limits.copy_bytes;
+        figures[6] = s.limits.read_bytes;
         *processor = s.limits.processor.c_str();
     });
 }
@@ -77,6 +82,31 @@ int cuebm_peers_fit(void* session, std::int64_t k, const float* start, int itera
                                             .prototypes = eb::view(start, k, s.points.cols()),
                                             .max_iterations = iterations,
                                             .tolerance = 0});
+        std::ranges::copy(eb::to_host(s.context, model.prototypes), prototypes);
+        std::ranges::copy(eb::to_host(s.context, model.labels), labels);
+        *done = model.iterations;
+    });
+}
+
+// From the points alone, greedy k-means++ included, until the inertia is at most `target` or for so many iterations.
+// The CPU reads the points where they are; on a GPU they are those of the session.
+int cuebm_peers_reach(void* session, const float* points, std::int64_t k, std::uint64_t seed, double target,
+                      int iterations, float* prototypes, std::int32_t* labels, int* done) {
+    return guarded([&] {
+        auto& s = *static_cast<Session*>(session);
+        const eb::MatrixView<const float> there = s.points;
+        std::stop_source enough;
+        const auto model = eb::kmeans::fit(
+            s.context, s.context.device() == eb::Device{} ? eb::view(points, there.rows, there.cols) : there,
+            {.k = k,
+             .seed = seed,
+             .max_iterations = iterations,
+             .tolerance = 0,
+             .progress =
+                 [&](const eb::kmeans::Progress& p) {
+                     if (p.inertia <= target) enough.request_stop();
+                 },
+             .cancel = enough.get_token()});
         std::ranges::copy(eb::to_host(s.context, model.prototypes), prototypes);
         std::ranges::copy(eb::to_host(s.context, model.labels), labels);
         *done = model.iterations;

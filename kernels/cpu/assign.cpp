@@ -43,7 +43,7 @@ bool can_be_screened(const Assign<T>& task) {
 template <class T>
 const ScreenKernels* choose(const Assign<T>& task, const Isa& isa, const std::string& path) {
     if (!can_be_screened(task) || path == direct_path) return nullptr;
-    const bool forced = !path.empty();
+    const bool forced = !path.empty() && path != small_path;
     if (!forced && (task.points.rows < least_screened_points || task.prototypes.rows < least_screened_prototypes))
         return nullptr;
     for (const auto* screen : isa.screens) {
@@ -53,12 +53,31 @@ const ScreenKernels* choose(const Assign<T>& task, const Isa& isa, const std::st
     return nullptr;
 }
 
+// Time of direct and of screened over that of small, labels only, 1 thread's CPU time, shared machine:
+//
+//             k = 4        16         256        1024
+//   avx512  2   33 85      27 50      20 15      16 6.9
+//           8   16 33      11 17      6.3 4.7    5.0 2.3
+//          16   7.2 17     6.0 10     3.5 2.9    2.6 1.4
+//          32   5.1 11     3.3 5.8    2.1 1.6    1.7 1.0
+//   avx2    2   13 15      10 12      8.3 3.8    7.4 2.0
+//           8   11 11      6.9 6.4    4.3 2.0    3.5 1.07
+//          16   6.8 8.8    3.6 3.8    2.4 1.3    1.9 0.8
+//          32   4.9 5.4    2.3 2.5    1.7 0.97   1.4 0.7
+//   sse2    2   71 6.7     54 9.0     80 4.3     77 3.0
+//           8   76 6.8     32 4.7     33 1.9     33 1.5
+//          16   47 5.1     16 3.2     16 1.3     16 1.04
+constexpr std::int64_t any_prototypes_depth = 8, most_small_coordinates = 16384;  // of all prototypes
+bool small_is_faster(std::int64_t d, std::int64_t k) {
+    return d <= any_prototypes_depth || k * d <= most_small_coordinates;
+}
+
 }  // namespace
 
 std::string path_of_environment(const Isa& isa) {
     const char* wanted = std::getenv("CUEBM_ASSIGN");
-    std::string path = wanted == nullptr ? "" : wanted, names = direct_path;
-    if (path.empty() || path == direct_path) return path;
+    std::string path = wanted == nullptr ? "" : wanted, names = std::string(direct_path) + ", " + small_path;
+    if (path.empty() || path == direct_path || path == small_path) return path;
     if (path == "screened") return isa.screens.front()->name;
     for (const auto* screen : isa.screens) {
         if (path == screen->name) return path;
@@ -72,13 +91,18 @@ AssignPlan plan(const Assign<T>& task, const Isa& isa, int threads, const std::s
     const std::int64_t d = task.points.cols, k = task.prototypes.rows;
     AssignPlan p{};
     p.kernels = isa.kernels;
-    p.screen = choose(task, isa, path);
     p.threads = threads;
     p.fp64 = sizeof(T) == sizeof(double);
+    p.small = can_be_screened(task) && d <= p.kernels->small_depth &&
+              (path == small_path || (path.empty() && small_is_faster(d, k)));
+    p.screen = p.small ? nullptr : choose(task, isa, path);
     p.rows = divide_up(k, lanes) * lanes;
     p.depth = divide_up(d, lanes) * lanes;
-    p.rows_a_task = p.screen ? p.screen->rows_a_task : p.kernels->direct_rows_a_task;
-    p.slot_bytes = p.kernels->direct_scratch(sizeof(T), p.depth, bool(task.known));
+    p.rows_a_task = p.small    ? p.kernels->small_rows_a_task
+                    : p.screen ? p.screen->rows_a_task
+                               : p.kernels->direct_rows_a_task;
+    p.slot_bytes =
+        p.small ? p.kernels->small_scratch(p.depth) : p.kernels->direct_scratch(sizeof(T), p.depth, bool(task.known));
     if (p.screen) p.slot_bytes = p.screen->scratch(screen_shape(*p.screen, k, d).words_a_row, p.depth, p.slot_bytes);
     p.slot_bytes = (p.slot_bytes + 255) / 256 * 256;  // slots share no cache line
     p.scratch_bytes = detail::layout_bytes<AssignScratch<T>>(p, k, d);
@@ -86,6 +110,7 @@ AssignPlan plan(const Assign<T>& task, const Isa& isa, int threads, const std::s
 }
 
 std::string AssignPlan::text() const {
+    if (small) return "small fp32, tiles of " + std::to_string(kernels->small_points) + " points, " + kernels->name;
     const int points = screen ? screen->tile_points : kernels->direct_points;
     const int prototypes = screen ? screen->panel : kernels->direct_prototypes;
     const char* formats[] = {"fp32", "bf16", "int8"};
@@ -209,6 +234,7 @@ std::int64_t AssignRun<T>::points(std::int64_t task, int slot) const {
         if (plan_.screen)
             return plan_.screen->run(data_, screened_, kept_ ? &kept_->packed : nullptr, first, last,
                                      slot_scratch(slot));
+        if (plan_.small) return plan_.kernels->small(data_, first, last, slot_scratch(slot));
         return plan_.kernels->direct_float(data_, first, last, slot_scratch(slot));
     } else {
         return plan_.kernels->direct_double(data_, first, last, slot_scratch(slot));

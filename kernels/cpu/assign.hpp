@@ -16,18 +16,18 @@
 namespace cuebm::cpu {
 
 // The paths that CUEBM_ASSIGN can name; a screened one is called as its kernels are.
-inline constexpr const char* direct_path = "direct";
+inline constexpr const char *direct_path = "direct", *small_path = "small";
 
 // What the environment's CUEBM_ASSIGN asks for, for tests and measurements; empty: nothing. It is used where it
-// applies: only labels and energies of float, with nothing hidden, can be screened. Throws InvalidArgument where no
+// applies: only labels and energies of float, with nothing hidden, have other paths than the direct one. Throws InvalidArgument where no
 // such path is known, or this CPU lacks it.
 std::string path_of_environment(const Isa& isa);
 
 // How a task runs. Pure: it depends on shapes, on which outputs are wanted, and on the other arguments.
 struct AssignPlan {
     const AssignKernels* kernels;
-    const ScreenKernels* screen;  // null: directly
-    bool fp64;
+    const ScreenKernels* screen;  // null: directly, or by the kernel for small points
+    bool small, fp64;
     int threads, rows_a_task;   // points that a thread takes at a time
     std::int64_t rows, depth;   // the prototypes, padded to 16 rows and 16 coordinates
     std::size_t slot_bytes;     // scratch of a thread

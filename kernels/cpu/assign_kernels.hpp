@@ -61,11 +61,14 @@ struct AssignKernels {
     const char* name;
     bool fma;                              // in hardware
     int direct_points, direct_prototypes;  // the register tile
-    int direct_rows_a_task, soft_rows_a_task;
+    int small_points, small_depth;         // of a tile; the most coordinates
+    int direct_rows_a_task, small_rows_a_task, soft_rows_a_task;
     std::size_t (*direct_scratch)(std::size_t element, std::int64_t depth, bool masked);
+    std::size_t (*small_scratch)(std::int64_t depth);
     std::size_t (*soft_scratch)(std::size_t element, std::int64_t depth);
     std::int64_t (*direct_float)(const AssignData<float>&, std::int64_t first, std::int64_t last, std::byte* scratch);
     std::int64_t (*direct_double)(const AssignData<double>&, std::int64_t first, std::int64_t last, std::byte* scratch);
+    std::int64_t (*small)(const AssignData<float>&, std::int64_t first, std::int64_t last, std::byte* scratch);
     void (*soft_mean_float)(const SoftData<float>&, std::int64_t first, std::int64_t last, std::byte* scratch);
     void (*soft_mean_double)(const SoftData<double>&, std::int64_t first, std::int64_t last, std::byte* scratch);
     void (*soft_sums_float)(const SoftData<float>&, std::int64_t first, std::int64_t last, std::byte* scratch);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "cpu/assign_direct.hpp"
+#include "cpu/assign_small.hpp"
 #include "cpu/assign_soft.hpp"
 
 namespace cuebm::cpu::CUEBM_ISA {
@@ -12,12 +13,17 @@ constexpr AssignKernels table(const char* name) {
             math::pack_fma,
             tile_points,
             tile_prototypes,
+            small_points,
+            small_depth,
             direct_rows,
+            small_rows,
             soft_rows,
             direct_scratch,
+            small_scratch,
             soft_scratch,
             direct<float>,
             direct<double>,
+            small,
             soft_mean<float>,
             soft_mean<double>,
             soft_sums<float>,

@@ -62,7 +62,7 @@ std::vector<Backend> cpu_backends() {
         std::string why;
         if (works(forced, &why)) result.push_back(forced);  // else this machine lacks it
     }
-    for (const char* path : {"direct", "fp32", "bf16", "int8", "amx"}) {
+    for (const char* path : {"direct", "fp32", "bf16", "int8", "amx", "small"}) {
         const Backend forced{.name = std::string("cpu_path_") + path, .threads = 2, .isa = {}, .path = path};
         std::string why;
         if (works(forced, &why)) result.push_back(forced);
