@@ -53,24 +53,13 @@ const ScreenKernels* choose(const Assign<T>& task, const Isa& isa, const std::st
     return nullptr;
 }
 
-// Time of direct and of screened over that of small, labels only, 1 thread's CPU time, shared machine:
-//
-//             k = 4        16         256        1024
-//   avx512  2   33 85      27 50      20 15      16 6.9
-//           8   16 33      11 17      6.3 4.7    5.0 2.3
-//          16   7.2 17     6.0 10     3.5 2.9    2.6 1.4
-//          32   5.1 11     3.3 5.8    2.1 1.6    1.7 1.0
-//   avx2    2   13 15      10 12      8.3 3.8    7.4 2.0
-//           8   11 11      6.9 6.4    4.3 2.0    3.5 1.07
-//          16   6.8 8.8    3.6 3.8    2.4 1.3    1.9 0.8
-//          32   4.9 5.4    2.3 2.5    1.7 0.97   1.4 0.7
-//   sse2    2   71 6.7     54 9.0     80 4.3     77 3.0
-//           8   76 6.8     32 4.7     33 1.9     33 1.5
-//          16   47 5.1     16 3.2     16 1.3     16 1.04
-constexpr std::int64_t any_prototypes_depth = 8, most_small_coordinates = 16384;  // of all prototypes
-bool small_is_faster(std::int64_t d, std::int64_t k) {
-    return d <= any_prototypes_depth || k * d <= most_small_coordinates;
-}
+// Milliseconds as above, small / fp32 / amx, 200,000 points (125,000 for d = 32):
+//   d 2  k   64:   1.1   7  12    d  8  k   64:   3.5   7  10    d 16  k  64:   6.6   7  10    d 32  k
+//   16:  2.4  4.4  5.7
+//        k 1024:  14    51 131          k 1024:  45    54  39          k 256:  23    16  16          k
+//        64:  7.6  5.9  6.3
+// With AVX2, small / fp32: d 8, k 1024: 74 / 88; d 16, k 64: 5.9 / 6.0; d 32, k 64: 4.8 / 4.1 (fewer points).
+bool small_is_faster(std::int64_t d, std::int64_t k) { return d <= 4 || (d <= 8 && k <= 512) || d * k <= 1024; }
 
 }  // namespace
 
