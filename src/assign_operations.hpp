@@ -10,6 +10,8 @@
 #include <cuebm/assign.hpp>
 #include <cuebm/view.hpp>
 
+#include "potential_operations.hpp"
+
 namespace cuebm::detail {
 
 class Queue;
@@ -128,6 +130,10 @@ public:
     virtual void fill_in(Queue&, const FillIn<T>&) const = 0;
     virtual void total(Queue&, const Total<T>&) const = 0;
     virtual void variance(Queue&, const Variance<T>&) const = 0;
+    virtual void fold(Queue&, const Fold<T>&) const = 0;
+    virtual void draw(Queue&, const Draw<T>&) const = 0;
+    virtual void choose(Queue&, const Choose<T>&) const = 0;
+    virtual void select(Queue&, const Select<T>&) const = 0;
     // to row r = from row rows[r]; rows [to.rows] lies on the device.
     virtual void gather(Queue&, MatrixView<const T> from, const std::int64_t* rows, MatrixView<T> to) const = 0;
 };

@@ -31,6 +31,14 @@ void soft_mean(CudaQueue& queue, const detail::SoftMean<T>& task, const DevicePr
 template <class T>
 void fill_in(CudaQueue& queue, const detail::FillIn<T>& task);
 template <class T>
+void fold(CudaQueue& queue, const detail::Fold<T>& task);
+template <class T>
+void draw(CudaQueue& queue, const detail::Draw<T>& task);
+template <class T>
+void choose(CudaQueue& queue, const detail::Choose<T>& task);
+template <class T>
+void select(CudaQueue& queue, const detail::Select<T>& task);
+template <class T>
 void gather(CudaQueue& queue, MatrixView<const T> from, const std::int64_t* rows, MatrixView<T> to);
 
 // Threads of a block where a half-warp takes a row, and how many rows that is.
