@@ -10,6 +10,8 @@
 #include <cuebm/assign.hpp>
 #include <cuebm/view.hpp>
 
+#include "potential_operations.hpp"
+
 namespace cuebm::detail {
 
 class Queue;
@@ -162,6 +164,10 @@ public:
     virtual void variance(Queue&, const Variance<T>&) const = 0;
     virtual void normalise(Queue&, const Normalise<T>&) const = 0;
     virtual void halve(Queue&, MatrixView<T> values) const = 0;
+    virtual void fold(Queue&, const Fold<T>&) const = 0;
+    virtual void draw(Queue&, const Draw<T>&) const = 0;
+    virtual void choose(Queue&, const Choose<T>&) const = 0;
+    virtual void select(Queue&, const Select<T>&) const = 0;
     // to row r = from row rows[r]; rows [to.rows] lies on the device.
     virtual void gather(Queue&, MatrixView<const T> from, const std::int64_t* rows, MatrixView<T> to) const = 0;
 };

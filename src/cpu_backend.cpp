@@ -12,6 +12,7 @@
 #include "cpu/assign.hpp"
 #include "cpu/fixed_sums.hpp"
 #include "cpu/isa.hpp"
+#include "cpu/potential.hpp"
 #include "cpu/soft.hpp"
 #include "cpu/unit.hpp"
 #include "cpu_queue.hpp"
@@ -73,6 +74,18 @@ public:
     }
     void variance(Queue& queue, const Variance<T>& task) const override {
         enqueue(queue, [=, &isa = *isa_.kernels](CpuQueue& q) { cpu::variance(q, isa, task); });
+    }
+    void fold(Queue& queue, const Fold<T>& task) const override {
+        enqueue(queue, [=, &isa = *isa_.kernels](CpuQueue& q) { cpu::fold(q, isa, task); });
+    }
+    void draw(Queue& queue, const Draw<T>& task) const override {
+        enqueue(queue, [=](CpuQueue& q) { cpu::draw(q, task); });
+    }
+    void choose(Queue& queue, const Choose<T>& task) const override {
+        enqueue(queue, [=, &isa = *isa_.kernels](CpuQueue& q) { cpu::choose(q, isa, task); });
+    }
+    void select(Queue& queue, const Select<T>& task) const override {
+        enqueue(queue, [=](CpuQueue& q) { cpu::select(q, task); });
     }
 
 private:

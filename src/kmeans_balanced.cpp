@@ -9,6 +9,7 @@
 
 #include "balanced_labels.hpp"
 #include "check.hpp"
+#include "context_state.hpp"
 #include "float_environment.hpp"
 #include "host_copy.hpp"
 #include "kmeans_start.hpp"
@@ -81,6 +82,13 @@ Model<T> run(Stream& stream, MatrixView<const T> y, const BalancedOptions<T>& o)
     const DefaultFloatEnvironment environment;
     const Context context = stream.context();
     const Bounds bounds = check(context, y, o);
+    {
+        const auto scales = context.vector<double>(y.cols + 1);  // for what is wrong with the data alone
+        const WaitAtEnd wait(stream);
+        assign_operations<T>(*context.state().backend)
+            .scales(*stream.state().queue, {.points = y, .weights = {}, .scales = scales.data()});
+        stream.wait();
+    }
     const FitOptions<T> start{.k = o.k, .seed = o.seed, .start = o.start, .prototypes = o.prototypes};
     Model<T> model{.prototypes = choose_start(stream, y, {}, start, 0),
                    .labels = context.vector<std::int32_t>(y.rows),

@@ -3,15 +3,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <numeric>
 #include <unordered_set>
 
 #include <cuebm/error.hpp>
 
-#include "context_state.hpp"
 #include "host_copy.hpp"
-#include "math/fixed_point.hpp"
+#include "kmeans_start_potentials.hpp"
 #include "math/random_streams.hpp"
 
 namespace cuebm::kmeans {
@@ -40,108 +38,106 @@ std::vector<std::int64_t> choose(std::int64_t n, std::int64_t count, std::uint64
     return rows;
 }
 
+// The rows that k-means++ and k-means|| look at: all, or a random subsample, with their weights.
 template <class T>
-Matrix<T> gather(Stream& stream, MatrixView<const T> y, const std::vector<std::int64_t>& rows) {
-    const Context context = stream.context();
-    auto values = context.matrix<T>(static_cast<std::int64_t>(rows.size()), y.cols);
-    const auto device_rows = context.vector<std::int64_t>(values.rows());
-    const detail::WaitAtEnd wait(stream);
-    copy(stream, view(rows), device_rows);
-    detail::assign_operations<T>(*context.state().backend)
-        .gather(*stream.state().queue, y, device_rows.data(), values.view());
-    stream.wait();
-    return values;
-}
-
-// The state of greedy k-means++ over n rows. Potentials are integers: no draw depends on the order of a sum.
-struct Closest {
-    std::vector<double> weight, energy;  // [n]: energy to the nearest prototype so far; at first any row is as good
-    double scale = 1;
-
-    explicit Closest(std::vector<double> weights) : weight(std::move(weights)), energy(weight.size(), 1.0) {
-        rescale();
-    }
-    std::uint64_t fixed(std::size_t i, double e) const {
-        return static_cast<std::uint64_t>(math::to_fixed(weight[i] * e, scale));
-    }
-    void rescale() {
-        double largest = 0;
-        for (std::size_t i = 0; i < weight.size(); ++i) largest = std::max(largest, weight[i] * energy[i]);
-        if (!std::isfinite(largest))
-            throw InvalidArgument("kmeans::fit", "weights", "weights whose products with energies overflow",
-                                  "smaller ones: only their ratios matter");
-        scale = math::fixed_point_scale(largest, static_cast<std::int64_t>(weight.size()));
-    }
-    std::uint64_t total() const {
-        std::uint64_t sum = 0;
-        for (std::size_t i = 0; i < weight.size(); ++i) sum += fixed(i, energy[i]);
-        return sum;
-    }
-    // The row that the random word r falls on, with probability weight * energy.
-    std::size_t draw(std::uint64_t r, std::uint64_t sum) const {
-        if (sum == 0) return math::scale_down(r, weight.size());  // every point lies on a prototype
-        std::uint64_t left = math::scale_down(r, sum);
-        for (std::size_t row = 0;; ++row) {
-            const auto part = fixed(row, energy[row]);
-            if (left < part) return row;
-            left -= part;
+struct Sample {
+    Sample(Stream& stream, MatrixView<const T> y, const std::vector<double>& all_weights, const FitOptions<T>& o,
+           std::uint32_t number)
+        : rows(choose(y.rows, std::min(y.rows, std::max<std::int64_t>(1 << 16, 256 * o.k)), o.seed,
+                      RandomPurpose::kmeans_subsample, number)),
+          points(y) {
+        const Context context = stream.context();
+        const auto n = static_cast<std::int64_t>(rows.size());
+        if (n < y.rows) {
+            copied = gather(stream, y, rows);
+            points = copied;
         }
+        if (all_weights.empty()) return;
+        std::vector<T> own;
+        for (const auto row : rows) own.push_back(static_cast<T>(all_weights[static_cast<std::size_t>(row)]));
+        weights = context.copy(view(std::as_const(own)));
     }
-    // Of the candidates in the columns of `energies` [n x count], the one that leaves the least total.
-    template <class T>
-    std::size_t best(const std::vector<T>& energies, std::size_t count) const {
-        std::vector<std::uint64_t> potentials(count);
-        for (std::size_t i = 0; i < weight.size(); ++i)
-            for (std::size_t c = 0; c < count; ++c)
-                potentials[c] += fixed(i, std::min(energy[i], static_cast<double>(energies[i * count + c])));
-        return static_cast<std::size_t>(std::min_element(potentials.begin(), potentials.end()) - potentials.begin());
+    std::vector<std::int64_t> rows;
+    Matrix<T> copied;
+    MatrixView<const T> points;
+    Vector<T> weights;  // empty: all 1
+    VectorView<const T> weight_view() const {
+        return weights.size() > 0 ? VectorView<const T>(weights) : VectorView<const T>{};
     }
 };
 
+// The rows of the sample that k-means|| selects, and how much weight is nearest to each: those that have any. Leaves
+// the potentials with respect to all of them.
 template <class T>
-Matrix<T> plus_plus(Stream& stream, MatrixView<const T> y, const std::vector<double>& weights, const FitOptions<T>& o,
-                    std::uint32_t number) {
-    const Context context = stream.context();
-    const std::int64_t n = std::min(y.rows, std::max<std::int64_t>(1 << 16, 256 * o.k));
-    const auto rows = choose(y.rows, n, o.seed, RandomPurpose::kmeans_subsample, number);
-    const auto sample = n == y.rows ? Matrix<T>() : gather(stream, y, rows);
-    const MatrixView<const T> points = n == y.rows ? y : sample.view();
-    std::vector<double> weight(static_cast<std::size_t>(n), 1.0);
-    for (std::size_t i = 0; i < weight.size() && !weights.empty(); ++i)
-        weight[i] = weights[static_cast<std::size_t>(rows[i])];
-    Closest closest(std::move(weight));
-    const auto first_key = math::random_key(o.seed, RandomPurpose::kmeans_first);
-    const auto key = math::random_key(o.seed, RandomPurpose::kmeans_candidates);
-    const auto most = static_cast<std::size_t>(2 + std::floor(std::log(static_cast<double>(o.k))));
-    std::vector<std::int64_t> chosen;
-    for (std::int64_t z = 0; z < o.k; ++z) {
-        const std::size_t count = z == 0 ? 1 : most;
-        const std::uint64_t total = closest.total();
-        std::vector<std::int64_t> candidates;
-        for (std::size_t c = 0; c < count; ++c) {
-            const auto r = math::random_u64(z == 0 ? first_key : key, static_cast<std::uint64_t>(z), number,
-                                            static_cast<std::uint32_t>(c));
-            candidates.push_back(static_cast<std::int64_t>(closest.draw(r, total)));
-        }
-        const auto prototypes = gather(stream, points, candidates);
-        const auto device_energies = context.matrix<T>(n, static_cast<std::int64_t>(count));
+struct Selected {
+    Selected(Stream& stream, const Sample<T>& sample, Potentials<T>& potentials, const FitOptions<T>& o,
+             std::uint32_t number) {
+        const Context context = stream.context();
+        const std::int64_t n = sample.points.rows;
+        const auto labels = context.template vector<std::int32_t>(n);
+        const auto energies = context.template matrix<T>(n, 1);
         const detail::WaitAtEnd wait(stream);
-        try {
-            assign(stream, Assign<T>{.points = points, .prototypes = prototypes, .all_energies = device_energies});
+        std::vector<std::int64_t> all;
+        auto found = potentials.first(o.seed, number);
+        for (std::uint32_t round = 0; !found.empty(); ++round) {
+            const auto prototypes = gather(stream, sample.points, found);
+            assign(stream, Assign<T>{.points = sample.points,
+                                     .prototypes = prototypes,
+                                     .labels = labels,
+                                     .energies = {energies.data(), n, 1, context.device()}});
+            potentials.fold(energies, labels, static_cast<std::int32_t>(all.size()), round == 0);
             stream.wait();
-        } catch (const DataError& error) {  // its row is one of the subsample
-            throw DataError(error.argument(), rows[static_cast<std::size_t>(error.row())], error.problem());
+            all.insert(all.end(), found.begin(), found.end());
+            if (round == parallel_rounds) break;
+            found = potentials.select(2 * o.k, o.seed, number, round);
         }
-        const auto energies = detail::read(stream, device_energies);
-        const std::size_t best = z == 0 ? 0 : closest.best(energies, count);
-        for (std::size_t i = 0; i < closest.energy.size(); ++i) {
-            const auto energy = static_cast<double>(energies[i * count + best]);
-            closest.energy[i] = z == 0 ? energy : std::min(closest.energy[i], energy);
+        // On the host, in order: once, and the same on every device.
+        std::vector<double> owned(all.size());
+        const auto owners = potentials.owners();
+        const auto own = sample.weights.size() > 0 ? detail::read(stream, sample.weights) : std::vector<T>();
+        for (std::size_t i = 0; i < owners.size(); ++i)
+            owned[static_cast<std::size_t>(owners[i])] += own.empty() ? 1.0 : static_cast<double>(own[i]);
+        const double largest = *std::max_element(owned.begin(), owned.end());
+        for (std::size_t c = 0; c < all.size(); ++c) {
+            const auto weight = static_cast<T>(owned[c] / largest);
+            if (!(weight > 0)) continue;
+            rows.push_back(all[c]);
+            weights.push_back(weight);
         }
-        closest.rescale();
-        chosen.push_back(candidates[best]);
     }
-    return gather(stream, points, chosen);
+    std::vector<std::int64_t> rows;
+    std::vector<T> weights;
+};
+
+template <class T>
+std::vector<std::int64_t> parallel(Stream& stream, const Sample<T>& sample, const FitOptions<T>& o,
+                                   std::uint32_t number) {
+    Potentials<T> potentials(stream, sample.points, sample.weight_view(), true);
+    const Selected<T> selected(stream, sample, potentials, o, number);
+    if (static_cast<std::int64_t>(selected.rows.size()) <= o.k)  // few points: the others by k-means++
+        return potentials.plus_plus(o.k, o.seed, number, selected.rows);
+    const auto candidates = gather(stream, sample.points, selected.rows);
+    const auto weights = stream.context().copy(view(selected.weights));
+    Potentials<T> among(stream, candidates, weights, false);
+    std::vector<std::int64_t> rows;
+    for (const auto candidate : among.plus_plus(o.k, o.seed, number, {}))
+        rows.push_back(selected.rows[static_cast<std::size_t>(candidate)]);
+    return rows;
+}
+
+template <class T>
+Matrix<T> by_potentials(Stream& stream, MatrixView<const T> y, const std::vector<double>& weights,
+                        const FitOptions<T>& o, std::uint32_t number) {
+    const Sample<T> sample(stream, y, weights, o, number);
+    try {
+        const auto chosen =
+            o.start == Start::parallel
+                ? parallel(stream, sample, o, number)
+                : Potentials<T>(stream, sample.points, sample.weight_view(), false).plus_plus(o.k, o.seed, number, {});
+        return gather(stream, sample.points, chosen);
+    } catch (const DataError& error) {  // its row is one of the sample
+        throw DataError(error.argument(), sample.rows[static_cast<std::size_t>(error.row())], error.problem());
+    }
 }
 
 }  // namespace
@@ -152,7 +148,8 @@ Matrix<T> choose_start(Stream& stream, MatrixView<const T> y, const std::vector<
     switch (o.start) {
         case Start::given: break;
         case Start::random: return gather(stream, y, choose(y.rows, o.k, o.seed, RandomPurpose::kmeans_random, number));
-        case Start::plus_plus: return plus_plus(stream, y, weights, o, number);
+        case Start::plus_plus:
+        case Start::parallel: return by_potentials(stream, y, weights, o, number);
     }
     auto start = stream.context().matrix<T>(o.k, y.cols);
     copy(stream, o.prototypes, start);

@@ -35,6 +35,8 @@ enum class Start : std::uint8_t {
                 // step, on a random subsample of min(n, max(2^16, 256 k)) rows
     random,     // k distinct rows
     given,      // FitOptions::prototypes
+    parallel,   // k-means|| (B. Bahmani et al., "Scalable K-Means++", VLDB 2012): on that subsample, 5 rounds that each
+                // select about 2 k rows at once; greedy k-means++ among them, by the weight nearest to each
 };
 
 struct Progress {

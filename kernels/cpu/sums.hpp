@@ -265,6 +265,39 @@ std::int64_t sum_values(const SumsData<T>& data, std::int64_t first, std::int64_
     return data.narrow ? sum_fixed<T, true>(data, first, last, scale) : sum_fixed<T, false>(data, first, last, scale);
 }
 
+// A pack of candidates at a time, while rows have as many columns or room for them behind.
+template <bool narrow, class T>
+CUEBM_MATH void sum_potentials(const SumsData<T>& data, const T* energies, std::int64_t stride, int columns,
+                               std::int64_t first, std::int64_t last, std::int64_t* own) {
+    const double scale = data.scales[0];
+    const math::DoublePack scales = math::DoublePack{} + scale;
+    int c = 0;
+    for (; c < columns && c + doubles <= stride; c += doubles) {
+        math::DoublePackBits sums = {};
+        for (std::int64_t i = first; i < last; ++i) {
+            const math::DoublePack energy = load_doubles(energies + i * stride + c);
+            const math::DoublePack closest =
+                math::DoublePack{} + static_cast<double>(data.points[i * data.point_stride]);
+            const math::DoublePack v = math::select(energy < closest, energy, closest) * weight_at(data, i);
+            sums += fixed<narrow>(math::select(v > 0.0, v, math::DoublePack{}), scales);
+        }
+        for (int l = 0; l < doubles && c + l < columns; ++l) own[c + l] += sums[l];
+    }
+    for (; c < columns; ++c)
+        for (std::int64_t i = first; i < last; ++i) {
+            const double energy = static_cast<double>(energies[i * stride + c]);
+            const double closest = static_cast<double>(data.points[i * data.point_stride]);
+            const double v = (energy < closest ? energy : closest) * weight_at(data, i);
+            own[c] += fixed<narrow>(v > 0 ? v : 0.0, scale);
+        }
+}
+template <class T>
+void potentials(const SumsData<T>& data, const T* energies, std::int64_t stride, int columns, std::int64_t first,
+                std::int64_t last, std::int64_t* own) {
+    if (data.narrow) return sum_potentials<true>(data, energies, stride, columns, first, last, own);
+    sum_potentials<false>(data, energies, stride, columns, first, last, own);
+}
+
 // Adds rows to the sums of packs of columns, row by row.
 template <int rows, class T>
 CUEBM_MATH void add_differences(const SumsData<T>& data, const T* origin, const T* y, std::int64_t packed, double* sums,

@@ -74,6 +74,9 @@ struct SumsKernelsOf {
     // The largest weight_i value_i of rows [first, last), and their fixed-point sum. `points` are the values, d = 1.
     double (*largest_value)(const SumsData<T>&, std::int64_t first, std::int64_t last);
     std::int64_t (*sum_values)(const SumsData<T>&, std::int64_t first, std::int64_t last, double scale);
+    // own[c] += the fixed-point sum of weight_i min(value_i, energies(i, c)), where `points` are the values, d = 1.
+    void (*potentials)(const SumsData<T>&, const T* energies, std::int64_t stride, int columns, std::int64_t first,
+                       std::int64_t last, std::int64_t* own);
     // sums[j] = sum over rows [first, last) of y_ij - origin_j, row by row; squares[j] likewise.
     void (*variance)(const SumsData<T>&, const T* origin, std::int64_t first, std::int64_t last, double* sums,
                      double* squares);

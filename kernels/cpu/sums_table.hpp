@@ -8,8 +8,8 @@ namespace {
 
 template <class T>
 constexpr SumsKernelsOf<T> sums_of() {
-    return {largest<T>, move<T>,          count_moves<T>, sort_moves, add_sorted<T>,
-            finish<T>,  largest_value<T>, sum_values<T>,  variance<T>};
+    return {largest<T>, move<T>,          count_moves<T>, sort_moves,    add_sorted<T>,
+            finish<T>,  largest_value<T>, sum_values<T>,  potentials<T>, variance<T>};
 }
 
 constexpr SumsKernels sums_table() { return {sums_of<float>(), sums_of<double>()}; }

@@ -123,6 +123,18 @@ public:
     void variance(detail::Queue& queue, const detail::Variance<T>& task) const override {
         cuda::variance(cuda_queue(queue), task);
     }
+    void fold(detail::Queue& queue, const detail::Fold<T>& task) const override {
+        cuda::fold(cuda_queue(queue), task);
+    }
+    void draw(detail::Queue& queue, const detail::Draw<T>& task) const override {
+        cuda::draw(cuda_queue(queue), task);
+    }
+    void choose(detail::Queue& queue, const detail::Choose<T>& task) const override {
+        cuda::choose(cuda_queue(queue), task);
+    }
+    void select(detail::Queue& queue, const detail::Select<T>& task) const override {
+        cuda::select(cuda_queue(queue), task);
+    }
     void gather(detail::Queue& queue, MatrixView<const T> from, const std::int64_t* rows,
                 MatrixView<T> to) const override {
         cuda::gather(cuda_queue(queue), from, rows, to);

@@ -34,6 +34,13 @@ template <class T>
 void normalise(CudaQueue& queue, const detail::Normalise<T>& task);
 template <class T>
 void halve(CudaQueue& queue, MatrixView<T> values);
+void fold(CudaQueue& queue, const detail::Fold<T>& task);
+template <class T>
+void draw(CudaQueue& queue, const detail::Draw<T>& task);
+template <class T>
+void choose(CudaQueue& queue, const detail::Choose<T>& task);
+template <class T>
+void select(CudaQueue& queue, const detail::Select<T>& task);
 template <class T>
 void gather(CudaQueue& queue, MatrixView<const T> from, const std::int64_t* rows, MatrixView<T> to);
 

@@ -1,0 +1,19 @@
+// The potentials of K-means' starts on the CPU. Any thread count gives the same bits.
+#pragma once
+
+#include "assign_operations.hpp"
+#include "cpu/assign_kernels.hpp"
+#include "cpu_queue.hpp"
+
+namespace cuebm::cpu {
+
+template <class T>
+void fold(detail::CpuQueue& queue, const AssignKernels& isa, const detail::Fold<T>& task);
+template <class T>
+void draw(detail::CpuQueue& queue, const detail::Draw<T>& task);
+template <class T>
+void choose(detail::CpuQueue& queue, const AssignKernels& isa, const detail::Choose<T>& task);
+template <class T>
+void select(detail::CpuQueue& queue, const detail::Select<T>& task);
+
+}  // namespace cuebm::cpu

@@ -1,0 +1,158 @@
+// The potentials of K-means' starts: int64 fixed point by atomics, so that draws do not depend on order.
+#pragma once
+
+#include "assign_operations.hpp"
+#include "cuda/assign/sums.cuh"
+#include "math/potential.hpp"
+
+namespace cuebm::cuda {
+
+inline constexpr int potential_threads = 256, potential_warps = potential_threads / 32;
+
+template <class T>
+__device__ __forceinline__ double closest_of(const detail::Potential<T>& of, std::int64_t i) {
+    return static_cast<double>(of.closest.data[i * of.closest.stride]);
+}
+
+template <class T>
+__device__ __forceinline__ std::int64_t potential_part(const detail::Potential<T>& of, std::int64_t i, double scale) {
+    return math::potential(weight_of(of.weights, i), closest_of(of, i), scale);
+}
+
+// The total's largest starts at 0. A warp joins its values by shuffles, then one atomic.
+template <class T>
+__global__ void __launch_bounds__(potential_threads) fold_rows(detail::Fold<T> task) {
+    const std::int64_t n = task.of.closest.size;
+    const std::int64_t column = task.energies.cols > 1 ? task.of.total->column : 0;
+    double most = 0;
+    for (std::int64_t i = std::int64_t{blockIdx.x} * potential_threads + threadIdx.x; i < n;
+         i += std::int64_t{gridDim.x} * potential_threads) {
+        T& closest = task.of.closest.data[i * task.of.closest.stride];
+        const T energy = task.energies.data != nullptr ? task.energies.data[i * task.energies.stride + column] : T(1);
+        if (task.replace || energy < closest) {
+            closest = energy;
+            if (task.of.owners != nullptr && task.labels.data != nullptr)
+                task.of.owners[i] = task.first_label + task.labels.data[i * task.labels.stride];
+        }
+        const double value = weight_of(task.of.weights, i) * static_cast<double>(closest);
+        if (value > most) most = value;
+    }
+    for (int apart = 16; apart >= 1; apart /= 2) {
+        const double other = __shfl_xor_sync(0xffffffffu, most, apart);
+        if (other > most) most = other;
+    }
+    if (threadIdx.x % 32 == 0) raise(&task.of.total->largest, most);
+}
+
+// Block b sums rows [b potential_block, (b + 1) potential_block); the total's sum starts at 0.
+template <class T>
+__global__ void __launch_bounds__(potential_threads) sum_blocks(detail::Potential<T> of) {
+    CUEBM_SHARED(std::int64_t, sums, [potential_warps]);
+    const std::int64_t n = of.closest.size, first = std::int64_t{blockIdx.x} * detail::potential_block;
+    const double largest = of.total->largest;
+    const double scale = math::fixed_point_scale(largest, n);
+    const bool overflows = !is_finite(largest);
+    std::int64_t sum = 0;
+    for (std::int64_t i = first + threadIdx.x; i < first + detail::potential_block && i < n && !overflows;
+         i += potential_threads)
+        sum += potential_part(of, i, scale);
+    for (int apart = 16; apart >= 1; apart /= 2) sum += __shfl_xor_sync(0xffffffffu, sum, apart);
+    if (threadIdx.x % 32 == 0) sums[threadIdx.x / 32] = sum;
+    __syncthreads();
+    if (threadIdx.x != 0) return;
+    for (int w = 1; w < potential_warps; ++w) sum += sums[w];
+    of.blocks[blockIdx.x] = sum;
+    add_fixed(&of.total->sum, sum);
+    if (blockIdx.x != 0) return;
+    of.total->scale = scale;
+    if (overflows) of.total->overflowed = 1;
+}
+
+// The first i whose part(i) is above what is left of `left`, which all the lanes of a warp look for together.
+template <class F>
+__device__ __forceinline__ std::int64_t find_part(std::int64_t size, std::int64_t& left, F part) {
+    const int lane = static_cast<int>(threadIdx.x % 32);
+    std::int64_t at = 0;
+    for (;; at += 32) {
+        const std::int64_t own = at + lane < size ? part(at + lane) : 0;
+        std::int64_t upto = own;
+        for (int apart = 1; apart < 32; apart *= 2) {
+            const std::int64_t before = __shfl_sync(0xffffffffu, upto, lane >= apart ? lane - apart : lane);
+            if (lane >= apart) upto += before;
+        }
+        const unsigned above = __ballot_sync(0xffffffffu, left < upto);
+        const int source = above != 0 ? __ffs(static_cast<int>(above)) - 1 : 31;
+        const std::int64_t passed = __shfl_sync(0xffffffffu, above != 0 ? upto - own : upto, source);
+        left -= passed;
+        if (above != 0) return at + source;
+        if (at + 32 >= size) return size - 1;  // sums that another kernel did not make
+    }
+}
+
+// A warp draws a row.
+template <class T>
+__global__ void __launch_bounds__(32) draw_rows(detail::Draw<T> task) {
+    const std::uint64_t word = task.words[blockIdx.x];
+    const auto n = static_cast<std::uint64_t>(task.of.closest.size);
+    const auto sum = static_cast<std::uint64_t>(task.of.total->sum);
+    std::int64_t row = 0;
+    if (sum == 0) {  // every point lies on a prototype
+        row = static_cast<std::int64_t>(math::scale_down(word, n));
+    } else {
+        const double scale = task.of.total->scale;
+        auto left = static_cast<std::int64_t>(math::scale_down(word, sum));
+        const std::int64_t blocks = (task.of.closest.size + detail::potential_block - 1) / detail::potential_block;
+        const std::int64_t first = detail::potential_block *
+                                   find_part(blocks, left, [&](std::int64_t block) { return task.of.blocks[block]; });
+        const std::int64_t rest = task.of.closest.size - first;
+        row = first + find_part(rest < detail::potential_block ? rest : detail::potential_block, left,
+                                [&](std::int64_t i) { return potential_part(task.of, first + i, scale); });
+    }
+    if (threadIdx.x == 0) task.rows[blockIdx.x] = row;
+}
+
+// A lane takes a candidate, a warp the rows of its share of a block, in turn; the potentials start at 0.
+template <class T>
+__global__ void __launch_bounds__(potential_threads) candidate_potentials(detail::Choose<T> task) {
+    const int lane = static_cast<int>(threadIdx.x % 32), warp = static_cast<int>(threadIdx.x / 32);
+    if (lane >= task.energies.cols) return;
+    const std::int64_t n = task.of.closest.size, first = std::int64_t{blockIdx.x} * detail::potential_block;
+    const double scale = task.of.total->scale;
+    std::int64_t sum = 0;
+    for (std::int64_t i = first + warp; i < first + detail::potential_block && i < n; i += potential_warps) {
+        const double energy = static_cast<double>(task.energies.data[i * task.energies.stride + lane]);
+        const double closest = closest_of(task.of, i);
+        sum += math::potential(weight_of(task.of.weights, i), energy < closest ? energy : closest, scale);
+    }
+    add_fixed(task.potentials + lane, sum);
+}
+
+template <class T>
+__global__ void __launch_bounds__(32) choose_candidate(detail::Choose<T> task) {
+    if (threadIdx.x != 0) return;
+    std::int64_t best = 0;
+    for (std::int64_t c = 1; c < task.energies.cols; ++c)
+        if (task.potentials[c] < task.potentials[best]) best = c;
+    task.of.total->column = best;
+    *task.chosen = task.rows[best];
+}
+
+// The total's `selected` starts at 0.
+template <class T>
+__global__ void __launch_bounds__(potential_threads) select_rows(detail::Select<T> task) {
+    const std::int64_t n = task.of.closest.size, sum = task.of.total->sum;
+    const double scale = task.of.total->scale;
+    for (std::int64_t i = std::int64_t{blockIdx.x} * potential_threads + threadIdx.x; i < n;
+         i += std::int64_t{gridDim.x} * potential_threads) {
+        if (task.of.blocks[i / detail::potential_block] == 0) continue;
+        const std::int64_t part = potential_part(task.of, i, scale);
+        if (part == 0) continue;
+        const std::uint64_t word = math::random_u64(task.key, static_cast<std::uint64_t>(i), task.step, task.draw);
+        if (!math::is_selected(word, part, sum, task.expected)) continue;
+        const auto at =
+            static_cast<std::int64_t>(atomicAdd(reinterpret_cast<Word*>(&task.of.total->selected), Word{1}));
+        if (at < task.capacity) task.rows[at] = i;
+    }
+}
+
+}  // namespace cuebm::cuda
