@@ -107,7 +107,7 @@ struct GradientLayout {
 
 template <class T>
 FixedSums start_sums(Queue& queue, const AssignOperations<T>& operations, const SumsLayout& layout,
-                     MatrixView<const T> points, VectorView<const T> weights, std::int64_t k) {
+                     PointsView<T> points, VectorView<const T> weights, std::int64_t k) {
     queue.fill(layout.sums, 0, static_cast<std::size_t>(k * points.cols) * sizeof(std::int64_t));
     queue.fill(layout.counts, 0, static_cast<std::size_t>(k) * sizeof(std::int64_t));
     operations.scales(queue, {.points = points, .weights = weights, .scales = layout.scales});

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <new>
 #include <thread>
+#include <vector>
 
 #include <unistd.h>
 
@@ -11,6 +12,7 @@
 #include "cpu/assign.hpp"
 #include "cpu/fixed_sums.hpp"
 #include "cpu/isa.hpp"
+#include "cpu/rows.hpp"
 #include "cpu/soft.hpp"
 #include "cpu_queue.hpp"
 
@@ -45,7 +47,7 @@ public:
     void fill_in(Queue& queue, const FillIn<T>& task) const override {
         enqueue(queue, [=](CpuQueue& q) { cpu::fill_in(q, task); });
     }
-    void gather(Queue& queue, MatrixView<const T> from, const std::int64_t* rows, MatrixView<T> to) const override {
+    void gather(Queue& queue, PointsView<T> from, const std::int64_t* rows, MatrixView<T> to) const override {
         enqueue(queue, [=](CpuQueue& q) { cpu::gather(q, from, rows, to); });
     }
     void total(Queue& queue, const Total<T>& task) const override {
@@ -81,10 +83,12 @@ private:
 
     // The energies of this row are not finite: are its values, or did the energy overflow?
     static Problem problem_of(const Assign<T>& task, std::int64_t i) {
+        std::vector<T> row(static_cast<std::size_t>(task.points.cols));
+        const T* y = cpu::row_of(cpu::rows_of(task.points), i, task.points.cols, row.data());
         for (std::int64_t j = 0; j < task.points.cols; ++j) {
             const bool known =
                 !task.known || task.known.data[(task.known.rows == 1 ? 0 : i * task.known.stride) + j] != 0;
-            if (known && !std::isfinite(task.points.data[i * task.points.stride + j])) return points_not_finite;
+            if (known && !std::isfinite(y[j])) return points_not_finite;
         }
         return energy_overflow;
     }

@@ -41,7 +41,7 @@ std::vector<std::int64_t> choose(std::int64_t n, std::int64_t count, std::uint64
 }
 
 template <class T>
-Matrix<T> gather(Stream& stream, MatrixView<const T> y, const std::vector<std::int64_t>& rows) {
+Matrix<T> gather(Stream& stream, PointsView<T> y, const std::vector<std::int64_t>& rows) {
     const Context context = stream.context();
     auto values = context.matrix<T>(static_cast<std::int64_t>(rows.size()), y.cols);
     const auto device_rows = context.vector<std::int64_t>(values.rows());
@@ -99,13 +99,13 @@ struct Closest {
 };
 
 template <class T>
-Matrix<T> plus_plus(Stream& stream, MatrixView<const T> y, const std::vector<double>& weights, const FitOptions<T>& o,
+Matrix<T> plus_plus(Stream& stream, PointsView<T> y, const std::vector<double>& weights, const FitOptions<T>& o,
                     std::uint32_t number) {
     const Context context = stream.context();
     const std::int64_t n = std::min(y.rows, std::max<std::int64_t>(1 << 16, 256 * o.k));
     const auto rows = choose(y.rows, n, o.seed, RandomPurpose::kmeans_subsample, number);
     const auto sample = n == y.rows ? Matrix<T>() : gather(stream, y, rows);
-    const MatrixView<const T> points = n == y.rows ? y : sample.view();
+    const PointsView<T> points = n == y.rows ? y : PointsView<T>(sample);
     std::vector<double> weight(static_cast<std::size_t>(n), 1.0);
     for (std::size_t i = 0; i < weight.size() && !weights.empty(); ++i)
         weight[i] = weights[static_cast<std::size_t>(rows[i])];
@@ -123,7 +123,7 @@ Matrix<T> plus_plus(Stream& stream, MatrixView<const T> y, const std::vector<dou
                                             static_cast<std::uint32_t>(c));
             candidates.push_back(static_cast<std::int64_t>(closest.draw(r, total)));
         }
-        const auto prototypes = gather(stream, points, candidates);
+        const auto prototypes = gather<T>(stream, points, candidates);
         const auto device_energies = context.matrix<T>(n, static_cast<std::int64_t>(count));
         const detail::WaitAtEnd wait(stream);
         try {
@@ -141,14 +141,14 @@ Matrix<T> plus_plus(Stream& stream, MatrixView<const T> y, const std::vector<dou
         closest.rescale();
         chosen.push_back(candidates[best]);
     }
-    return gather(stream, points, chosen);
+    return gather<T>(stream, points, chosen);
 }
 
 }  // namespace
 
 template <class T>
-Matrix<T> choose_start(Stream& stream, MatrixView<const T> y, const std::vector<double>& weights,
-                       const FitOptions<T>& o, std::uint32_t number) {
+Matrix<T> choose_start(Stream& stream, PointsView<T> y, const std::vector<double>& weights, const FitOptions<T>& o,
+                       std::uint32_t number) {
     switch (o.start) {
         case Start::given: break;
         case Start::random: return gather(stream, y, choose(y.rows, o.k, o.seed, RandomPurpose::kmeans_random, number));
@@ -159,9 +159,9 @@ Matrix<T> choose_start(Stream& stream, MatrixView<const T> y, const std::vector<
     return start;
 }
 
-template Matrix<float> choose_start(Stream&, MatrixView<const float>, const std::vector<double>&,
-                                    const FitOptions<float>&, std::uint32_t);
-template Matrix<double> choose_start(Stream&, MatrixView<const double>, const std::vector<double>&,
-                                     const FitOptions<double>&, std::uint32_t);
+template Matrix<float> choose_start(Stream&, PointsView<float>, const std::vector<double>&, const FitOptions<float>&,
+                                    std::uint32_t);
+template Matrix<double> choose_start(Stream&, PointsView<double>, const std::vector<double>&, const FitOptions<double>&,
+                                     std::uint32_t);
 
 }  // namespace cuebm::kmeans

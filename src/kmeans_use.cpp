@@ -16,7 +16,7 @@ namespace {
 using namespace detail;
 
 template <class T>
-Vector<std::int32_t> run_predict(Stream& stream, MatrixView<const T> prototypes, MatrixView<const T> points) {
+Vector<std::int32_t> run_predict(Stream& stream, MatrixView<const T> prototypes, PointsView<T> points) {
     check_points_and_prototypes("kmeans::predict", points, prototypes, 0, stream.context().device());
     auto labels = stream.context().vector<std::int32_t>(points.rows);
     if (points.rows > 0) assign(stream, Assign<T>{.points = points, .prototypes = prototypes, .labels = labels});
@@ -24,7 +24,7 @@ Vector<std::int32_t> run_predict(Stream& stream, MatrixView<const T> prototypes,
 }
 
 template <class T>
-Matrix<T> run_transform(Stream& stream, MatrixView<const T> prototypes, MatrixView<const T> points) {
+Matrix<T> run_transform(Stream& stream, MatrixView<const T> prototypes, PointsView<T> points) {
     check_points_and_prototypes("kmeans::transform", points, prototypes, 0, stream.context().device());
     auto all = stream.context().matrix<T>(points.rows, prototypes.rows);
     if (points.rows > 0) assign(stream, Assign<T>{.points = points, .prototypes = prototypes, .all_energies = all});
@@ -194,10 +194,10 @@ Projection<T> run_project(Stream& stream, MatrixView<const T> prototypes, const 
         stream.wait();                                                                                   \
         return result;                                                                                   \
     }
-#define CUEBM_PUBLIC_OF(T)                                                           \
-    CUEBM_PUBLIC(Vector<std::int32_t>, predict, run_predict, MatrixView<const T>, T) \
-    CUEBM_PUBLIC(Matrix<T>, transform, run_transform, MatrixView<const T>, T)        \
-    CUEBM_PUBLIC(Completions<T>, complete, run_complete, const Complete<T>&, T)      \
+#define CUEBM_PUBLIC_OF(T)                                                      \
+    CUEBM_PUBLIC(Vector<std::int32_t>, predict, run_predict, PointsView<T>, T)  \
+    CUEBM_PUBLIC(Matrix<T>, transform, run_transform, PointsView<T>, T)         \
+    CUEBM_PUBLIC(Completions<T>, complete, run_complete, const Complete<T>&, T) \
     CUEBM_PUBLIC(Projection<T>, project, run_project, const Project<T>&, T)
 CUEBM_PUBLIC_OF(float)
 CUEBM_PUBLIC_OF(double)

@@ -92,8 +92,7 @@ template <class T>
 AssignRun<T>::AssignRun(const AssignPlan& plan, const Assign<T>& task, std::byte* scratch, float bound_factor)
     : plan_(plan), task_(task), scratch_(carve<T>(scratch, plan)) {
     const std::int64_t d = task.points.cols;
-    data_ = {.points = task.points.data,
-             .point_stride = task.points.stride,
+    data_ = {.points = rows_of(task.points),
              .d = d,
              .known = task.known.data,
              .known_stride = task.known.rows == 1 ? 0 : task.known.stride,

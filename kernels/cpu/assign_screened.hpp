@@ -56,10 +56,10 @@ __attribute__((noinline)) void note(Candidates& point, const float* lower, const
     }
 }
 
-// Shifts row i into its place in a tile, [groups][screened_points][4], and bounds its norm.
-CUEBM_INLINE void stage_shifted(const AssignData<float>& task, const Screen& screen, std::int64_t i, float* tile,
-                                Candidates& point) {
-    const float* y = task.points + i * task.point_stride;
+// Shifts row i into its place in a tile, [groups][screened_points][4], and bounds its norm. `row`: room for it.
+CUEBM_INLINE void stage_shifted(const AssignData<float>& task, const Screen& screen, std::int64_t i, float* row,
+                                float* tile, Candidates& point) {
+    const float* y = row_of(task.points, i, task.d, row);
     Quad squares = {};
     for (std::int64_t g = 0; g < screen.groups; ++g) {
         Quad v = {}, m;
@@ -174,7 +174,7 @@ std::int64_t screened(const AssignData<float>& task, const Screen& screen, std::
     for (std::int64_t i = 0; i < used; ++i) {  // the rest of the last tile repeats the last point
         const std::int64_t row = first + (i < count ? i : count - 1);
         float* place = tiles + i / screened_points * tile_size + i % screened_points * 4;
-        stage_shifted(task, screen, row, place, points[i]);
+        stage_shifted(task, screen, row, y, place, points[i]);
     }
     for (std::int64_t panel = 0; panel * screened_prototypes < task.k; ++panel)
         for (std::int64_t i = 0; i < used; i += screened_points)

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <vector>
 
+#include "cpu/rows.hpp"
 #include "math/canonical.hpp"
 #include "math/fixed_point.hpp"
 
@@ -40,13 +41,15 @@ bool valid_weight(double weight) { return weight >= 0 && std::isfinite(weight); 
 template <class T>
 void scales(CpuQueue& queue, const detail::Scales<T>& task) {
     const std::int64_t n = task.points.rows, d = task.points.cols;
+    const Rows<T> points = rows_of(task.points);
     std::fill(task.scales, task.scales + d + 1, 0.0);
     queue.team().parallel_for(blocks(n), [&](std::int64_t block, int) {
         std::vector<double> largest(static_cast<std::size_t>(d) + 1);
+        std::vector<T> row(is_converted(points) ? static_cast<std::size_t>(d) : 0);
         for (std::int64_t i = block * block_rows; i < std::min(n, (block + 1) * block_rows); ++i) {
             const double weight = weight_of(task.weights, i);
             if (!valid_weight(weight)) return queue.report(i, detail::weights_not_valid);
-            const T* y = task.points.data + i * task.points.stride;
+            const T* y = row_of(points, i, d, row.data());
             T not_finite = 0;  // NaN as soon as one y is NaN or infinite
             for (std::int64_t j = 0; j < d; ++j) {
                 not_finite += y[j] * T(0);
@@ -66,9 +69,11 @@ void scales(CpuQueue& queue, const detail::Scales<T>& task) {
 template <class T>
 void accumulate(CpuQueue& queue, const detail::Accumulate<T>& task) {
     const std::int64_t n = task.points.rows, d = task.points.cols;
+    const Rows<T> points = rows_of(task.points);
     // Sums small enough to copy are private to a block of rows; larger ones are shared, with an atomic an element.
     const bool private_sums = task.k * d <= block_rows * 16;
     queue.team().parallel_for(blocks(n), [&](std::int64_t block, int) {
+        std::vector<T> row(is_converted(points) ? static_cast<std::size_t>(d) : 0);
         std::vector<std::int64_t> own(private_sums ? static_cast<std::size_t>(task.k * d) : 0);
         std::int64_t moved = 0;
         for (std::int64_t i = block * block_rows; i < std::min(n, (block + 1) * block_rows); ++i) {
@@ -90,7 +95,7 @@ void accumulate(CpuQueue& queue, const detail::Accumulate<T>& task) {
             if (count == 0 && weight > 0) queue.report(i, detail::weight_too_small);
             add(task.into.counts[to], count);
             if (from >= 0) add(task.into.counts[from], -count);
-            const T* y = task.points.data + i * task.points.stride;
+            const T* y = row_of(points, i, d, row.data());
             for (std::int64_t j = 0; j < d; ++j) {
                 const double value = weight * static_cast<double>(y[j]);
                 if (!std::isfinite(value)) continue;
@@ -166,12 +171,15 @@ template <class T>
 void variance(CpuQueue& queue, const detail::Variance<T>& task) {
     const std::int64_t n = task.points.rows, d = task.points.cols;
     const std::int64_t count = (n + math::sum_block - 1) / math::sum_block;
-    const T* first = task.points.data;
+    const Rows<T> points = rows_of(task.points);
+    std::vector<T> first_row(is_converted(points) ? static_cast<std::size_t>(d) : 0);
+    const T* first = row_of(points, 0, d, first_row.data());
     queue.team().parallel_for(count, [&](std::int64_t block, int) {
+        std::vector<T> row(is_converted(points) ? static_cast<std::size_t>(d) : 0);
         double *sum = task.sums + block * 2 * d, *squares = sum + d;
         std::fill(sum, sum + 2 * d, 0.0);
         for (std::int64_t i = block * math::sum_block; i < std::min(n, (block + 1) * math::sum_block); ++i) {
-            const T* y = task.points.data + i * task.points.stride;
+            const T* y = row_of(points, i, d, row.data());
             for (std::int64_t j = 0; j < d; ++j) {
                 const double t = static_cast<double>(y[j]) - static_cast<double>(first[j]);
                 sum[j] = sum[j] + t;

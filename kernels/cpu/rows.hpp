@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-#include <cuebm/number.hpp>
+#include <cuebm/view.hpp>
 
 #include "math/number.hpp"
 
@@ -22,6 +22,11 @@ struct Rows {
     std::int64_t stride;
     ElementType type;
 };
+
+template <class T>
+CUEBM_MATH Rows<T> rows_of(const PointsView<T>& points) {
+    return {points.data, points.stride, points.type};
+}
 
 #define CUEBM_CONVERSION [[gnu::noinline, maybe_unused]] static
 

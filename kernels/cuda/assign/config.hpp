@@ -54,6 +54,15 @@ bool is_wide(const MatrixView<const T>& rows) {
            rows.cols % elements == 0;
 }
 
+template <class T>
+MatrixView<const T> values_of(const PointsView<T>& points) {  // that are stored in T
+    return {static_cast<const T*>(points.data), points.rows, points.cols, points.stride, points.device};
+}
+template <class T>
+bool is_wide(const PointsView<T>& points) {
+    return points.type == element_type<T> && is_wide(values_of(points));
+}
+
 // Screening wants float, labels or energies alone and nothing hidden; and enough prototypes to fill its tiles.
 template <class T>
 bool can_screen(const Assign<T>& task) {

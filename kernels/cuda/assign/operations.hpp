@@ -31,7 +31,7 @@ void soft_mean(CudaQueue& queue, const detail::SoftMean<T>& task, const DevicePr
 template <class T>
 void fill_in(CudaQueue& queue, const detail::FillIn<T>& task);
 template <class T>
-void gather(CudaQueue& queue, MatrixView<const T> from, const std::int64_t* rows, MatrixView<T> to);
+void gather(CudaQueue& queue, PointsView<T> from, const std::int64_t* rows, MatrixView<T> to);
 
 // Threads of a block where a half-warp takes a row, and how many rows that is.
 inline constexpr int row_threads = 256, rows_a_row_block = row_threads / 16;
