@@ -24,6 +24,8 @@ void check(const Assign<T>& a, Device here) {
         refuse(function, "known", shape(a.known.rows, a.known.cols), shape(n, d) + " or " + shape(1, d));
     check_optional(function, "known", a.known, a.known.rows, d, here);
     check_metric(function, a.metric);
+    if (a.metric == Metric::cosine && a.points.type != element_type<T>)
+        refuse(function, "points", "uint8, fp16 or bf16", "float, which the cosine's unit rows are made from");
     if (a.metric == Metric::cosine && a.known)
         refuse(function, "known", "a mask with Metric::cosine", "another metric, or every coordinate");
     check_optional(function, "labels", a.labels, n, here);
@@ -134,7 +136,7 @@ struct GradientLayout {
 
 template <class T>
 FixedSums start_sums(Queue& queue, const AssignOperations<T>& operations, const SumsLayout& layout,
-                     MatrixView<const T> points, VectorView<const T> weights, std::int64_t k) {
+                     PointsView<T> points, VectorView<const T> weights, std::int64_t k) {
     queue.fill(layout.sums, 0, static_cast<std::size_t>(k * points.cols) * sizeof(std::int64_t));
     queue.fill(layout.counts, 0, static_cast<std::size_t>(k) * sizeof(std::int64_t));
     operations.scales(queue, {.points = points, .weights = weights, .scales = layout.scales});

@@ -1,6 +1,7 @@
 // What a backend must do for the K-means energy. Arguments are checked by src/ before they come here; every
 // function only enqueues, and none allocates. All results have the same bits on every backend: sums over points
-// are int64 fixed point, sums over coordinates and prototypes run in one fixed order.
+// are int64 fixed point, sums over coordinates and prototypes run in one fixed order. Points may be stored in any
+// element type that PointsView<T> allows.
 #pragma once
 
 #include <cstddef>
@@ -28,11 +29,17 @@ enum Problem : int {
     prototypes_without_length,
 };
 
+// Points that are stored in T.
+template <class T>
+MatrixView<const T> values_of(const PointsView<T>& points) {
+    return {static_cast<const T*>(points.data), points.rows, points.cols, points.stride, points.device};
+}
+
 // scales[j] for feature j, from the largest |weight_i y_ij|; scales[d] for the weights. See math/fixed_point.hpp.
 // Reports points that are not finite and weights that are not valid.
 template <class T>
 struct Scales {
-    MatrixView<const T> points;
+    PointsView<T> points;
     VectorView<const T> weights;  // absent: all 1
     double* scales;               // [d + 1]
 };
@@ -48,7 +55,7 @@ struct FixedSums {
 // Moves each point whose label changed from the sums of its old cluster to those of its new one: exact.
 template <class T>
 struct Accumulate {
-    MatrixView<const T> points;
+    PointsView<T> points;
     VectorView<const T> weights;
     VectorView<const std::int32_t> labels;  // reports those outside [0, k)
     VectorView<std::int32_t> old_labels;    // [n], -1: in no cluster yet; set to the labels. Absent: all -1
@@ -60,7 +67,8 @@ struct Accumulate {
 // Adds p_ik weight_i y_i and p_ik weight_i, for every k.
 template <class T>
 struct AccumulateSoft {
-    MatrixView<const T> points, prototypes;
+    PointsView<T> points;
+    MatrixView<const T> prototypes;
     VectorView<const T> weights;
     const T* free_energies;  // [n]; a row whose value is not finite has been reported, and adds nothing
     double beta;
@@ -84,7 +92,8 @@ struct Finish {
 // value. Or the gradient 2 weight_i (y_i - mean_i). beta = infinity: p is one-hot at labels.
 template <class T>
 struct SoftMean {
-    MatrixView<const T> points, prototypes;
+    PointsView<T> points;
+    MatrixView<const T> prototypes;
     MatrixView<const std::uint8_t> known;   // [n x d] or [1 x d]; absent: E sums over all coordinates
     VectorView<const std::int32_t> labels;  // for beta = infinity
     const T* free_energies;                 // [n], for finite beta
@@ -99,7 +108,8 @@ struct SoftMean {
 // probabilities(i, c) = exp(-beta (energies(i, c) - free_energies_i)).
 template <class T>
 struct FillIn {
-    MatrixView<const T> points, prototypes;
+    PointsView<T> points;
+    MatrixView<const T> prototypes;
     MatrixView<const std::uint8_t> known;
     MatrixView<const std::int32_t> labels;  // [n x m]
     MatrixView<const T> energies;           // [n x m]
@@ -122,7 +132,7 @@ struct Total {
 // math::sum_block rows, row by row, the blocks added in order; then feature by feature.
 template <class T>
 struct Variance {
-    MatrixView<const T> points;
+    PointsView<T> points;
     double* sums;  // [ceil(n / sum_block) x 2 d], scratch
     double* mean;  // [1]
 };
@@ -169,7 +179,7 @@ public:
     virtual void choose(Queue&, const Choose<T>&) const = 0;
     virtual void select(Queue&, const Select<T>&) const = 0;
     // to row r = from row rows[r]; rows [to.rows] lies on the device.
-    virtual void gather(Queue&, MatrixView<const T> from, const std::int64_t* rows, MatrixView<T> to) const = 0;
+    virtual void gather(Queue&, PointsView<T> from, const std::int64_t* rows, MatrixView<T> to) const = 0;
 };
 
 }  // namespace cuebm::detail

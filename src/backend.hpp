@@ -27,6 +27,11 @@ CUEBM_MATH std::int64_t status_row(std::uint64_t word) {
     return static_cast<std::int64_t>(word & ~(std::uint64_t{1} << 62)) >> 8;
 }
 
+// The word that a report of a row `by` further on gives; prototypes are not counted so.
+CUEBM_MATH std::uint64_t with_row_offset(std::uint64_t word, std::int64_t by) {
+    return (word >> 62 & 1) == 0 ? word : word + (static_cast<std::uint64_t>(by) << 8);
+}
+
 // An in-order queue of work. All functions return at once but wait() and the growth of workspace().
 class Queue {
 public:
@@ -87,7 +92,7 @@ const AssignOperations<T>& assign_operations(const Backend& backend) {
 // that says what is missing (driver, device, a newer plug-in) and what to do; for a device beyond the last it begins
 // with `no_such_device`.
 inline constexpr const char* no_such_device = "no such device";
-inline constexpr int backend_interface = 3;
+inline constexpr int backend_interface = 4;
 inline constexpr const char* open_cuda_backend_name = "cuebm_open_cuda_backend";
 using OpenCudaBackend = Backend* (*)(int interface, int device, std::string* problem);
 

@@ -34,21 +34,30 @@ inline std::string shape(std::int64_t rows, std::int64_t cols) {
 }
 
 // Memory that a view claims: there, aligned, wide enough, on this device, and of a size that can be addressed.
-template <class T>
-void check_memory(const char* function, const char* argument, const MatrixView<T>& view, Device here) {
+template <class View>
+void check_memory(const char* function, const char* argument, const View& view, std::size_t element, Device here) {
     if (view.rows > 0 && view.cols > 0 && view.data == nullptr)
         refuse(function, argument, "nullptr", "memory of shape " + shape(view.rows, view.cols));
-    if (reinterpret_cast<std::uintptr_t>(view.data) % alignof(T) != 0)
-        refuse(function, argument, "a misaligned pointer", "alignment of " + std::to_string(alignof(T)) + " bytes");
+    if (reinterpret_cast<std::uintptr_t>(view.data) % element != 0)
+        refuse(function, argument, "a misaligned pointer", "alignment of " + std::to_string(element) + " bytes");
     if (view.rows > 1 && view.stride < view.cols)
         refuse(function, argument, "stride " + std::to_string(view.stride),
                "stride >= cols = " + std::to_string(view.cols));
     std::int64_t bytes = 0;
     if (view.rows > 1 && (__builtin_mul_overflow(view.rows, view.stride, &bytes) ||
-                          __builtin_mul_overflow(bytes, std::int64_t{sizeof(T)}, &bytes)))
+                          __builtin_mul_overflow(bytes, static_cast<std::int64_t>(element), &bytes)))
         refuse(function, argument, shape(view.rows, view.cols) + " with stride " + std::to_string(view.stride),
                "fewer than 2^63 bytes");
     if (view.device != here) refuse(function, argument, "memory of another device", "memory of the context's device");
+}
+template <class T>
+void check_memory(const char* function, const char* argument, const MatrixView<T>& view, Device here) {
+    static_assert(alignof(T) == sizeof(T));
+    check_memory(function, argument, view, sizeof(T), here);
+}
+template <class T>
+void check_memory(const char* function, const char* argument, const PointsView<T>& view, Device here) {
+    check_memory(function, argument, view, bytes_of(view.type), here);
 }
 
 // A matrix that must be there, of this shape.
@@ -86,12 +95,20 @@ struct Region {
     std::uintptr_t begin = 0, end = 0;
     std::int64_t row = 0, width = 0;  // bytes from one row to the next, and of a row
 };
-template <class T>
-Region region(const char* argument, const MatrixView<T>& view) {
+template <class View>
+Region region(const char* argument, const View& view, std::int64_t size) {
     if (view.data == nullptr || view.rows < 1 || view.cols < 1) return {argument};
     const auto begin = reinterpret_cast<std::uintptr_t>(view.data);
-    const std::int64_t size = sizeof(T), row = view.rows > 1 ? view.stride * size : 0, width = view.cols * size;
+    const std::int64_t row = view.rows > 1 ? view.stride * size : 0, width = view.cols * size;
     return {argument, begin, begin + static_cast<std::uintptr_t>((view.rows - 1) * row + width), row, width};
+}
+template <class T>
+Region region(const char* argument, const MatrixView<T>& view) {
+    return region(argument, view, sizeof(T));
+}
+template <class T>
+Region region(const char* argument, const PointsView<T>& view) {
+    return region(argument, view, static_cast<std::int64_t>(bytes_of(view.type)));
 }
 template <class T>
 Region region(const char* argument, const VectorView<T>& view) {
@@ -121,8 +138,8 @@ inline void check_apart(const char* function, std::initializer_list<Region> outp
 }
 
 // Points [n x d] and prototypes [k x d] that belong together.
-template <class T, class U>
-void check_points_and_prototypes(const char* function, const MatrixView<T>& points, const MatrixView<U>& prototypes,
+template <class Points, class U>
+void check_points_and_prototypes(const char* function, const Points& points, const MatrixView<U>& prototypes,
                                  std::int64_t least_rows, Device here) {
     const std::int64_t d = points.cols, k = prototypes.rows;
     if (points.rows < least_rows)

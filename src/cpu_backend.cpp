@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <thread>
+#include <vector>
 
 #include <sys/mman.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include "cpu/fixed_sums.hpp"
 #include "cpu/isa.hpp"
 #include "cpu/potential.hpp"
+#include "cpu/rows.hpp"
 #include "cpu/soft.hpp"
 #include "cpu/unit.hpp"
 #include "cpu_queue.hpp"
@@ -32,7 +34,8 @@ public:
     }
     std::size_t kept_bytes(const Assign<T>& task) const override {
         const auto p = plan(task);
-        return p.screen ? layout_bytes<cpu::KeptPoints>(p, task.points.rows, task.prototypes.rows, task.points.cols) : 0;
+        return p.screen ? layout_bytes<cpu::KeptPoints>(p, task.points.rows, task.prototypes.rows, task.points.cols)
+                        : 0;
     }
     void keep(Queue& queue, const Assign<T>& task, std::byte* scratch, std::byte* kept) const override {
         enqueue(queue, [=, p = plan(task)](CpuQueue& q) {
@@ -60,7 +63,7 @@ public:
     void fill_in(Queue& queue, const FillIn<T>& task) const override {
         enqueue(queue, [=](CpuQueue& q) { cpu::fill_in(q, task); });
     }
-    void gather(Queue& queue, MatrixView<const T> from, const std::int64_t* rows, MatrixView<T> to) const override {
+    void gather(Queue& queue, PointsView<T> from, const std::int64_t* rows, MatrixView<T> to) const override {
         enqueue(queue, [=](CpuQueue& q) { cpu::gather(q, from, rows, to); });
     }
     void normalise(Queue& queue, const Normalise<T>& task) const override {
@@ -115,10 +118,12 @@ private:
 
     // The energies of this row are not finite: are its values, or did the energy overflow?
     static Problem problem_of(const Assign<T>& task, std::int64_t i) {
+        std::vector<T> row(static_cast<std::size_t>(task.points.cols));
+        const T* y = cpu::row_of(cpu::rows_of(task.points), i, task.points.cols, row.data());
         for (std::int64_t j = 0; j < task.points.cols; ++j) {
             const bool known =
                 !task.known || task.known.data[(task.known.rows == 1 ? 0 : i * task.known.stride) + j] != 0;
-            if (known && !std::isfinite(task.points.data[i * task.points.stride + j])) return points_not_finite;
+            if (known && !std::isfinite(y[j])) return points_not_finite;
         }
         return energy_overflow;
     }

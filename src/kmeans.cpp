@@ -22,7 +22,7 @@ namespace {
 using namespace detail;
 
 template <class T>
-void check(const Context& context, MatrixView<const T> y, const FitOptions<T>& o) {
+void check(const Context& context, PointsView<T> y, const FitOptions<T>& o) {
     constexpr auto function = "kmeans::fit";
     const auto text = [](auto value) { return std::to_string(value); };
     const Device here = context.device();
@@ -64,7 +64,7 @@ std::vector<double> weights_of(Stream& stream, VectorView<const T> weights) {
 template <class T>
 class Fit {
 public:
-    Fit(Stream& stream, MatrixView<const T> points, const FitOptions<T>& o)
+    Fit(Stream& stream, PointsView<T> points, const FitOptions<T>& o)
         : stream_(stream),
           context_(stream.context()),
           queue_(*stream.state().queue),
@@ -259,7 +259,7 @@ private:
     Queue& queue_;
     const AssignOperations<T>& operations_;
     Matrix<T> unit_points_;
-    MatrixView<const T> y_;
+    PointsView<T> y_;
     const FitOptions<T>& o_;
     std::vector<double> weights_;
     Vector<std::int32_t> old_labels_;
@@ -274,7 +274,7 @@ private:
 };
 
 template <class T>
-Model<T> run(Stream& stream, MatrixView<const T> y, const FitOptions<T>& o) {
+Model<T> run(Stream& stream, PointsView<T> y, const FitOptions<T>& o) {
     const DefaultFloatEnvironment environment;
     check(stream.context(), y, o);
     return Fit<T>(stream, y, o).run();
@@ -306,13 +306,13 @@ MatrixView<const T> Model<T>::fitted(const char* function, bool any_metric) cons
 template struct Model<float>;
 template struct Model<double>;
 
-Model<float> fit(Stream& s, MatrixView<const float> y, const FitOptions<float>& o) { return run(s, y, o); }
-Model<double> fit(Stream& s, MatrixView<const double> y, const FitOptions<double>& o) { return run(s, y, o); }
-Model<float> fit(const Context& c, MatrixView<const float> y, const FitOptions<float>& o) {
+Model<float> fit(Stream& s, PointsView<float> y, const FitOptions<float>& o) { return run(s, y, o); }
+Model<double> fit(Stream& s, PointsView<double> y, const FitOptions<double>& o) { return run(s, y, o); }
+Model<float> fit(const Context& c, PointsView<float> y, const FitOptions<float>& o) {
     Stream stream(c);
     return run(stream, y, o);
 }
-Model<double> fit(const Context& c, MatrixView<const double> y, const FitOptions<double>& o) {
+Model<double> fit(const Context& c, PointsView<double> y, const FitOptions<double>& o) {
     Stream stream(c);
     return run(stream, y, o);
 }

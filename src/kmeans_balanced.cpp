@@ -22,7 +22,7 @@ using namespace detail;
 constexpr auto function = "kmeans::fit_balanced";
 
 template <class T>
-Bounds check(const Context& context, MatrixView<const T> y, const BalancedOptions<T>& o) {
+Bounds check(const Context& context, PointsView<T> y, const BalancedOptions<T>& o) {
     const Device here = context.device();
     const std::int64_t n = y.rows, k = o.k;
     if (n < 1 || y.cols < 1 || y.cols > most_columns)
@@ -54,7 +54,7 @@ struct Inference {
 };
 
 template <class T>
-Inference<T> infer(Stream& stream, MatrixView<const T> y, const Matrix<T>& prototypes, Bounds bounds) {
+Inference<T> infer(Stream& stream, PointsView<T> y, const Matrix<T>& prototypes, Bounds bounds) {
     const Context context = stream.context();
     const std::int64_t k = prototypes.rows();
     const auto device_energies = context.matrix<T>(y.rows, k);
@@ -78,7 +78,7 @@ Inference<T> infer(Stream& stream, MatrixView<const T> y, const Matrix<T>& proto
 }
 
 template <class T>
-Model<T> run(Stream& stream, MatrixView<const T> y, const BalancedOptions<T>& o) {
+Model<T> run(Stream& stream, PointsView<T> y, const BalancedOptions<T>& o) {
     const DefaultFloatEnvironment environment;
     const Context context = stream.context();
     const Bounds bounds = check(context, y, o);
@@ -124,17 +124,13 @@ Model<T> run(Stream& stream, MatrixView<const T> y, const BalancedOptions<T>& o)
 
 }  // namespace
 
-Model<float> fit_balanced(Stream& s, MatrixView<const float> y, const BalancedOptions<float>& o) {
-    return run(s, y, o);
-}
-Model<double> fit_balanced(Stream& s, MatrixView<const double> y, const BalancedOptions<double>& o) {
-    return run(s, y, o);
-}
-Model<float> fit_balanced(const Context& c, MatrixView<const float> y, const BalancedOptions<float>& o) {
+Model<float> fit_balanced(Stream& s, PointsView<float> y, const BalancedOptions<float>& o) { return run(s, y, o); }
+Model<double> fit_balanced(Stream& s, PointsView<double> y, const BalancedOptions<double>& o) { return run(s, y, o); }
+Model<float> fit_balanced(const Context& c, PointsView<float> y, const BalancedOptions<float>& o) {
     Stream stream(c);
     return run(stream, y, o);
 }
-Model<double> fit_balanced(const Context& c, MatrixView<const double> y, const BalancedOptions<double>& o) {
+Model<double> fit_balanced(const Context& c, PointsView<double> y, const BalancedOptions<double>& o) {
     Stream stream(c);
     return run(stream, y, o);
 }

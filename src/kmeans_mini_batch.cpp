@@ -20,7 +20,7 @@ using namespace detail;
 constexpr auto function = "kmeans::partial_fit";
 
 template <class T>
-void check(const MiniBatch<T>& state, MatrixView<const T> y, const MiniBatchOptions& o, VectorView<const T> weights,
+void check(const MiniBatch<T>& state, PointsView<T> y, const MiniBatchOptions& o, VectorView<const T> weights,
            Device here) {
     const std::int64_t k = state.prototypes.rows();
     if (y.rows < 1 || y.cols < 1 || y.cols > most_columns)
@@ -41,7 +41,7 @@ void check(const MiniBatch<T>& state, MatrixView<const T> y, const MiniBatchOpti
 template <class T>
 class Chunk {
 public:
-    Chunk(Stream& stream, MatrixView<const T> points, VectorView<const T> weights, std::int64_t k)
+    Chunk(Stream& stream, PointsView<T> points, VectorView<const T> weights, std::int64_t k)
         : stream_(stream),
           context_(stream.context()),
           queue_(*stream.state().queue),
@@ -104,7 +104,7 @@ private:
     const Context context_;
     Queue& queue_;
     const AssignOperations<T>& operations_;
-    MatrixView<const T> y_;
+    PointsView<T> y_;
     VectorView<const T> weights_;
     std::int64_t k_;
     Vector<std::int32_t> labels_;
@@ -115,8 +115,7 @@ private:
 };
 
 template <class T>
-void run(Stream& stream, MiniBatch<T>& state, MatrixView<const T> y, const MiniBatchOptions& o,
-         VectorView<const T> weights) {
+void run(Stream& stream, MiniBatch<T>& state, PointsView<T> y, const MiniBatchOptions& o, VectorView<const T> weights) {
     const DefaultFloatEnvironment environment;
     check(state, y, o, weights, stream.context().device());
     const std::int64_t k = state.prototypes.rows() > 0 ? state.prototypes.rows() : o.k;
@@ -125,15 +124,15 @@ void run(Stream& stream, MiniBatch<T>& state, MatrixView<const T> y, const MiniB
 
 }  // namespace
 
-#define CUEBM_PUBLIC(T)                                                                                          \
-    void partial_fit(Stream& stream, MiniBatch<T>& state, MatrixView<const T> points, const MiniBatchOptions& o, \
-                     VectorView<const T> weights) {                                                              \
-        run(stream, state, points, o, weights);                                                                  \
-    }                                                                                                            \
-    void partial_fit(const Context& context, MiniBatch<T>& state, MatrixView<const T> points,                    \
-                     const MiniBatchOptions& o, VectorView<const T> weights) {                                   \
-        Stream stream(context);                                                                                  \
-        run(stream, state, points, o, weights);                                                                  \
+#define CUEBM_PUBLIC(T)                                                                                            \
+    void partial_fit(Stream& stream, MiniBatch<T>& state, PointsView<T> points, const MiniBatchOptions& o,         \
+                     VectorView<const T> weights) {                                                                \
+        run(stream, state, points, o, weights);                                                                    \
+    }                                                                                                              \
+    void partial_fit(const Context& context, MiniBatch<T>& state, PointsView<T> points, const MiniBatchOptions& o, \
+                     VectorView<const T> weights) {                                                                \
+        Stream stream(context);                                                                                    \
+        run(stream, state, points, o, weights);                                                                    \
     }
 CUEBM_PUBLIC(float)
 CUEBM_PUBLIC(double)

@@ -24,7 +24,7 @@ using namespace detail;
 constexpr auto function = "kmeans::fit_soft";
 
 template <class T>
-void check(const Context& context, MatrixView<const T> y, const SoftOptions<T>& o) {
+void check(const Context& context, PointsView<T> y, const SoftOptions<T>& o) {
     const Device here = context.device();
     if (y.rows < 1 || y.cols < 1 || y.cols > most_columns)
         refuse(function, "points", shape(y.rows, y.cols), "rows >= 1, 1 <= cols < 2^31");
@@ -51,7 +51,7 @@ void check(const Context& context, MatrixView<const T> y, const SoftOptions<T>& 
 template <class T>
 class Annealing {
 public:
-    Annealing(Stream& stream, MatrixView<const T> points, const SoftOptions<T>& o)
+    Annealing(Stream& stream, PointsView<T> points, const SoftOptions<T>& o)
         : stream_(stream),
           context_(stream.context()),
           queue_(*stream.state().queue),
@@ -164,7 +164,7 @@ private:
     const Context context_;
     Queue& queue_;
     const AssignOperations<T>& operations_;
-    MatrixView<const T> y_;
+    PointsView<T> y_;
     const SoftOptions<T>& o_;
     std::vector<double> weights_;
     Matrix<std::int64_t> sums_;
@@ -174,7 +174,7 @@ private:
 };
 
 template <class T>
-SoftModel<T> run(Stream& stream, MatrixView<const T> y, const SoftOptions<T>& o) {
+SoftModel<T> run(Stream& stream, PointsView<T> y, const SoftOptions<T>& o) {
     const DefaultFloatEnvironment environment;
     check(stream.context(), y, o);
     return Annealing<T>(stream, y, o).run();
@@ -182,13 +182,13 @@ SoftModel<T> run(Stream& stream, MatrixView<const T> y, const SoftOptions<T>& o)
 
 }  // namespace
 
-SoftModel<float> fit_soft(Stream& s, MatrixView<const float> y, const SoftOptions<float>& o) { return run(s, y, o); }
-SoftModel<double> fit_soft(Stream& s, MatrixView<const double> y, const SoftOptions<double>& o) { return run(s, y, o); }
-SoftModel<float> fit_soft(const Context& c, MatrixView<const float> y, const SoftOptions<float>& o) {
+SoftModel<float> fit_soft(Stream& s, PointsView<float> y, const SoftOptions<float>& o) { return run(s, y, o); }
+SoftModel<double> fit_soft(Stream& s, PointsView<double> y, const SoftOptions<double>& o) { return run(s, y, o); }
+SoftModel<float> fit_soft(const Context& c, PointsView<float> y, const SoftOptions<float>& o) {
     Stream stream(c);
     return run(stream, y, o);
 }
-SoftModel<double> fit_soft(const Context& c, MatrixView<const double> y, const SoftOptions<double>& o) {
+SoftModel<double> fit_soft(const Context& c, PointsView<double> y, const SoftOptions<double>& o) {
     Stream stream(c);
     return run(stream, y, o);
 }

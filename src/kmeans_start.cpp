@@ -41,7 +41,7 @@ std::vector<std::int64_t> choose(std::int64_t n, std::int64_t count, std::uint64
 // The rows that k-means++ and k-means|| look at: all, or a random subsample, with their weights.
 template <class T>
 struct Sample {
-    Sample(Stream& stream, MatrixView<const T> y, const std::vector<double>& all_weights, const FitOptions<T>& o,
+    Sample(Stream& stream, PointsView<T> y, const std::vector<double>& all_weights, const FitOptions<T>& o,
            std::uint32_t number)
         : rows(choose(y.rows, std::min(y.rows, std::max<std::int64_t>(1 << 16, 256 * o.k)), o.seed,
                       RandomPurpose::kmeans_subsample, number)),
@@ -59,7 +59,7 @@ struct Sample {
     }
     std::vector<std::int64_t> rows;
     Matrix<T> copied;
-    MatrixView<const T> points;
+    PointsView<T> points;
     Vector<T> weights;  // empty: all 1
     VectorView<const T> weight_view() const {
         return weights.size() > 0 ? VectorView<const T>(weights) : VectorView<const T>{};
@@ -126,8 +126,8 @@ std::vector<std::int64_t> parallel(Stream& stream, const Sample<T>& sample, cons
 }
 
 template <class T>
-Matrix<T> by_potentials(Stream& stream, MatrixView<const T> y, const std::vector<double>& weights,
-                        const FitOptions<T>& o, std::uint32_t number) {
+Matrix<T> by_potentials(Stream& stream, PointsView<T> y, const std::vector<double>& weights, const FitOptions<T>& o,
+                        std::uint32_t number) {
     const Sample<T> sample(stream, y, weights, o, number);
     try {
         const auto chosen =
@@ -143,8 +143,8 @@ Matrix<T> by_potentials(Stream& stream, MatrixView<const T> y, const std::vector
 }  // namespace
 
 template <class T>
-Matrix<T> choose_start(Stream& stream, MatrixView<const T> y, const std::vector<double>& weights,
-                       const FitOptions<T>& o, std::uint32_t number) {
+Matrix<T> choose_start(Stream& stream, PointsView<T> y, const std::vector<double>& weights, const FitOptions<T>& o,
+                       std::uint32_t number) {
     switch (o.start) {
         case Start::given: break;
         case Start::random: return gather(stream, y, choose(y.rows, o.k, o.seed, RandomPurpose::kmeans_random, number));
@@ -156,9 +156,9 @@ Matrix<T> choose_start(Stream& stream, MatrixView<const T> y, const std::vector<
     return start;
 }
 
-template Matrix<float> choose_start(Stream&, MatrixView<const float>, const std::vector<double>&,
-                                    const FitOptions<float>&, std::uint32_t);
-template Matrix<double> choose_start(Stream&, MatrixView<const double>, const std::vector<double>&,
-                                     const FitOptions<double>&, std::uint32_t);
+template Matrix<float> choose_start(Stream&, PointsView<float>, const std::vector<double>&, const FitOptions<float>&,
+                                    std::uint32_t);
+template Matrix<double> choose_start(Stream&, PointsView<double>, const std::vector<double>&, const FitOptions<double>&,
+                                     std::uint32_t);
 
 }  // namespace cuebm::kmeans

@@ -17,7 +17,7 @@ using detail::PotentialTotal;
 using math::RandomPurpose;
 
 template <class T>
-Matrix<T> gather(Stream& stream, MatrixView<const T> y, const std::vector<std::int64_t>& rows) {
+Matrix<T> gather(Stream& stream, PointsView<T> y, const std::vector<std::int64_t>& rows) {
     const Context context = stream.context();
     auto values = context.matrix<T>(static_cast<std::int64_t>(rows.size()), y.cols);
     const auto device_rows = context.vector<std::int64_t>(values.rows());
@@ -30,7 +30,7 @@ Matrix<T> gather(Stream& stream, MatrixView<const T> y, const std::vector<std::i
 }
 
 template <class T>
-Potentials<T>::Potentials(Stream& stream, MatrixView<const T> points, VectorView<const T> weights, bool with_owners)
+Potentials<T>::Potentials(Stream& stream, PointsView<T> points, VectorView<const T> weights, bool with_owners)
     : stream_(stream),
       context_(stream.context()),
       queue_(*stream.state().queue),
@@ -157,8 +157,8 @@ std::vector<std::int64_t> Potentials<T>::plus_plus(std::int64_t k, std::uint64_t
     return all;
 }
 
-#define CUEBM_INSTANTIATE(T)                                                                      \
-    template Matrix<T> gather<T>(Stream&, MatrixView<const T>, const std::vector<std::int64_t>&); \
+#define CUEBM_INSTANTIATE(T)                                                                \
+    template Matrix<T> gather<T>(Stream&, PointsView<T>, const std::vector<std::int64_t>&); \
     template class Potentials<T>;
 CUEBM_INSTANTIATE(float)
 CUEBM_INSTANTIATE(double)

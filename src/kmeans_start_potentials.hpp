@@ -14,7 +14,7 @@ namespace cuebm::kmeans {
 
 // Rows of y, [rows x d], on the stream's device.
 template <class T>
-Matrix<T> gather(Stream& stream, MatrixView<const T> y, const std::vector<std::int64_t>& rows);
+Matrix<T> gather(Stream& stream, PointsView<T> y, const std::vector<std::int64_t>& rows);
 
 inline constexpr std::uint32_t parallel_rounds = 5;  // of k-means||, each of which selects 2 k rows on average
 
@@ -22,7 +22,7 @@ template <class T>
 class Potentials {
 public:
     // The views must outlive it. `weights` absent: all 1. No row is chosen yet: all energies are 1.
-    Potentials(Stream& stream, MatrixView<const T> points, VectorView<const T> weights, bool with_owners);
+    Potentials(Stream& stream, PointsView<T> points, VectorView<const T> weights, bool with_owners);
     Potentials(const Potentials&) = delete;
     Potentials& operator=(const Potentials&) = delete;
     ~Potentials();
@@ -49,7 +49,7 @@ private:
     const Context context_;
     detail::Queue& queue_;
     const detail::AssignOperations<T>& operations_;
-    MatrixView<const T> points_;
+    PointsView<T> points_;
     Vector<T> closest_;
     Vector<std::int32_t> owners_;
     Vector<std::int64_t> blocks_;

@@ -16,8 +16,7 @@ namespace {
 using namespace detail;
 
 template <class T>
-Vector<std::int32_t> run_predict(Stream& stream, MatrixView<const T> prototypes, MatrixView<const T> points,
-                                 Metric metric) {
+Vector<std::int32_t> run_predict(Stream& stream, MatrixView<const T> prototypes, PointsView<T> points, Metric metric) {
     check_metric("kmeans::predict", metric);
     check_points_and_prototypes("kmeans::predict", points, prototypes, 0, stream.context().device());
     auto labels = stream.context().vector<std::int32_t>(points.rows);
@@ -27,7 +26,7 @@ Vector<std::int32_t> run_predict(Stream& stream, MatrixView<const T> prototypes,
 }
 
 template <class T>
-Matrix<T> run_transform(Stream& stream, MatrixView<const T> prototypes, MatrixView<const T> points, Metric metric) {
+Matrix<T> run_transform(Stream& stream, MatrixView<const T> prototypes, PointsView<T> points, Metric metric) {
     check_metric("kmeans::transform", metric);
     check_points_and_prototypes("kmeans::transform", points, prototypes, 0, stream.context().device());
     auto all = stream.context().matrix<T>(points.rows, prototypes.rows);
@@ -200,12 +199,12 @@ Projection<T> run_project(Stream& stream, MatrixView<const T> prototypes, const 
         return result;                                                                                           \
     }
 #define CUEBM_LIST(...) __VA_ARGS__
-#define CUEBM_PUBLIC_OF(T)                                                                                        \
-    CUEBM_PUBLIC(Vector<std::int32_t>, predict, run_predict, T, CUEBM_LIST(MatrixView<const T> y, Metric metric), \
-                 CUEBM_LIST(y, metric))                                                                           \
-    CUEBM_PUBLIC(Matrix<T>, transform, run_transform, T, CUEBM_LIST(MatrixView<const T> y, Metric metric),        \
-                 CUEBM_LIST(y, metric))                                                                           \
-    CUEBM_PUBLIC(Completions<T>, complete, run_complete, T, const Complete<T>& a, a)                              \
+#define CUEBM_PUBLIC_OF(T)                                                                                  \
+    CUEBM_PUBLIC(Vector<std::int32_t>, predict, run_predict, T, CUEBM_LIST(PointsView<T> y, Metric metric), \
+                 CUEBM_LIST(y, metric))                                                                     \
+    CUEBM_PUBLIC(Matrix<T>, transform, run_transform, T, CUEBM_LIST(PointsView<T> y, Metric metric),        \
+                 CUEBM_LIST(y, metric))                                                                     \
+    CUEBM_PUBLIC(Completions<T>, complete, run_complete, T, const Complete<T>& a, a)                        \
     CUEBM_PUBLIC(Projection<T>, project, run_project, T, const Project<T>& a, a)
 CUEBM_PUBLIC_OF(float)
 CUEBM_PUBLIC_OF(double)

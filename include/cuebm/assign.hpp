@@ -12,7 +12,8 @@
 // No n x k matrix is formed. See docs/design/canonical-energy.md.
 //
 // Every function has a form that takes a Context (returns when done; throws DataError) and one that takes a
-// Stream (checks shapes, enqueues; DataError is thrown by Stream::wait()). T is float or double.
+// Stream (checks shapes, enqueues; DataError is thrown by Stream::wait()). T is float or double; points of float may be
+// stored as uint8, fp16 or bf16 (PointsView).
 // Common errors: InvalidArgument for null or misaligned views, shapes that disagree, views on another
 // device, an output that overlaps an input, d < 1, k < 1, k or d over 2^31 - 1; DataError for NaN or infinity in points
 // (first bad row), prototypes or weights, negative weights, energies that overflow T.
@@ -46,7 +47,7 @@ enum class Metric : std::uint8_t {
 // workspace for the unit prototypes and for unit points, in chunks of 64 MiB (4096 rows, if that is more).
 template <class T>
 struct Assign {
-    MatrixView<const T> points;              // [n x d], n >= 0
+    PointsView<T> points;                    // [n x d], n >= 0
     MatrixView<const T> prototypes;          // [k x d]
     MatrixView<const std::uint8_t> known{};  // [n x d] or [1 x d], optional: E sums over coordinates that are
                                              // known (not 0); the others may hold anything, even NaN
@@ -77,7 +78,7 @@ CUEBM_API void assign(Stream& stream, const Assign<double>& arguments);
 // n d roundings to fixed point for d/dw.
 template <class T>
 struct AssignGradient {
-    MatrixView<const T> points;           // [n x d], n >= 1
+    PointsView<T> points;                 // [n x d], n >= 1
     MatrixView<const T> prototypes;       // [k x d]
     VectorView<const T> weights{};        // [n], optional: >= 0; absent: all 1
     double beta = infinity;               // > 0
@@ -100,7 +101,7 @@ CUEBM_API void assign_gradient(Stream& stream, const AssignGradient<double>& arg
 // Cost: n d additions; reads Y twice.
 template <class T>
 struct Update {
-    MatrixView<const T> points;             // [n x d], n >= 1
+    PointsView<T> points;                   // [n x d], n >= 1
     VectorView<const std::int32_t> labels;  // [n], 0 <= label < k, else DataError
     VectorView<const T> weights{};          // [n], optional: >= 0; absent: all 1
     MatrixView<T> prototypes;               // [k x d], read and written

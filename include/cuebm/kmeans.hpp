@@ -94,37 +94,37 @@ struct Model {
 // of at most two models 8 n (12 n in double) and the prototypes; the workspace of Assign; for k-means++ a copy of its
 // subsample and (2 + ln k) energies for each of its rows. Weights are copied to the host. The form with a Stream first
 // does the stream's earlier work, and throws what was wrong with it.
-CUEBM_API Model<float> fit(const Context& context, MatrixView<const float> points, const FitOptions<float>& options);
-CUEBM_API Model<double> fit(const Context& context, MatrixView<const double> points, const FitOptions<double>& options);
-CUEBM_API Model<float> fit(Stream& stream, MatrixView<const float> points, const FitOptions<float>& options);
-CUEBM_API Model<double> fit(Stream& stream, MatrixView<const double> points, const FitOptions<double>& options);
+CUEBM_API Model<float> fit(const Context& context, PointsView<float> points, const FitOptions<float>& options);
+CUEBM_API Model<double> fit(const Context& context, PointsView<double> points, const FitOptions<double>& options);
+CUEBM_API Model<float> fit(Stream& stream, PointsView<float> points, const FitOptions<float>& options);
+CUEBM_API Model<double> fit(Stream& stream, PointsView<double> points, const FitOptions<double>& options);
 
 // Labels [n] of new points. Errors and cost: as Assign.
 CUEBM_API Vector<std::int32_t> predict(const Context& context, MatrixView<const float> prototypes,
-                                       MatrixView<const float> points, Metric metric = Metric::squared_euclidean);
+                                       PointsView<float> points, Metric metric = Metric::squared_euclidean);
 CUEBM_API Vector<std::int32_t> predict(const Context& context, MatrixView<const double> prototypes,
-                                       MatrixView<const double> points, Metric metric = Metric::squared_euclidean);
-CUEBM_API Vector<std::int32_t> predict(Stream& stream, MatrixView<const float> prototypes,
-                                       MatrixView<const float> points, Metric metric = Metric::squared_euclidean);
-CUEBM_API Vector<std::int32_t> predict(Stream& stream, MatrixView<const double> prototypes,
-                                       MatrixView<const double> points, Metric metric = Metric::squared_euclidean);
+                                       PointsView<double> points, Metric metric = Metric::squared_euclidean);
+CUEBM_API Vector<std::int32_t> predict(Stream& stream, MatrixView<const float> prototypes, PointsView<float> points,
+                                       Metric metric = Metric::squared_euclidean);
+CUEBM_API Vector<std::int32_t> predict(Stream& stream, MatrixView<const double> prototypes, PointsView<double> points,
+                                       Metric metric = Metric::squared_euclidean);
 
 // Every energy E(y_i, z_k), [n x k]; for ||y_i - w_k||^2 its square root is scikit-learn's transform.
 // Errors and cost: as Assign.
-CUEBM_API Matrix<float> transform(const Context& context, MatrixView<const float> prototypes,
-                                  MatrixView<const float> points, Metric metric = Metric::squared_euclidean);
-CUEBM_API Matrix<double> transform(const Context& context, MatrixView<const double> prototypes,
-                                   MatrixView<const double> points, Metric metric = Metric::squared_euclidean);
-CUEBM_API Matrix<float> transform(Stream& stream, MatrixView<const float> prototypes, MatrixView<const float> points,
+CUEBM_API Matrix<float> transform(const Context& context, MatrixView<const float> prototypes, PointsView<float> points,
                                   Metric metric = Metric::squared_euclidean);
-CUEBM_API Matrix<double> transform(Stream& stream, MatrixView<const double> prototypes, MatrixView<const double> points,
+CUEBM_API Matrix<double> transform(const Context& context, MatrixView<const double> prototypes,
+                                   PointsView<double> points, Metric metric = Metric::squared_euclidean);
+CUEBM_API Matrix<float> transform(Stream& stream, MatrixView<const float> prototypes, PointsView<float> points,
+                                  Metric metric = Metric::squared_euclidean);
+CUEBM_API Matrix<double> transform(Stream& stream, MatrixView<const double> prototypes, PointsView<double> points,
                                    Metric metric = Metric::squared_euclidean);
 
 // Given some coordinates of y, predict the others: a set of sharp predictions instead of one blurred mean.
 // The energy is summed over the known coordinates; each candidate copies the rest from its prototype.
 template <class T>
 struct Complete {
-    MatrixView<const T> points;            // [n x d]; coordinates that are not known are not looked at
+    PointsView<T> points;                  // [n x d]; coordinates that are not known are not looked at
     MatrixView<const std::uint8_t> known;  // [n x d], or [1 x d] for all rows: not 0 where y is given
     std::int32_t candidates = 1;           // m, 1 <= m <= min(k, 32)
     double beta = 1;                       // > 0, finite: inverse temperature of the probabilities
@@ -186,11 +186,11 @@ CUEBM_API Projection<double> project(Stream& stream, MatrixView<const double> pr
 // The same with the prototypes of a model that fit() returned, on a Context or a Stream. Errors: also InvalidArgument
 // for a model that was not fitted.
 template <class Where, class T>
-auto predict(Where& where, const Model<T>& model, MatrixView<const std::type_identity_t<T>> points) {
+auto predict(Where& where, const Model<T>& model, PointsView<std::type_identity_t<T>> points) {
     return predict(where, model.fitted("kmeans::predict", true), points, model.metric);
 }
 template <class Where, class T>
-auto transform(Where& where, const Model<T>& model, MatrixView<const std::type_identity_t<T>> points) {
+auto transform(Where& where, const Model<T>& model, PointsView<std::type_identity_t<T>> points) {
     return transform(where, model.fitted("kmeans::transform", true), points, model.metric);
 }
 template <class Where, class T>

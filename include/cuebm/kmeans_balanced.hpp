@@ -29,13 +29,11 @@ struct BalancedOptions {
 // on the host n k log n, and k^2 to k^3 operations for each surplus or missing point. Memory: n k energies on the
 // device and the host, 16 n k bytes more on the host: meant for n k up to some 10^7. Both forms block the calling
 // thread.
-CUEBM_API Model<float> fit_balanced(const Context& context, MatrixView<const float> points,
+CUEBM_API Model<float> fit_balanced(const Context& context, PointsView<float> points,
                                     const BalancedOptions<float>& options);
-CUEBM_API Model<double> fit_balanced(const Context& context, MatrixView<const double> points,
+CUEBM_API Model<double> fit_balanced(const Context& context, PointsView<double> points,
                                      const BalancedOptions<double>& options);
-CUEBM_API Model<float> fit_balanced(Stream& stream, MatrixView<const float> points,
-                                    const BalancedOptions<float>& options);
-CUEBM_API Model<double> fit_balanced(Stream& stream, MatrixView<const double> points,
-                                     const BalancedOptions<double>& options);
+CUEBM_API Model<float> fit_balanced(Stream& stream, PointsView<float> points, const BalancedOptions<float>& options);
+CUEBM_API Model<double> fit_balanced(Stream& stream, PointsView<double> points, const BalancedOptions<double>& options);
 
 }  // namespace cuebm::kmeans

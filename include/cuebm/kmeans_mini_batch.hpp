@@ -33,13 +33,13 @@ struct MiniBatchOptions {
 // and Update; InvalidArgument for a first chunk of fewer than k rows, and for a state whose shapes disagree. After an
 // error the state is as before. Cost: an Assign and an Update; the first chunk also k-means++. Memory on the device: 12
 // n (16 n in double) and 8 k d + 8 k + the prototypes once more. Both forms block the calling thread.
-CUEBM_API void partial_fit(const Context& context, MiniBatch<float>& state, MatrixView<const float> points,
+CUEBM_API void partial_fit(const Context& context, MiniBatch<float>& state, PointsView<float> points,
                            const MiniBatchOptions& options = {}, VectorView<const float> weights = {});
-CUEBM_API void partial_fit(const Context& context, MiniBatch<double>& state, MatrixView<const double> points,
+CUEBM_API void partial_fit(const Context& context, MiniBatch<double>& state, PointsView<double> points,
                            const MiniBatchOptions& options = {}, VectorView<const double> weights = {});
-CUEBM_API void partial_fit(Stream& stream, MiniBatch<float>& state, MatrixView<const float> points,
+CUEBM_API void partial_fit(Stream& stream, MiniBatch<float>& state, PointsView<float> points,
                            const MiniBatchOptions& options = {}, VectorView<const float> weights = {});
-CUEBM_API void partial_fit(Stream& stream, MiniBatch<double>& state, MatrixView<const double> points,
+CUEBM_API void partial_fit(Stream& stream, MiniBatch<double>& state, PointsView<double> points,
                            const MiniBatchOptions& options = {}, VectorView<const double> weights = {});
 
 }  // namespace cuebm::kmeans

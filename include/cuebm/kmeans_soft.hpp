@@ -55,12 +55,11 @@ struct SoftModel {
 // Assign of free energies, and for each prototype whose probability has not underflowed n d roundings to fixed point;
 // with `progress`, n free energies to the host. Memory on the device: 4 n (8 n), 8 k d, and the prototypes once more.
 // Both forms block the calling thread.
-CUEBM_API SoftModel<float> fit_soft(const Context& context, MatrixView<const float> points,
+CUEBM_API SoftModel<float> fit_soft(const Context& context, PointsView<float> points,
                                     const SoftOptions<float>& options);
-CUEBM_API SoftModel<double> fit_soft(const Context& context, MatrixView<const double> points,
+CUEBM_API SoftModel<double> fit_soft(const Context& context, PointsView<double> points,
                                      const SoftOptions<double>& options);
-CUEBM_API SoftModel<float> fit_soft(Stream& stream, MatrixView<const float> points, const SoftOptions<float>& options);
-CUEBM_API SoftModel<double> fit_soft(Stream& stream, MatrixView<const double> points,
-                                     const SoftOptions<double>& options);
+CUEBM_API SoftModel<float> fit_soft(Stream& stream, PointsView<float> points, const SoftOptions<float>& options);
+CUEBM_API SoftModel<double> fit_soft(Stream& stream, PointsView<double> points, const SoftOptions<double>& options);
 
 }  // namespace cuebm::kmeans

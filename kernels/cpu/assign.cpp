@@ -155,8 +155,7 @@ template <class T>
 AssignRun<T>::AssignRun(const AssignPlan& plan, const Assign<T>& task, std::byte* scratch, std::byte* kept,
                         float bound_factor)
     : plan_(plan), task_(task), scratch_(carve<T>(scratch, plan, task.prototypes.rows, task.prototypes.cols)) {
-    data_ = {.points = task.points.data,
-             .point_stride = task.points.stride,
+    data_ = {.points = rows_of(task.points),
              .d = task.points.cols,
              .known = task.known.data,
              .known_stride = task.known.rows == 1 ? 0 : task.known.stride,

@@ -19,8 +19,8 @@ namespace cuebm::cpu {
 inline constexpr const char *direct_path = "direct", *small_path = "small";
 
 // What the environment's CUEBM_ASSIGN asks for, for tests and measurements; empty: nothing. It is used where it
-// applies: only labels and energies of float, with nothing hidden, have other paths than the direct one. Throws InvalidArgument where no
-// such path is known, or this CPU lacks it.
+// applies: only labels and energies of float, with nothing hidden, have other paths than the direct one. Throws
+// InvalidArgument where no such path is known, or this CPU lacks it.
 std::string path_of_environment(const Isa& isa);
 
 // How a task runs. Pure: it depends on shapes, on which outputs are wanted, and on the other arguments.

@@ -184,8 +184,7 @@ CUEBM_INLINE void finish(const AssignData<T>& task, std::int64_t i, const PointS
 // Row i, padded with zeros; what is hidden may be NaN, and becomes 0.
 template <class T, bool masked, class Task>
 CUEBM_INLINE void stage(const Task& task, std::int64_t i, T* y, T* mask) {
-    const T* row = task.points + i * task.point_stride;
-    for (std::int64_t j = 0; j < task.d; ++j) y[j] = row[j];
+    copy_row(task.points, i, task.d, y);
     for (std::int64_t j = task.d; j < task.depth; ++j) y[j] = 0;
     if constexpr (masked) {
         const std::uint8_t* known = task.known + i * task.known_stride;

@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "cpu/rows.hpp"
+
 namespace cuebm::cpu {
 
 inline constexpr std::int64_t no_bad_row = -1;
@@ -13,8 +15,8 @@ inline constexpr int most_best = 32;  // the contract of Assign
 // Assign<T> as plain data. Outputs that are null are not wanted. Strides are in elements.
 template <class T>
 struct AssignData {
-    const T* points;  // [n x d]
-    std::int64_t point_stride, d;
+    Rows<T> points;  // [n x d]
+    std::int64_t d;
     const std::uint8_t* known;  // [n x d], or one row with stride 0; null: all is known
     std::int64_t known_stride;
     const T* prototypes;    // [k, padded by copies of the last to 16s, x depth]
@@ -30,14 +32,14 @@ struct AssignData {
     std::int64_t m;  // columns of best_labels and best_energies, or 1
     T beta;
     const std::int64_t* rows;  // null, or the rows that "row i" means: rows[i]
-    bool inner_product;  // E = -y.w; else ||y - w||^2
+    bool inner_product;        // E = -y.w; else ||y - w||^2
 };
 
 // SoftMean<T> and AccumulateSoft<T> as plain data; those fields alone that the task has are set.
 template <class T>
 struct SoftData {
-    const T* points = nullptr;  // [n x d]
-    std::int64_t point_stride = 0, d = 0;
+    Rows<T> points{};  // [n x d]
+    std::int64_t d = 0;
     const std::uint8_t* known = nullptr;  // as in AssignData
     std::int64_t known_stride = 0;
     const T* prototypes = nullptr;  // [k x d]

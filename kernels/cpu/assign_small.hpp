@@ -129,11 +129,12 @@ CUEBM_INLINE void turn_four(const float* const (&rows)[4], std::int64_t j, float
 
 // Rows [first, first + count), and the last again where a tile is not full, as [depth][small_points].
 CUEBM_INLINE void turn(const AssignData<float>& task, std::int64_t first, std::int64_t count, int depth, float* y) {
+    float converted[4][small_depth];
     for (std::int64_t i = 0; i < small_points; i += 4) {
         const float* rows[4];
         for (std::int64_t q = 0; q < 4; ++q) {
             const std::int64_t row = first + (i + q < count ? i + q : count - 1);
-            rows[q] = task.points + row * task.point_stride;
+            rows[q] = row_of(task.points, row, task.d, converted[q]);
         }
         std::int64_t j = 0;
         for (; j + 4 <= task.d; j += 4) turn_four(rows, j, y + j * small_points + i);

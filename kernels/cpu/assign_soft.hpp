@@ -94,10 +94,10 @@ CUEBM_INLINE void add_prototypes(const T* p, int prototypes, const T* w, std::in
     for (; j < depth; j += width<T>) add_chunk<T, 1>(p, listed, count, w + j, depth, sums + j);
 }
 
-// Row i goes to sums / weight, or the gradient there.
+// Row i goes to sums / weight, or the gradient there. `row`: room for it.
 template <class T>
-CUEBM_INLINE void finish_mean(const SoftData<T>& task, std::int64_t i, const T* sums, T weight) {
-    const T* y = task.points + i * task.point_stride;
+CUEBM_INLINE void finish_mean(const SoftData<T>& task, std::int64_t i, T* row, const T* sums, T weight) {
+    const T* y = row_of(task.points, i, task.d, row);
     const std::uint8_t* known = task.known + (task.known != nullptr ? i * task.known_stride : 0);
     T* out = task.out + i * task.out_stride;
     const T scale = task.weights != nullptr ? task.weights[i * task.weights_stride] : T(1);
@@ -140,7 +140,8 @@ CUEBM_INLINE void soft_mean_block(const SoftData<T>& task, std::int64_t first, s
                                scratch.sums + (i + q) * depth);
         }
     }
-    for (std::int64_t i = 0; i < last - first; ++i) finish_mean(task, first + i, scratch.sums + i * depth, weights[i]);
+    for (std::int64_t i = 0; i < last - first; ++i)
+        finish_mean(task, first + i, scratch.prototypes, scratch.sums + i * depth, weights[i]);
 }
 
 template <class T>
@@ -149,7 +150,8 @@ void soft_mean(const SoftData<T>& task, std::int64_t first, std::int64_t last, s
         for (std::int64_t i = first; i < last; ++i) {
             std::int64_t label = task.labels[i * task.labels_stride];
             if (label < 0 || label >= task.k) label = 0;  // assign() has reported the row
-            finish_mean(task, i, task.prototypes + label * task.prototype_stride, T(1));
+            T* row = soft_carve<T>(scratch, task.depth).points;
+            finish_mean(task, i, row, task.prototypes + label * task.prototype_stride, T(1));
         }
     } else if (task.known != nullptr) {
         soft_mean_block<T, true>(task, first, last, soft_carve<T>(scratch, task.depth));

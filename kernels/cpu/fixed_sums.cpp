@@ -6,7 +6,9 @@
 #include <atomic>
 #include <cmath>
 #include <cstring>
+#include <vector>
 
+#include "cpu/rows.hpp"
 #include "math/canonical.hpp"
 #include "math/fixed_point.hpp"
 #include "workspace.hpp"
@@ -51,15 +53,41 @@ SumsData<T> data_of(MatrixView<const T> points, VectorView<const T> weights, con
             .narrow = math::fixed_point_is_narrow(points.rows)};
 }
 
+// The points of a task for kernels that read T: points that are stored in another type are converted, a block of rows
+// at a time.
+template <class T>
+class Values {
+public:
+    Values(const PointsView<T>& points, VectorView<const T> weights, const double* scales)
+        : rows_(rows_of(points)), data_(data_of<T>(detail::values_of(points), weights, scales)) {}
+    bool converted() const { return is_converted(rows_); }
+    // Rows [first, last), which `space` must outlive.
+    SumsData<T> block(std::int64_t first, std::int64_t last, std::vector<T>& space) const {
+        if (!converted()) return data_;
+        const std::int64_t d = data_.d;
+        space.resize(static_cast<std::size_t>((last - first) * d));
+        for (std::int64_t i = first; i < last; ++i) copy_row(rows_, i, d, space.data() + (i - first) * d);
+        SumsData<T> data = data_;
+        data.points = space.data() - first * d;  // so that row i is where it would be
+        data.point_stride = d;
+        return data;
+    }
+
+private:
+    Rows<T> rows_;
+    SumsData<T> data_;
+};
+
 // Says what is wrong with the first bad row of a block that has one.
 template <class T>
-void report_bad_row(CpuQueue& queue, const detail::Scales<T>& task, std::int64_t first, std::int64_t last) {
+void report_bad_row(CpuQueue& queue, const detail::Scales<T>& task, const SumsData<T>& data, std::int64_t first,
+                    std::int64_t last) {
     for (std::int64_t i = first; i < last; ++i) {
         const double weight = task.weights ? static_cast<double>(task.weights.data[i * task.weights.stride]) : 1.0;
         if (!(weight >= 0) || !std::isfinite(weight)) return queue.report(i, detail::weights_not_valid);
         bool overflows = false;
         for (std::int64_t j = 0; j < task.points.cols; ++j) {
-            const double y = static_cast<double>(task.points.data[i * task.points.stride + j]);
+            const double y = static_cast<double>(data.points[i * data.point_stride + j]);
             if (!std::isfinite(y)) return queue.report(i, detail::points_not_finite);
             overflows = overflows || !std::isfinite(weight * y);
         }
@@ -81,14 +109,16 @@ const SumsKernels& sums_kernels(const AssignKernels& isa) {
 template <class T>
 void scales(CpuQueue& queue, const AssignKernels& isa, const detail::Scales<T>& task) {
     const std::int64_t n = task.points.rows, d = task.points.cols;
-    const auto data = data_of<T>(task.points, task.weights, nullptr);
+    const Values<T> values(task.points, task.weights, nullptr);
     static_assert(sizeof(double) == sizeof(std::int64_t));
     auto* bits = reinterpret_cast<std::int64_t*>(task.scales);
     std::memset(bits, 0, static_cast<std::size_t>(d + 1) * sizeof *bits);
     std::atomic<bool> valid{true};
     for_blocks(queue, n, rows_a_task(d), [&](std::int64_t first, std::int64_t last, int) {
+        std::vector<T> space;
+        const auto data = values.block(first, last, space);
         if (sums_kernels_of<T>(isa).largest(data, first, last, bits)) return;
-        report_bad_row(queue, task, first, last);
+        report_bad_row(queue, task, data, first, last);
         valid.store(false, std::memory_order_relaxed);
     });
     for (std::int64_t j = 0; j <= d; ++j) {
@@ -109,6 +139,7 @@ constexpr std::int64_t most_private_bytes = 1 << 21;
 
 template <class T>
 bool is_private(const detail::Accumulate<T>& task) {
+    if (is_converted(rows_of(task.points))) return true;  // rows of sorted moves would be converted one by one
     return task.k * (task.points.cols + 1) * 8 <= most_private_bytes;
 }
 
@@ -141,7 +172,8 @@ public:
           team_(queue.team()),
           kernels_(kernels),
           task_(task),
-          data_(data_of(task.points, task.weights, task.into.scales)),
+          values_(task.points, task.weights, task.into.scales),
+          data_(data_of<T>(detail::values_of(task.points), task.weights, task.into.scales)),
           moves_{.labels = task.labels.data,
                  .labels_stride = task.labels.stride,
                  .old_labels = task.old_labels.data,
@@ -156,7 +188,8 @@ public:
                        std::int64_t* own = layout.sums + slot * padded;
                        if (layout.used[slot] == 0) std::memset(own, 0, static_cast<std::size_t>(size) * sizeof *own);
                        layout.used[slot] = 1;
-                       say(kernels_.move(data_, moves_, first, last, own, own + kd));
+                       std::vector<T> space;
+                       say(kernels_.move(values_.block(first, last, space), moves_, first, last, own, own + kd));
                    });
         const auto join = [&](std::int64_t first, std::int64_t last) {
             for (int slot = 0; slot < team_.threads(); ++slot) {
@@ -230,7 +263,8 @@ private:
     detail::ThreadTeam& team_;
     const SumsKernelsOf<T>& kernels_;
     const detail::Accumulate<T>& task_;
-    SumsData<T> data_;
+    Values<T> values_;
+    SumsData<T> data_;  // for points that are stored in T
     Moves moves_;
     std::int64_t moved_ = 0;
 };
@@ -264,7 +298,8 @@ void finish(CpuQueue& queue, const AssignKernels& isa, const detail::Finish<T>& 
                    for (std::int64_t z = first; z < last; ++z) {
                        const double weight = static_cast<double>(task.from.counts[z]) / task.from.scales[d];
                        const double seen = task.seen != nullptr ? task.seen[z] : 0.0;
-                       if (task.cluster_weights) task.cluster_weights.data[z * task.cluster_weights.stride] = seen + weight;
+                       if (task.cluster_weights)
+                           task.cluster_weights.data[z * task.cluster_weights.stride] = seen + weight;
                        const double shift = sums_kernels_of<T>(isa).finish(
                            {.sums = task.from.sums + z * d,
                             .scales = task.from.scales,
@@ -304,10 +339,14 @@ template <class T>
 void variance(CpuQueue& queue, const AssignKernels& isa, const detail::Variance<T>& task) {
     const std::int64_t n = task.points.rows, d = task.points.cols;
     const std::int64_t count = divide_up(n, math::sum_block);
-    const auto data = data_of<T>(task.points, {}, nullptr);
+    const Values<T> values(task.points, {}, nullptr);
+    std::vector<T> first_row(static_cast<std::size_t>(d));
+    copy_row(rows_of(task.points), 0, d, first_row.data());
     for_blocks(queue, n, math::sum_block, [&](std::int64_t first, std::int64_t last, int) {
         double* sums = task.sums + first / math::sum_block * 2 * d;
-        sums_kernels_of<T>(isa).variance(data, task.points.data, first, last, sums, sums + d);
+        std::vector<T> space;
+        sums_kernels_of<T>(isa).variance(values.block(first, last, space), first_row.data(), first, last, sums,
+                                         sums + d);
     });
     double total = 0;
     for (std::int64_t j = 0; j < d; ++j) {

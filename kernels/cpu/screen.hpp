@@ -19,6 +19,12 @@ std::size_t scratch_bytes(std::int64_t words_a_row, std::int64_t depth, std::siz
            sizeof(float) * static_cast<std::size_t>(words_a_row + 16 + depth);
 }
 
+CUEBM_INLINE void prefetch_row(const AssignData<float>& task, std::int64_t i) {
+    const auto size = static_cast<std::int64_t>(bytes_of(task.points.type));
+    const char* row = static_cast<const char*>(task.points.data) + i * task.points.stride * size;
+    for (std::int64_t b = 0; b < task.d * size; b += 64) __builtin_prefetch(row + b, 0, 2);
+}
+
 template <class Tile>
 CUEBM_INLINE void begin_block(const Screen& screen, const PackedPoints& points, std::int64_t count,
                               Block<Tile>& block) {
@@ -63,7 +69,7 @@ std::int64_t run(const AssignData<float>& task, const Screen& screen, const Pack
     const std::int64_t count = last - first, tiles = (count + Tile::points - 1) / Tile::points;
     PackedPoints points{reinterpret_cast<std::uint32_t*>(space), block.norms, block.rests, block.steps, {}};
     if (packed == nullptr)
-        pack_rows<Tile>(task, screen, points, first, last, line);
+        pack_rows<Tile>(task, screen, points, first, last, line, padded);
     else
         points = {packed->words + first * screen.words_a_row, packed->norms + first, packed->rests + first,
                   packed->steps + first, packed->bounds};
@@ -78,9 +84,7 @@ std::int64_t run(const AssignData<float>& task, const Screen& screen, const Pack
         for (std::int64_t i = 0; i < count; ++i) {
             if (tracked && block.idle[i] != 0) continue;
             look(screen, chunk, block.best[i], block.slopes[i], block.margins[i], energy_wanted, block.known[i]);
-            if (packed != nullptr && block.known[i].open)  // its row is not near
-                for (std::int64_t j = 0; j < task.d; j += 16)
-                    __builtin_prefetch(task.points + (first + i) * task.point_stride + j, 0, 2);
+            if (packed != nullptr && block.known[i].open) prefetch_row(task, first + i);  // it is not near
         }
         for (std::int64_t i = 0; i < count; ++i)
             if (block.known[i].open && !block.known[i].all)
@@ -114,9 +118,11 @@ std::int64_t run(const AssignData<float>& task, const Screen& screen, const Pack
 template <class Tile>
 void pack(const AssignData<float>& task, const Screen& screen, const PackedPoints& to, std::int64_t first,
           std::int64_t last, std::byte* scratch) {
+    auto* line = reinterpret_cast<std::uint32_t*>(scratch);
+    auto* row = reinterpret_cast<float*>(line + screen.words_a_row + 16);
     pack_rows<Tile>(task, screen,
                     {to.words + first * screen.words_a_row, to.norms + first, to.rests + first, to.steps + first, {}},
-                    first, last, reinterpret_cast<std::uint32_t*>(scratch));
+                    first, last, line, row);
 }
 
 template <class Tile>

@@ -43,9 +43,9 @@ struct alignas(64) Block {
 // Rounds row i into its place in a tile, and bounds its norms. `line` holds a row of words.
 template <class Tile>
 CUEBM_INLINE void pack_row(const AssignData<float>& task, const Screen& screen, std::int64_t i, std::uint32_t* line,
-                           std::uint32_t* place, float& norm, float& rest, float& step) {
+                           float* row, std::uint32_t* place, float& norm, float& rest, float& step) {
     using Format = typename Tile::Format;
-    const Shifting shifted{task.points + i * task.point_stride, screen.shift, screen.scale, task.d};
+    const Shifting shifted{row_of(task.points, i, task.d, row), screen.shift, screen.scale, task.d};
     const RowSums sums = Format::round(shifted, screen.words_a_row, line);
     for (std::int64_t w = 0; w < screen.words_a_row; w += Tile::group)
         __builtin_memcpy(place + w * Tile::points, line + w, sizeof(std::uint32_t) * Tile::group);
@@ -59,13 +59,14 @@ CUEBM_INLINE void pack_row(const AssignData<float>& task, const Screen& screen, 
 // Rows [first, last) into tiles; the last tile repeats the last row.
 template <class Tile>
 CUEBM_INLINE void pack_rows(const AssignData<float>& task, const Screen& screen, const PackedPoints& to,
-                            std::int64_t first, std::int64_t last, std::uint32_t* line) {
+                            std::int64_t first, std::int64_t last, std::uint32_t* line, float* row) {
     const std::int64_t end = first + (last - first + Tile::points - 1) / Tile::points * Tile::points;
     for (std::int64_t i = first; i < end; ++i) {
         const std::int64_t at = i - first;
         std::uint32_t* place =
             to.words + (at / Tile::points * screen.words_a_row * Tile::points + at % Tile::points * Tile::group);
-        pack_row<Tile>(task, screen, i < last ? i : last - 1, line, place, to.norms[at], to.rests[at], to.steps[at]);
+        pack_row<Tile>(task, screen, i < last ? i : last - 1, line, row, place, to.norms[at], to.rests[at],
+                       to.steps[at]);
     }
 }
 
@@ -126,9 +127,8 @@ CUEBM_INLINE float pair_energy(const float* y, const float* w, std::int64_t dept
 
 // Row i, padded with zeros if it must be; `space` has room for it.
 CUEBM_INLINE const float* padded_row(const AssignData<float>& task, std::int64_t i, float* space) {
-    const float* y = task.points + i * task.point_stride;
-    if (task.d == task.depth) return y;
-    __builtin_memcpy(space, y, sizeof(float) * static_cast<std::size_t>(task.d));
+    if (task.d == task.depth) return row_of(task.points, i, task.d, space);
+    copy_row(task.points, i, task.d, space);
     for (std::int64_t j = task.d; j < task.depth; ++j) space[j] = 0;
     return space;
 }

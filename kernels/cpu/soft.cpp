@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <vector>
 
 #include "math/soft.hpp"
 
@@ -38,8 +39,7 @@ void for_soft_blocks(CpuQueue& queue, const AssignKernels& isa, const SoftData<T
 template <class T>
 void soft_mean(CpuQueue& queue, const AssignKernels& isa, const detail::SoftMean<T>& task) {
     const bool soft = task.beta < infinity;
-    const SoftData<T> data{.points = task.points.data,
-                           .point_stride = task.points.stride,
+    const SoftData<T> data{.points = rows_of(task.points),
                            .d = task.points.cols,
                            .known = task.known.data,
                            .known_stride = task.known.rows == 1 ? 0 : task.known.stride,
@@ -67,8 +67,7 @@ void soft_mean(CpuQueue& queue, const AssignKernels& isa, const detail::SoftMean
 
 template <class T>
 void accumulate_soft(CpuQueue& queue, const AssignKernels& isa, const detail::AccumulateSoft<T>& task) {
-    const SoftData<T> data{.points = task.points.data,
-                           .point_stride = task.points.stride,
+    const SoftData<T> data{.points = rows_of(task.points),
                            .d = task.points.cols,
                            .prototypes = task.prototypes.data,
                            .prototype_stride = task.prototypes.stride,
@@ -93,9 +92,11 @@ template <class T>
 void fill_in(CpuQueue& queue, const detail::FillIn<T>& task) {
     const std::int64_t d = task.points.cols, k = task.prototypes.rows, m = task.labels.cols;
     const T beta = static_cast<T>(task.beta);
+    const Rows<T> points = rows_of(task.points);
     for_rows(queue, task.points.rows, [&](std::int64_t first, std::int64_t last) {
+        std::vector<T> row(is_converted(points) ? static_cast<std::size_t>(d) : 0);
         for (std::int64_t i = first; i < last; ++i) {
-            const T* y = task.points.data + i * task.points.stride;
+            const T* y = row_of(points, i, d, row.data());
             const std::uint8_t* known = task.known.data + (task.known.rows == 1 ? 0 : i * task.known.stride);
             for (std::int64_t c = 0; c < m; ++c) {
                 std::int64_t label = task.labels.data[i * task.labels.stride + c];
@@ -114,10 +115,10 @@ void fill_in(CpuQueue& queue, const detail::FillIn<T>& task) {
 }
 
 template <class T>
-void gather(CpuQueue& queue, MatrixView<const T> from, const std::int64_t* rows, MatrixView<T> to) {
+void gather(CpuQueue& queue, PointsView<T> from, const std::int64_t* rows, MatrixView<T> to) {
     for_rows(queue, to.rows, [&](std::int64_t first, std::int64_t last) {
         for (std::int64_t r = first; r < last; ++r)
-            std::copy_n(from.data + rows[r] * from.stride, from.cols, to.data + r * to.stride);
+            copy_row(rows_of(from), rows[r], from.cols, to.data + r * to.stride);
     });
 }
 
@@ -125,7 +126,7 @@ void gather(CpuQueue& queue, MatrixView<const T> from, const std::int64_t* rows,
     template void soft_mean<T>(CpuQueue&, const AssignKernels&, const detail::SoftMean<T>&);             \
     template void accumulate_soft<T>(CpuQueue&, const AssignKernels&, const detail::AccumulateSoft<T>&); \
     template void fill_in<T>(CpuQueue&, const detail::FillIn<T>&);                                       \
-    template void gather<T>(CpuQueue&, MatrixView<const T>, const std::int64_t*, MatrixView<T>);
+    template void gather<T>(CpuQueue&, PointsView<T>, const std::int64_t*, MatrixView<T>);
 CUEBM_INSTANTIATE(float)
 CUEBM_INSTANTIATE(double)
 

@@ -14,6 +14,6 @@ void accumulate_soft(detail::CpuQueue& queue, const AssignKernels& isa, const de
 template <class T>
 void fill_in(detail::CpuQueue& queue, const detail::FillIn<T>& task);
 template <class T>
-void gather(detail::CpuQueue& queue, MatrixView<const T> from, const std::int64_t* rows, MatrixView<T> to);
+void gather(detail::CpuQueue& queue, PointsView<T> from, const std::int64_t* rows, MatrixView<T> to);
 
 }  // namespace cuebm::cpu

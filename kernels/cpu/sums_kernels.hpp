@@ -47,9 +47,9 @@ struct FinishData {
     const std::int64_t* sums = nullptr;  // [d], of one prototype
     const double* scales = nullptr;      // [d]
     double weight = 0, seen = 0;         // seen: the weight that the prototype stands for already
-    const T* prototype = nullptr;  // [d]
-    T* mean = nullptr;             // may be the prototype; null: not wanted
-    T* gradient = nullptr;         // null: not wanted
+    const T* prototype = nullptr;        // [d]
+    T* mean = nullptr;                   // may be the prototype; null: not wanted
+    T* gradient = nullptr;               // null: not wanted
     std::int64_t d = 0;
 };
 

@@ -7,6 +7,7 @@
 #include <cuebm/error.hpp>
 
 #include "backend.hpp"
+#include "cuda/assign/chunks.hpp"
 #include "cuda/assign/operations.hpp"
 #include "cuda/queue.hpp"
 
@@ -92,7 +93,20 @@ public:
     std::size_t kept_bytes(const Assign<T>&) const override { return 0; }
     void keep(detail::Queue&, const Assign<T>&, std::byte*, std::byte*) const override {}
     void assign(detail::Queue& queue, const Assign<T>& task, std::byte* scratch, std::byte*) const override {
-        cuda::assign(cuda_queue(queue), plan(task, properties_, forced_), task, scratch);
+        auto& q = cuda_queue(queue);
+        const AssignPath path = plan(task, properties_, forced_).path;  // the scratch is for this one
+        for_chunks(q, task.points, 1, [&](const PointsView<T>& points, std::int64_t first) {
+            auto part = task;
+            part.points = points;
+            part.known = rows_of_mask(task.known, first, points.rows);
+            part.labels = slice(task.labels, first, points.rows);
+            part.energies = slice(task.energies, first, points.rows);
+            part.best_labels = slice(task.best_labels, first, points.rows);
+            part.best_energies = slice(task.best_energies, first, points.rows);
+            part.all_energies = slice(task.all_energies, first, points.rows);
+            part.free_energies = slice(task.free_energies, first, points.rows);
+            cuda::assign(q, plan(part, properties_, path), part, scratch);
+        });
     }
     void scales(detail::Queue& queue, const detail::Scales<T>& task) const override {
         cuda::scales(cuda_queue(queue), task);
@@ -135,8 +149,7 @@ public:
     void select(detail::Queue& queue, const detail::Select<T>& task) const override {
         cuda::select(cuda_queue(queue), task);
     }
-    void gather(detail::Queue& queue, MatrixView<const T> from, const std::int64_t* rows,
-                MatrixView<T> to) const override {
+    void gather(detail::Queue& queue, PointsView<T> from, const std::int64_t* rows, MatrixView<T> to) const override {
         cuda::gather(cuda_queue(queue), from, rows, to);
     }
 

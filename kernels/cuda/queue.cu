@@ -143,7 +143,8 @@ CudaQueue::~CudaQueue() {
         cache_.give(parts_);
     else
         destroy(parts_, device_);
-    if (workspace_ != nullptr) pool_.release(workspace_, workspace_bytes_);
+    for (const Block& block : {workspace_, converted_})
+        if (block.data != nullptr) pool_.release(block.data, block.bytes);
 }
 
 void CudaQueue::copy(const detail::CopyBytes& c) {
@@ -207,17 +208,18 @@ std::uint64_t* CudaQueue::status() {
     return parts_.status;
 }
 
-std::byte* CudaQueue::workspace(std::size_t bytes) {
-    if (bytes > workspace_bytes_) {
+std::byte* CudaQueue::workspace(std::size_t bytes) { return grow(workspace_, bytes); }
+
+std::byte* CudaQueue::grow(Block& block, std::size_t bytes) {
+    if (bytes > block.bytes) {
         const DeviceScope scope(device_);
         // The work in flight may still use the old block; and if there is no new one, the caller releases its arrays.
         check(cudaStreamSynchronize(stream_), "cudaStreamSynchronize");
-        if (workspace_ != nullptr)
-            pool_.release(std::exchange(workspace_, nullptr), std::exchange(workspace_bytes_, 0));
-        workspace_ = pool_.allocate(bytes);
-        workspace_bytes_ = bytes;
+        if (block.data != nullptr) pool_.release(std::exchange(block.data, nullptr), std::exchange(block.bytes, 0));
+        block.data = pool_.allocate(bytes);
+        block.bytes = bytes;
     }
-    return static_cast<std::byte*>(workspace_);
+    return static_cast<std::byte*>(block.data);
 }
 
 }  // namespace cuebm::cuda

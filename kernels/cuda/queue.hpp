@@ -66,16 +66,23 @@ public:
     void wait_quietly() noexcept override;
     std::uint64_t* status() override;
     std::byte* workspace(std::size_t bytes) override;
+    // As workspace(), another block: what points are converted into.
+    std::byte* converted(std::size_t bytes) { return grow(converted_, bytes); }
 
 private:
+    struct Block {
+        void* data = nullptr;
+        std::size_t bytes = 0;
+    };
+    std::byte* grow(Block& block, std::size_t bytes);
+
     detail::Pool& pool_;
     QueuePartsCache& cache_;
     int device_;
     QueueParts parts_;
     cudaStream_t stream_;
     bool may_report_ = false;  // work that may report has been enqueued since the last wait()
-    void* workspace_ = nullptr;
-    std::size_t workspace_bytes_ = 0;
+    Block workspace_, converted_;
 };
 
 }  // namespace cuebm::cuda

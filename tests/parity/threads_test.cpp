@@ -37,7 +37,7 @@ struct Work {
         const OnDevice<T> there(context, p, wanted_outputs);
         const auto copy = context.template matrix<T>(p.n, p.d);
         eb::assign(stream, there.task());
-        eb::copy(stream, there.task().points, copy.view());
+        eb::copy(stream, there.points(), copy.view());
         stream.wait();
         auto answers = there.answers(p);
         for (int i = 0; i < 50; ++i) {  // arrays come and go, most of the time out of the pool

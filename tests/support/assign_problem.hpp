@@ -60,6 +60,7 @@ public:
         if (want & Want::free_energies) task_.free_energies = free_energies_.vector();
     }
     const Assign<T>& task() const { return task_; }
+    MatrixView<T> points() const { return points_.view(); }
     // The inputs are checked to be as they were.
     Answers<T> answers(const Problem<T>& p) const {
         EXPECT_TRUE(same_bits(points_.host(), p.points));

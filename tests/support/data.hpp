@@ -48,7 +48,7 @@ public:
         : context_(context), rows_(rows), cols_(cols), layout_(layout) {
         if (rows == 0) return;
         std::vector<T> block(static_cast<std::size_t>(layout.offset + rows * stride() + 4));
-        std::memset(block.data(), 0xff, block.size() * sizeof(T));
+        std::memset(static_cast<void*>(block.data()), 0xff, block.size() * sizeof(T));
         for (std::int64_t i = 0; i < rows; ++i)
             for (std::int64_t j = 0; j < cols; ++j) block[place(i, j)] = values[static_cast<std::size_t>(i * cols + j)];
         device_ = context_.copy(cuebm::view(std::as_const(block)));

@@ -25,7 +25,8 @@ struct ScreenLayout {
 
 template <class T>
 void direct(CudaQueue& queue, const AssignConfig& config, const Assign<T>& task) {
-    const EnergyTask<T> energies{task.points, task.prototypes, task.known, config.wide_points, config.wide_prototypes};
+    const EnergyTask<T> energies{values_of(task.points), task.prototypes, task.known, config.wide_points,
+                                 config.wide_prototypes};
     const bool list = task.best_labels || task.best_energies;
     const auto m = static_cast<int>(task.best_labels ? task.best_labels.cols : task.best_energies.cols);
     const std::size_t list_bytes =

@@ -11,6 +11,7 @@
 
 #include <cuebm/assign.hpp>
 
+#include "assign_operations.hpp"
 #include "math/screening.hpp"
 
 namespace cuebm::cuda {
@@ -52,6 +53,11 @@ bool is_wide(const MatrixView<const T>& rows) {
     constexpr std::int64_t elements = 16 / sizeof(T);
     return reinterpret_cast<std::uintptr_t>(rows.data) % 16 == 0 && rows.stride % elements == 0 &&
            rows.cols % elements == 0;
+}
+
+template <class T>
+bool is_wide(const PointsView<T>& points) {
+    return points.type == element_type<T> && is_wide(detail::values_of(points));
 }
 
 // Screening wants float, labels or energies alone and nothing hidden; and enough prototypes to fill its tiles.

@@ -65,7 +65,7 @@ template <class T>
 __device__ void report_row(const Assign<T>& task, std::uint64_t* status, std::int64_t i, int lane) {
     bool finite = true;
     for (std::int64_t j = lane; j < task.points.cols; j += half_warp)
-        if (is_known(task.known, i, j) && !is_finite(task.points.data[i * task.points.stride + j])) finite = false;
+        if (is_known(task.known, i, j) && !is_finite(values(task.points)[i * task.points.stride + j])) finite = false;
     finite = __all_sync(half_warp_mask(), finite) != 0;
     if (lane == 0) report(status, i, finite ? detail::energy_overflow : detail::points_not_finite);
 }

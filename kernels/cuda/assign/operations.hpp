@@ -42,7 +42,7 @@ void choose(CudaQueue& queue, const detail::Choose<T>& task);
 template <class T>
 void select(CudaQueue& queue, const detail::Select<T>& task);
 template <class T>
-void gather(CudaQueue& queue, MatrixView<const T> from, const std::int64_t* rows, MatrixView<T> to);
+void gather(CudaQueue& queue, PointsView<T> from, const std::int64_t* rows, MatrixView<T> to);
 
 // Threads of a block where a half-warp takes a row, and how many rows that is.
 inline constexpr int row_threads = 256, rows_a_row_block = row_threads / 16;

@@ -73,7 +73,7 @@ __device__ __forceinline__ void decide(const Assign<float>& task, const Screen& 
                                        std::int64_t i, int lane, std::uint64_t* status) {
     const unsigned mask = half_warp_mask(), base = threadIdx.x % 32 < half_warp ? 0 : half_warp;
     const std::int64_t d = task.points.cols, k = task.prototypes.rows;
-    const float* y = task.points.data + i * task.points.stride;
+    const float* y = values(task.points) + i * task.points.stride;
     float squares = 0;
     for (std::int64_t j = lane; j < d; j += half_warp) {
         const float t = y[j] - screen.shift[j];
@@ -134,14 +134,15 @@ static __global__ void __launch_bounds__(ScreenTile::threads, 2)
     const int tx = half_warp_lane(), ty = half_warp_index();
     const std::int64_t n = task.points.rows, d = task.points.cols, k = task.prototypes.rows;
     const int chunks = static_cast<int>((d + Tile::columns - 1) / Tile::columns);
+    const MatrixView<const float> points{values(task.points), n, d, task.points.stride, {}};
     const MatrixView<const float> shifted{screen.shifted, k, screen.stride, screen.stride, {}};
 
     const std::int64_t first = std::int64_t{blockIdx.x} * Tile::points;
     const auto stage = [&](int buffer, std::int64_t z, int chunk, bool with_points) {
         const std::int64_t column = std::int64_t{chunk} * Tile::columns;
         if (with_points)
-            stage_rows<Tile::columns, Tile::pitch>(point_tiles + buffer * Tile::point_elements, Tile::points,
-                                                   task.points, wide_points, first, column);
+            stage_rows<Tile::columns, Tile::pitch>(point_tiles + buffer * Tile::point_elements, Tile::points, points,
+                                                   wide_points, first, column);
         stage_rows<16, Tile::columns, Tile::pitch>(prototype_tiles + buffer * Tile::prototype_elements,
                                                    Tile::prototypes, shifted, z, column);
         copy_async_commit();

@@ -1,6 +1,7 @@
 // Launches of soft.cuh.
 #include "cuda/assign/soft.cuh"
 
+#include "cuda/assign/chunks.hpp"
 #include "cuda/assign/operations.hpp"
 
 namespace cuebm::cuda {
@@ -21,16 +22,13 @@ int points_a_block(std::int64_t d, std::size_t shared_bytes) {
     return points;
 }
 
-}  // namespace
-
 template <class T>
-void soft_mean(CudaQueue& queue, const detail::SoftMean<T>& task, const DeviceProperties& properties) {
+void soft_mean_chunk(CudaQueue& queue, const detail::SoftMean<T>& task, const DeviceProperties& properties) {
     using Tile = EnergyTile<T>;
-    const DeviceScope scope(queue.device());
     const std::int64_t n = task.points.rows, d = task.points.cols;
     if (!(task.beta < infinity))
         return launch(hard_mean<T>, strided(queue, ceil_div(n, rows_a_row_block), row_threads), task);
-    const EnergyTask<T> energies{task.points, task.prototypes, task.known, is_wide(task.points),
+    const EnergyTask<T> energies{values_of(task.points), task.prototypes, task.known, is_wide(task.points),
                                  is_wide(task.prototypes)};
     int points = points_a_block<T>(d, properties.shared_bytes);
     const bool in_out = points == 0;
@@ -43,22 +41,47 @@ void soft_mean(CudaQueue& queue, const detail::SoftMean<T>& task, const DevicePr
 }
 
 template <class T>
-void fill_in(CudaQueue& queue, const detail::FillIn<T>& task) {
-    const DeviceScope scope(queue.device());
+void fill_in_chunk(CudaQueue& queue, const detail::FillIn<T>& task) {
     const std::int64_t rows = task.points.rows * task.labels.cols;
     launch(fill_in_rows<T>, strided(queue, ceil_div(rows, rows_a_row_block), row_threads), task);
 }
 
+}  // namespace
+
 template <class T>
-void gather(CudaQueue& queue, MatrixView<const T> from, const std::int64_t* rows, MatrixView<T> to) {
-    const DeviceScope scope(queue.device());
-    launch(gather_rows<T>, strided(queue, ceil_div(to.rows, rows_a_row_block), row_threads), from, rows, to);
+void soft_mean(CudaQueue& queue, const detail::SoftMean<T>& task, const DeviceProperties& properties) {
+    for_chunks(queue, task.points, 1, [&](const PointsView<T>& points, std::int64_t first) {
+        auto part = task;
+        part.points = points;
+        part.known = rows_of_mask(task.known, first, points.rows);
+        part.labels = slice(task.labels, first, points.rows);
+        if (task.free_energies != nullptr) part.free_energies = task.free_energies + first;
+        part.weights = slice(task.weights, first, points.rows);
+        part.out = task.out.slice(first, points.rows);
+        if (task.moves != nullptr) part.moves = task.moves + first;
+        soft_mean_chunk(queue, part, properties);
+    });
+}
+
+template <class T>
+void fill_in(CudaQueue& queue, const detail::FillIn<T>& task) {
+    const std::int64_t m = task.labels.cols;
+    for_chunks(queue, task.points, 1, [&](const PointsView<T>& points, std::int64_t first) {
+        auto part = task;
+        part.points = points;
+        part.known = rows_of_mask(task.known, first, points.rows);
+        part.labels = task.labels.slice(first, points.rows);
+        part.energies = task.energies.slice(first, points.rows);
+        part.free_energies = task.free_energies + first;
+        part.completed = task.completed.slice(first * m, points.rows * m);
+        part.probabilities = task.probabilities.slice(first, points.rows);
+        fill_in_chunk(queue, part);
+    });
 }
 
 #define CUEBM_INSTANTIATE(T)                                                                     \
     template void soft_mean<T>(CudaQueue&, const detail::SoftMean<T>&, const DeviceProperties&); \
-    template void fill_in<T>(CudaQueue&, const detail::FillIn<T>&);                              \
-    template void gather<T>(CudaQueue&, MatrixView<const T>, const std::int64_t*, MatrixView<T>);
+    template void fill_in<T>(CudaQueue&, const detail::FillIn<T>&);
 CUEBM_INSTANTIATE(float)
 CUEBM_INSTANTIATE(double)
 

@@ -1,4 +1,4 @@
-// What probabilities over prototypes are used for: the soft mean, and completed points; and rows picked by number.
+// What probabilities over prototypes are used for: the soft mean, and completed points.
 #pragma once
 
 #include "assign_operations.hpp"
@@ -13,7 +13,7 @@ template <class T>
 __device__ __forceinline__ void write_mean(const detail::SoftMean<T>& task, std::int64_t i, const T* mean, T weight,
                                            int lane) {
     const std::int64_t d = task.points.cols;
-    const T* y = task.points.data + i * task.points.stride;
+    const T* y = values(task.points) + i * task.points.stride;
     T* out = task.out.data + i * task.out.stride;
     const T scale = task.weights.data == nullptr ? T(1) : task.weights.data[i * task.weights.stride];
     double moves = 0;
@@ -118,21 +118,8 @@ __global__ void __launch_bounds__(256) fill_in_rows(detail::FillIn<T> task) {
         const std::int64_t label = task.labels.data[i * task.labels.stride + c];
         for (std::int64_t j = lane; j < d; j += half_warp)
             task.completed.data[r * task.completed.stride + j] =
-                is_known(task.known, i, j) ? task.points.data[i * task.points.stride + j]
+                is_known(task.known, i, j) ? values(task.points)[i * task.points.stride + j]
                                            : task.prototypes.data[label * task.prototypes.stride + j];
-    }
-}
-
-// A half-warp takes a row.
-template <class T>
-__global__ void __launch_bounds__(256)
-    gather_rows(MatrixView<const T> from, const std::int64_t* rows, MatrixView<T> to) {
-    const int lane = half_warp_lane(), rows_a_block = static_cast<int>(blockDim.x) / half_warp;
-    for (std::int64_t r = std::int64_t{blockIdx.x} * rows_a_block + half_warp_index(); r < to.rows;
-         r += std::int64_t{gridDim.x} * rows_a_block) {
-        const T* source = from.data + rows[r] * from.stride;
-        T* target = to.data + r * to.stride;
-        for (std::int64_t j = lane; j < from.cols; j += half_warp) target[j] = source[j];
     }
 }
 

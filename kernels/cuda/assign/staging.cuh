@@ -7,6 +7,12 @@
 
 namespace cuebm::cuda {
 
+// Points that are stored in T, as those are that kernels get: chunks.hpp.
+template <class T>
+__device__ __forceinline__ const T* values(const PointsView<T>& points) {
+    return static_cast<const T*>(points.data);
+}
+
 // Elements (r, c) of the tile, c < Columns, come from (first + r, column + c). The same thread copies the same elements
 // each time: element groups u = thread, thread + threads, ...
 template <int Bytes, int Columns, int Pitch, class T>

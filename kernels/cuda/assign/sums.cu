@@ -1,6 +1,7 @@
 // Launches of sums.cuh.
 #include "cuda/assign/sums.cuh"
 
+#include "cuda/assign/chunks.hpp"
 #include "cuda/assign/operations.hpp"
 
 namespace cuebm::cuda {
@@ -21,28 +22,44 @@ std::int64_t stride_blocks(std::int64_t elements) { return std::min<std::int64_t
 template <class T>
 void scales(CudaQueue& queue, const detail::Scales<T>& task) {
     const DeviceScope scope(queue.device());
-    const std::int64_t n = task.points.rows, size = task.points.cols + 1;
+    const std::int64_t size = task.points.cols + 1;
     const dim3 block = columns_by_rows(size);
     const std::int64_t groups = ceil_div(size, block.x);
     queue.fill(task.scales, 0, static_cast<std::size_t>(size) * sizeof(double));
-    launch(largest_of_columns<T>, tiled(queue, groups * ceil_div(n, rows_a_block), block), task, groups,
-           queue.status());
-    launch(largest_to_scales, strided(queue, stride_blocks(size), 256), task.scales, size, n);
+    for_chunks(queue, task.points, 1, [&](const PointsView<T>& points, std::int64_t first) {
+        const detail::Scales<T> part{points, slice(task.weights, first, points.rows), task.scales};
+        launch(largest_of_columns<T>, tiled(queue, groups * ceil_div(points.rows, rows_a_block), block), part, groups,
+               queue.status());
+    });
+    launch(largest_to_scales, strided(queue, stride_blocks(size), 256), task.scales, size, task.points.rows);
 }
 
 template <class T>
 void accumulate(CudaQueue& queue, const detail::Accumulate<T>& task) {
     const DeviceScope scope(queue.device());
     const dim3 block = columns_by_rows(task.points.cols + 1);
-    launch(accumulate_rows<T>, tiled(queue, ceil_div(task.points.rows, block.y), block), task, queue.status());
+    for_chunks(queue, task.points, 1, [&](const PointsView<T>& points, std::int64_t first) {
+        auto part = task;
+        part.points = points;
+        part.weights = slice(task.weights, first, points.rows);
+        part.labels = slice(task.labels, first, points.rows);
+        part.old_labels = slice(task.old_labels, first, points.rows);
+        launch(accumulate_rows<T>, tiled(queue, ceil_div(points.rows, block.y), block), part, queue.status());
+    });
 }
 
 template <class T>
 void accumulate_soft(CudaQueue& queue, const detail::AccumulateSoft<T>& task) {
     const DeviceScope scope(queue.device());
-    const EnergyTask<T> energies{task.points, task.prototypes, {}, is_wide(task.points), is_wide(task.prototypes)};
-    const std::int64_t tiles = ceil_div(task.points.rows, EnergyTile<T>::points);
-    launch(accumulate_shares<T>, tiled(queue, tiles, dim3(EnergyTile<T>::threads)), task, energies);
+    for_chunks(queue, task.points, 1, [&](const PointsView<T>& points, std::int64_t first) {
+        auto part = task;
+        part.points = points;
+        part.weights = slice(task.weights, first, points.rows);
+        part.free_energies = task.free_energies + first;
+        const EnergyTask<T> energies{values_of(points), task.prototypes, {}, is_wide(points), is_wide(task.prototypes)};
+        const std::int64_t tiles = ceil_div(points.rows, EnergyTile<T>::points);
+        launch(accumulate_shares<T>, tiled(queue, tiles, dim3(EnergyTile<T>::threads)), part, energies);
+    });
 }
 
 template <class T>
@@ -65,7 +82,13 @@ template <class T>
 void variance(CudaQueue& queue, const detail::Variance<T>& task) {
     const DeviceScope scope(queue.device());
     const std::int64_t d = task.points.cols, blocks = ceil_div(task.points.rows, math::sum_block);
-    launch(variance_blocks<T>, strided(queue, ceil_div(blocks * d, 256), 256), task, blocks);
+    for_chunks(queue, task.points, math::sum_block, [&](const PointsView<T>& points, std::int64_t first) {
+        auto part = task;
+        part.points = points;
+        part.sums = task.sums + first / math::sum_block * 2 * d;
+        const std::int64_t own = ceil_div(points.rows, math::sum_block);
+        launch(variance_blocks<T>, strided(queue, ceil_div(own * d, 256), 256), part, own, task.points);
+    });
     launch(variance_columns<T>, strided(queue, ceil_div(d, 256), 256), task, blocks);
     launch(variance_mean<T>, strided(queue, 1, 32), task);
 }

@@ -5,6 +5,7 @@
 #include "assign_operations.hpp"
 #include "cuda/assign/energies.cuh"
 #include "cuda/assign/report.cuh"
+#include "cuda/assign/stored.cuh"
 #include "math/fixed_point.hpp"
 #include "math/free_energy.hpp"
 
@@ -42,7 +43,7 @@ __global__ void __launch_bounds__(256)
             report(status, i, detail::weights_not_valid);
             continue;
         }
-        const T y = j < d ? task.points.data[i * task.points.stride + j] : T(1);
+        const T y = j < d ? values(task.points)[i * task.points.stride + j] : T(1);
         const double value = fabs(static_cast<double>(y)) * weight;
         if (!is_finite(y))
             report(status, i, detail::points_not_finite);
@@ -96,7 +97,7 @@ __global__ void __launch_bounds__(256) accumulate_rows(detail::Accumulate<T> tas
     const double weight = weight_of(task.weights, i);
     if (!valid_weight(weight)) return;  // largest_of_columns() has reported it
     for (std::int64_t j = lane; j <= d; j += lanes) {
-        const double y = j < d ? static_cast<double>(task.points.data[i * task.points.stride + j]) : 1.0;
+        const double y = j < d ? static_cast<double>(values(task.points)[i * task.points.stride + j]) : 1.0;
         const double value = weight * y;
         if (!is_finite(value)) continue;
         const std::int64_t fixed = math::to_fixed(value, task.into.scales[j]);
@@ -148,7 +149,7 @@ __global__ void __launch_bounds__(EnergyTile<T>::threads, 1)
 #pragma unroll
                 for (int p = 0; p < each; ++p) {
                     if (!(s[p] > 0)) continue;  // points beyond the last are among these
-                    const T* y = task.points.data + (first + own + p) * task.points.stride;
+                    const T* y = values(task.points) + (first + own + p) * task.points.stride;
                     sum += math::to_fixed(s[p] * (j < d ? static_cast<double>(y[j]) : 1.0), task.into.scales[j]);
                 }
                 add_fixed(j < d ? task.into.sums + (z + source) * d + j : task.into.counts + z + source, sum);
@@ -231,19 +232,21 @@ __global__ void __launch_bounds__(32) total_finish(detail::Total<T> task) {
         is_finite(task.total[1]) ? static_cast<double>(__double_as_longlong(task.total[2])) / scale : task.total[1];
 }
 
-// Sums of one column over one block of math::sum_block rows, row by row: a thread each.
+// Sums of one column over one block of math::sum_block rows, row by row: a thread each. `all`: the points of all
+// blocks, the first of which is their origin.
 template <class T>
-__global__ void __launch_bounds__(256) variance_blocks(detail::Variance<T> task, std::int64_t blocks) {
+__global__ void __launch_bounds__(256)
+    variance_blocks(detail::Variance<T> task, std::int64_t blocks, PointsView<T> all) {
     const std::int64_t n = task.points.rows, d = task.points.cols;
     for (std::int64_t t = std::int64_t{blockIdx.x} * 256 + threadIdx.x; t < blocks * d;
          t += std::int64_t{gridDim.x} * 256) {
         const std::int64_t block = t / d, j = t % d;
         const std::int64_t last = (block + 1) * math::sum_block < n ? (block + 1) * math::sum_block : n;
-        const double origin = static_cast<double>(task.points.data[j]);
+        const double origin = static_cast<double>(value_at(all, j));
         double sum = 0, squares = 0;
 #pragma unroll 8
         for (std::int64_t i = block * math::sum_block; i < last; ++i) {
-            const double v = static_cast<double>(task.points.data[i * task.points.stride + j]) - origin;
+            const double v = static_cast<double>(values(task.points)[i * task.points.stride + j]) - origin;
             sum = sum + v;
             squares = math::fused(v, v, squares);
         }
