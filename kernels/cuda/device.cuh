@@ -1,5 +1,5 @@
-// The device vocabulary of all CUDA kernels: shared memory, asynchronous copies, tensor cores, the launch. nvcc compiles it for
-// the GPU; with CUEBM_EMULATED a plain C++ compiler runs the same kernels on the CPU (tests/emulated).
+// The device vocabulary of all CUDA kernels: shared memory, asynchronous copies, tensor cores, the launch. nvcc
+// compiles it for the GPU; with CUEBM_EMULATED a plain C++ compiler runs the same kernels on the CPU (tests/emulated).
 #pragma once
 
 #include <cstddef>
@@ -58,8 +58,9 @@ __device__ __forceinline__ unsigned bf16_pair(float low, float high) {
     return pair;
 }
 
-// Four 8 x 8 matrices of 16-bit elements from shared memory, by a whole warp. Lane l names row l % 8 of matrix l / 8, 16
-// aligned bytes, and gets of every matrix the elements (l / 4, 2 (l % 4)) in the low bits and (l / 4, 2 (l % 4) + 1).
+// Four 8 x 8 matrices of 16-bit elements from shared memory, by a whole warp. Lane l names row l % 8 of matrix l / 8,
+// 16 aligned bytes, and gets of every matrix the elements (l / 4, 2 (l % 4)) in the low bits and (l / 4, 2 (l % 4) +
+// 1).
 __device__ __forceinline__ void load_matrices(unsigned (&parts)[4], const void* shared_row) {
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
                  : "=r"(parts[0]), "=r"(parts[1]), "=r"(parts[2]), "=r"(parts[3])
@@ -67,9 +68,9 @@ __device__ __forceinline__ void load_matrices(unsigned (&parts)[4], const void* 
                  : "memory");
 }
 
-// sums += A B for A of 16 x 16 and B of 16 x 8 in bf16, by a whole warp on tensor cores. Lane l holds, with g = l / 4 and
-// q = 2 (l % 4): of A (g, q), (g + 8, q), (g, q + 8), (g + 8, q + 8), each with the element right of it; of B (q, g),
-// (q + 8, g), each with the one below; of the sums (g, q), (g, q + 1), (g + 8, q), (g + 8, q + 1).
+// sums += A B for A of 16 x 16 and B of 16 x 8 in bf16, by a whole warp on tensor cores. Lane l holds, with g = l / 4
+// and q = 2 (l % 4): of A (g, q), (g + 8, q), (g, q + 8), (g + 8, q + 8), each with the element right of it; of B (q,
+// g), (q + 8, g), each with the one below; of the sums (g, q), (g, q + 1), (g + 8, q), (g + 8, q + 1).
 __device__ __forceinline__ void multiply_matrices(float (&sums)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
     asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
         "{%0, %1, %2, %3};"

@@ -1,11 +1,11 @@
-// Screening by tensor cores. Points and prototypes, less their common shift, are rounded to bf16 (yq, wq) and multiplied
-// exactly, summed in a float that may be cut off instead of rounded. A prototype's merit is m = y'.w' - |w'|^2 / 2: the
-// more, the lower its energy. What the tensor cores give, with R >= |w'|,
+// Screening by tensor cores. Points and prototypes, less their common shift, are rounded to bf16 (yq, wq) and
+// multiplied exactly, summed in a float that may be cut off instead of rounded. A prototype's merit is m = y'.w' -
+// |w'|^2 / 2: the more, the lower its energy. What the tensor cores give, with R >= |w'|,
 //
 //   v = yq.wq - |w'|^2 / 2 + square R^2 + slope R      satisfies      v + b >= m >= v - 2 slope R - 2 square R^2 - b
 //
-// where m stands for (|y'|^2 - canonical energy) / 2; slope and b are the point's own, `square` depends on d alone. So no
-// prototype widens the bound of another. docs/design/screening-tensor-cores.md proves it and gives every constant.
+// where m stands for (|y'|^2 - canonical energy) / 2; slope and b are the point's own, `square` depends on d alone. So
+// no prototype widens the bound of another. docs/design/screening-tensor-cores.md proves it and gives every constant.
 #pragma once
 
 #include "math/screening.hpp"

@@ -138,9 +138,9 @@ TEST(Emulator, Matrices) {
 // Catches conversions that cut off, or round ties away.
 TEST(Emulator, NearestBf16) {
     EXPECT_EQ(bf16_pair(1.0f, -2.0f), 0xc0003f80u);
-    EXPECT_EQ(bf16_pair(1 + 0x1p-8f, 1 + 0x3p-8f), 0x3f823f80u);          // ties to even
+    EXPECT_EQ(bf16_pair(1 + 0x1p-8f, 1 + 0x3p-8f), 0x3f823f80u);            // ties to even
     EXPECT_EQ(bf16_pair(1 + 0x1.1p-8f, 0x1.ffp0f + 0x1p-9f), 0x40003f81u);  // up; up to the next power
-    EXPECT_EQ(bf16_pair(0x1p-133f, 0x1p-149f), 0x00000001u);              // denormal
+    EXPECT_EQ(bf16_pair(0x1p-133f, 0x1p-149f), 0x00000001u);                // denormal
 }
 
 // Catches a collective that disagrees with CUDA's definition.

@@ -17,9 +17,7 @@ Brings& of_lane(const Brought& all, unsigned lane) {
     return *reinterpret_cast<Brings*>(all.value[lane]);
 }
 
-float from_bf16(unsigned pair, unsigned high) {
-    return std::bit_cast<float>(high ? pair & 0xffff0000u : pair << 16);
-}
+float from_bf16(unsigned pair, unsigned high) { return std::bit_cast<float>(high ? pair & 0xffff0000u : pair << 16); }
 
 // Cut off, not rounded: what the hardware may do at worst.
 float add_and_truncate(float a, float product) {
