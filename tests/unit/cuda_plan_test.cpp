@@ -133,20 +133,25 @@ TEST(CudaPlan, SharedMemoryIsWithinTheDevice) {
     EXPECT_EQ(Task<float>(1000, 10, 1).plan(AssignPath::small).shared_bytes, (256u + 10) * 4 * 4);
     for (const auto path : {AssignPath::fp32, AssignPath::tensor, AssignPath::small}) {
         auto exact = device, small = device;
-        exact.shared_bytes = task.plan(path).shared_bytes;
+        exact.shared_bytes = path == AssignPath::tensor ? TensorTile::shared_bytes(32, TensorTile::narrow_chunk)
+                                                        : task.plan(path).shared_bytes;
         small.shared_bytes = exact.shared_bytes - 1;
         EXPECT_LE(exact.shared_bytes, device.shared_bytes);
         EXPECT_EQ(task.plan(path, exact).path, path);
         EXPECT_EQ(task.plan(path, small).path, AssignPath::direct);
         EXPECT_EQ(task.plan(path, small).shared_bytes, 0u);
     }
-    // Deep points that tensor cores have no room for.
-    EXPECT_EQ(Task<float>(1000, 1000, 240).plan().path, AssignPath::tensor);
-    EXPECT_EQ(Task<float>(1000, 1000, 241).plan().path, AssignPath::fp32);
+    // Deep points leave room for narrower chunks of prototypes, or for none.
     auto large = device;
     large.shared_bytes = 227 * 1024;
-    EXPECT_EQ(Task<float>(1000, 1000, 752).plan({}, large).path, AssignPath::tensor);
-    EXPECT_EQ(Task<float>(1000, 1000, 753).plan({}, large).path, AssignPath::fp32);
+    for (const auto& [on, wide, narrow] : {std::tuple{device, 240, 304}, {large, 752, 816}}) {
+        const auto plan_of = [&, &there = on](std::int64_t d) { return Task<float>(1000, 1000, d).plan({}, there); };
+        EXPECT_EQ(plan_of(wide).columns, 64);
+        EXPECT_EQ(plan_of(wide + 1).columns, 32);
+        EXPECT_EQ(plan_of(narrow).path, AssignPath::tensor);
+        EXPECT_LE(plan_of(narrow).shared_bytes, on.shared_bytes);
+        EXPECT_EQ(plan_of(narrow + 1).path, AssignPath::fp32);
+    }
 }
 
 // A text that tells of another plan than the one that runs.

@@ -70,7 +70,9 @@ void tensor(CudaQueue& queue, const AssignConfig& config, const Assign<float>& t
            screen.depth);
     launch(tensor_prototypes, strided(queue, ceil_div(screen.slots, rows_a_row_block), row_threads), task.prototypes,
            screen);
-    launch(assign_tensor, tiled(queue, config.tiles, dim3(TensorTile::threads), config.shared_bytes), task, screen,
+    const auto kernel = config.columns == TensorTile::wide_chunk ? assign_tensor<TensorTile::wide_chunk>
+                                                                 : assign_tensor<TensorTile::narrow_chunk>;
+    launch(kernel, tiled(queue, config.tiles, dim3(TensorTile::threads), config.shared_bytes), task, screen,
            config.wide_points, queue.status());
 }
 

@@ -27,14 +27,15 @@ static __global__ void __launch_bounds__(256)
     }
 }
 
-// What screening leaves of the prototypes for a point, in classes of at most 16: lane c of its half-warp has the label of
-// class c. Bit c of `classes`: that one is a candidate; of `scanned`: so may be others of class c.
+// What screening leaves of the prototypes for a point, in classes of at most 16: lane c of its half-warp has the label
+// of class c. Bit c of `classes`: that one is a candidate; of `scanned`: so may be others of class c.
 struct Candidates {
     unsigned classes, scanned;
     std::int32_t label;
 };
 
-// The canonical argmin of point i among its candidates, by its half-warp. member(c, r) is the r-th prototype of class c.
+// The canonical argmin of point i among its candidates, by its half-warp. member(c, r) is the r-th prototype of class
+// c.
 template <class Member>
 __device__ __forceinline__ void settle(const Assign<float>& task, Candidates candidates, std::int64_t i, int lane,
                                        std::uint64_t* status, Member member) {

@@ -34,18 +34,23 @@ struct ScreenTile {
     static constexpr std::size_t shared_bytes = 2 * (point_elements + prototype_elements) * sizeof(float);
 };
 
-// Tensor cores: 4 x 2 warps of 32 points x 64 prototypes, 64 sums a thread. Rows of both operands are an odd number of
-// 16 bytes apart, so that the eight rows that ldmatrix reads at once lie in different banks.
+// Tensor cores: 4 x 2 warps of 32 points x 64 prototypes, 64 sums a thread; prototypes come `Columns` coordinates a
+// chunk. Rows of both operands are an odd number of 16 bytes apart, so that the eight rows that ldmatrix reads at once
+// lie in different banks.
 struct TensorTile {
-    static constexpr int threads = 256, half_warps = threads / 16, points = 128, prototypes = 128, columns = 64;
-    static constexpr int pad = 8, pitch = columns + pad, prototype_elements = prototypes * pitch;
+    static constexpr int threads = 256, half_warps = threads / 16, points = 128, prototypes = 128, pad = 8;
     static constexpr int warps_down = 4, warp_points = points / warps_down;
     static constexpr int warps_across = 2, warp_prototypes = prototypes / warps_across;
-    static constexpr int classes = 4 * warps_across;  // of prototypes: a quad of lanes a warp
+    static constexpr int classes = 4 * warps_across;          // of prototypes: a quad of lanes a warp
+    static constexpr int wide_chunk = 64, narrow_chunk = 32;  // narrow: where deep points leave no room for wide
+    static constexpr int pitch(int columns) { return columns + pad; }
     static std::int64_t depth(std::int64_t d) { return (d + 15) / 16 * 16; }
-    static std::size_t shared_bytes(std::int64_t d) {
-        const std::int64_t halves = 2 * prototype_elements + points * (depth(d) + pad);
+    static std::size_t shared_bytes(std::int64_t d, int columns) {
+        const std::int64_t halves = 2 * prototypes * pitch(columns) + points * (depth(d) + pad);
         return 2 * points * sizeof(float) + static_cast<std::size_t>(halves) * sizeof(std::uint16_t);
+    }
+    static int columns(std::int64_t d, std::size_t room) {
+        return shared_bytes(d, wide_chunk) <= room ? wide_chunk : narrow_chunk;
     }
 };
 
@@ -76,6 +81,7 @@ struct AssignConfig {
     bool wide_points = false, wide_prototypes = false;  // rows can be copied 16 bytes at a time
     std::int64_t tiles = 0;                             // of points, a block each
     std::size_t shared_bytes = 0;                       // dynamic shared memory
+    int columns = 0;                                    // of a chunk, where tensor cores screen
 };
 
 inline constexpr std::int64_t max_blocks = (std::int64_t{1} << 31) - 1;
@@ -101,17 +107,19 @@ struct AssignTile {
     int points, prototypes;
     std::size_t shared_bytes;
     const char* name;
+    int columns = 0;
 };
 
 template <class T>
-AssignTile tile_of(AssignPath path, std::int64_t k, std::int64_t d) {
+AssignTile tile_of(AssignPath path, std::int64_t k, std::int64_t d, std::size_t room) {
     using Direct = EnergyTile<T>;
+    const int columns = TensorTile::columns(d, room);
     switch (path) {
         case AssignPath::fp32:
             return {ScreenTile::points, ScreenTile::prototypes, ScreenTile::shared_bytes, "screened fp32"};
         case AssignPath::tensor:
-            return {TensorTile::points, TensorTile::prototypes, TensorTile::shared_bytes(d),
-                    "screened by tensor cores"};
+            return {TensorTile::points, TensorTile::prototypes, TensorTile::shared_bytes(d, columns),
+                    "screened by tensor cores", columns};
         case AssignPath::small:
             return {SmallTile<4>::points, 1, SmallLimits::shared_bytes(d, k), "canonical energies by a thread a point"};
         default: return {Direct::points, Direct::prototypes, 0, "canonical energies of every pair"};
@@ -124,7 +132,7 @@ bool can_take(AssignPath path, const Assign<T>& task, const DeviceProperties& de
     const std::int64_t k = task.prototypes.rows, d = task.points.cols;
     if (path == AssignPath::direct) return true;
     if (path == AssignPath::small && (d > SmallLimits::depth || k > SmallLimits::prototypes)) return false;
-    return can_screen(task) && tile_of<T>(path, k, d).shared_bytes <= device.shared_bytes;
+    return can_screen(task) && tile_of<T>(path, k, d, device.shared_bytes).shared_bytes <= device.shared_bytes;
 }
 
 // Whether it is worth it. A tile that is mostly empty costs as much as a full one.
@@ -145,17 +153,18 @@ template <class T>
 AssignConfig plan(const Assign<T>& task, const DeviceProperties& device, std::optional<AssignPath> forced) {
     AssignConfig config;
     config.path = !forced ? choose_path(task, device) : can_take(*forced, task, device) ? *forced : AssignPath::direct;
-    const AssignTile tile = tile_of<T>(config.path, task.prototypes.rows, task.points.cols);
+    const AssignTile tile = tile_of<T>(config.path, task.prototypes.rows, task.points.cols, device.shared_bytes);
     config.wide_points = is_wide(task.points);
     config.wide_prototypes = is_wide(task.prototypes);
     config.tiles = ceil_div(task.points.rows, tile.points);
     config.shared_bytes = tile.shared_bytes;
+    config.columns = tile.columns;
     return config;
 }
 
 template <class T>
 std::string text(const AssignConfig& config) {
-    const AssignTile tile = tile_of<T>(config.path, 1, 1);
+    const AssignTile tile = tile_of<T>(config.path, 1, 1, 0);
     const std::string copies = std::to_string(config.wide_points ? 16 : sizeof(T));
     const std::string against =
         tile.prototypes == 1 ? " points a tile" : " x " + std::to_string(tile.prototypes) + " tiles";

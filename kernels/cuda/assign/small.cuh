@@ -58,10 +58,11 @@ __device__ inline void report_own_row(const Assign<float>& task, std::uint64_t* 
     report(status, i, finite ? detail::energy_overflow : detail::points_not_finite);
 }
 
-// Block: 128 threads, 256 points; thread t has points t and t + 128, in registers, and meets prototypes in order. Shared
-// memory: a tile of points, through which copies are of whole lines, and all prototypes, which all threads read alike.
+// Block: 128 threads, 256 points; thread t has points t and t + 128, in registers, and meets prototypes in order.
+// Shared memory: a tile of points, through which copies are of whole lines, and all prototypes, which all threads read
+// alike.
 template <int Depth>
-static __global__ void __launch_bounds__(SmallTile<Depth>::threads)
+__global__ void __launch_bounds__(SmallTile<Depth>::threads)
     assign_small(Assign<float> task, bool wide_points, bool wide_prototypes, std::uint64_t* status) {
     using Tile = SmallTile<Depth>;
     constexpr int each = Tile::points_each;

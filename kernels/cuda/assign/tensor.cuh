@@ -1,5 +1,5 @@
-// assign() for float where labels and energies alone are wanted, by tensor cores: merits of every pair in bf16, a proved
-// bound on what they may be wrong by (math/screening_bf16.hpp), and canonical energies of what the bound leaves.
+// assign() for float where labels and energies alone are wanted, by tensor cores: merits of every pair in bf16, a
+// proved bound on what they may be wrong by (math/screening_bf16.hpp), and canonical energies of what the bound leaves.
 #pragma once
 
 #include "cuda/assign/candidates.cuh"
@@ -53,29 +53,33 @@ static __global__ void __launch_bounds__(256)
     }
 }
 
-// A block's shared memory. What the classes know of the points takes the place of the prototypes in the end.
+// A block's shared memory, with chunks of Columns coordinates. What the classes know of the points takes the place of
+// the prototypes in the end.
+template <int Columns>
 struct TensorShared {
+    static constexpr int chunk_pitch = TensorTile::pitch(Columns);
+    static constexpr int chunk_elements = TensorTile::prototypes * chunk_pitch;
     __device__ TensorShared(unsigned char* memory, std::int64_t depth)
         : pitch(static_cast<int>(depth) + TensorTile::pad),
           slopes(reinterpret_cast<float*>(memory)),
           margins(slopes + TensorTile::points),
           prototypes(reinterpret_cast<std::uint16_t*>(margins + TensorTile::points)),
-          points(prototypes + 2 * TensorTile::prototype_elements),
+          points(prototypes + 2 * chunk_elements),
           most(reinterpret_cast<float*>(prototypes)),
           second(most + TensorTile::points * TensorTile::classes),
           labels(reinterpret_cast<std::int32_t*>(second + TensorTile::points * TensorTile::classes)) {}
-    int pitch;                                // of the points
-    float *slopes, *margins;                  // [points]
-    std::uint16_t *prototypes, *points;       // 2 x [prototypes x Tile::pitch], [points x pitch]
-    float *most, *second;                     // [points x classes]
-    std::int32_t* labels;                     // [points x classes]
+    int pitch;                           // of the points
+    float *slopes, *margins;             // [points]
+    std::uint16_t *prototypes, *points;  // 2 x [prototypes x chunk_pitch], [points x pitch]
+    float *most, *second;                // [points x classes]
+    std::int32_t* labels;                // [points x classes]
 };
 
-// The block's points, shifted and rounded, into shared memory, where they stay; and of each the slope of its bound and its
-// margin, infinite where there is no bound. A half-warp takes eight rows, four at once, so that their loads are under way
-// together. Beyond the last row stands the last one again.
-template <bool Wide>
-__device__ __forceinline__ void stage_points(const TensorShared& shared, const Assign<float>& task,
+// The block's points, shifted and rounded, into shared memory, where they stay; and of each the slope of its bound and
+// its margin, infinite where there is no bound. A half-warp takes eight rows, four at once, so that their loads are
+// under way together. Beyond the last row stands the last one again.
+template <bool Wide, int Columns>
+__device__ __forceinline__ void stage_points(const TensorShared<Columns>& shared, const Assign<float>& task,
                                              const TensorScreen& screen, std::int64_t first) {
     constexpr int at_once = 4;
     const int lane = half_warp_lane();
@@ -126,14 +130,15 @@ __device__ __forceinline__ void stage_points(const TensorShared& shared, const A
     }
 }
 
-// What a thread knows of a point: of its class, the most that a prototype's merit may be, with its label, and the second
-// most.
+// What a thread knows of a point: of its class, the most that a prototype's merit may be, with its label, and the
+// second most.
 struct Most {
     float most, second;
     std::int32_t label;
 };
 
-// Of the prototypes of a tile a thread sees 8 j + 2 (lane % 4) and the next, of its warp's half: class 4 half + lane % 4.
+// Of the prototypes of a tile a thread sees 8 j + 2 (lane % 4) and the next, of its warp's half: class 4 half + lane
+// % 4.
 __device__ __forceinline__ std::int64_t class_member(int c, std::int64_t r) {
     using Tile = TensorTile;
     constexpr int each = Tile::prototypes / Tile::classes;
@@ -142,8 +147,9 @@ __device__ __forceinline__ std::int64_t class_member(int c, std::int64_t r) {
 }
 
 // The canonical argmin of point i, the block's `row`-th, by a half-warp whose lane c knows of class c.
+template <int Columns>
 __device__ __forceinline__ void decide(const Assign<float>& task, const TensorScreen& screen,
-                                       const TensorShared& shared, int row, std::int64_t i, int lane,
+                                       const TensorShared<Columns>& shared, int row, std::int64_t i, int lane,
                                        std::uint64_t* status) {
     constexpr int classes = TensorTile::classes;
     constexpr unsigned all = (1u << classes) - 1;
@@ -154,34 +160,35 @@ __device__ __forceinline__ void decide(const Assign<float>& task, const TensorSc
     const bool bounded = margin < static_cast<float>(__builtin_inf());
     float least = math::bf16_least(screen.bound, own.most, slope, screen.terms[own.label].y);
 #pragma unroll
-    for (int apart = half_warp / 2; apart >= 1; apart /= 2)
-        least = fmaxf(least, __shfl_xor_sync(mask, least, apart));
+    for (int apart = half_warp / 2; apart >= 1; apart /= 2) least = fmaxf(least, __shfl_xor_sync(mask, least, apart));
     least = least - margin;
     const bool candidate = !bounded || !(own.most < least), crowded = !bounded || !(own.second < least);
-    const Candidates candidates{__ballot_sync(mask, candidate) >> base & all, __ballot_sync(mask, crowded) >> base & all,
-                                own.label};
+    const Candidates candidates{__ballot_sync(mask, candidate) >> base & all,
+                                __ballot_sync(mask, crowded) >> base & all, own.label};
     settle(task, candidates, i, lane, status, class_member);
 }
 
-// Block: 8 warps, 128 points against 128 prototypes at a time, 64 coordinates a chunk. Points are read once and stay in
-// shared memory; prototypes come through two buffers. A warp has 32 points x 64 prototypes: 2 x 8 products of 16 x 8, 64
-// sums a thread, and a Most for each of its 4 points. One barrier a chunk.
-static __global__ void __launch_bounds__(TensorTile::threads, 2)
+// Block: 8 warps, 128 points against 128 prototypes at a time, Columns coordinates a chunk. Points are read once and
+// stay in shared memory; prototypes come through two buffers. A warp has 32 points x 64 prototypes: 2 x 8 products of
+// 16 x 8, 64 sums a thread, and a Most for each of its 4 points. One barrier a chunk.
+template <int Columns>
+__global__ void __launch_bounds__(TensorTile::threads, 2)
     assign_tensor(Assign<float> task, TensorScreen screen, bool wide_points, std::uint64_t* status) {
     using Tile = TensorTile;
+    using Shared = TensorShared<Columns>;
     constexpr int down = Tile::warp_points / 16, across = Tile::warp_prototypes / 8;
     CUEBM_DYNAMIC_SHARED(unsigned char, memory);
-    const TensorShared shared(memory, screen.depth);
+    const Shared shared(memory, screen.depth);
     const int warp = static_cast<int>(threadIdx.x) / 32, lane = static_cast<int>(threadIdx.x) % 32;
     const int own_points = warp % Tile::warps_down * Tile::warp_points;
     const int own_prototypes = warp / Tile::warps_down * Tile::warp_prototypes;
     const std::int64_t k = task.prototypes.rows;
-    const int depth = static_cast<int>(screen.depth), chunks = (depth + Tile::columns - 1) / Tile::columns;
+    const int depth = static_cast<int>(screen.depth), chunks = (depth + Columns - 1) / Columns;
     const std::int64_t first = std::int64_t{blockIdx.x} * Tile::points;
     const MatrixView<const std::uint16_t> rows{screen.rows, k, screen.depth, screen.depth, {}};
     const auto stage = [&](int buffer, std::int64_t z, int chunk) {
-        stage_rows<16, Tile::columns, Tile::pitch>(shared.prototypes + buffer * Tile::prototype_elements,
-                                                   Tile::prototypes, rows, z, std::int64_t{chunk} * Tile::columns);
+        stage_rows<16, Columns, Shared::chunk_pitch>(shared.prototypes + buffer * Shared::chunk_elements,
+                                                     Tile::prototypes, rows, z, std::int64_t{chunk} * Columns);
         copy_async_commit();
     };
 
@@ -218,20 +225,20 @@ static __global__ void __launch_bounds__(TensorTile::threads, 2)
                 }
             }
         }
-        const std::uint16_t* y = shared.points + (own_points + lane % 16) * shared.pitch + lane / 16 * 8 +
-                                 chunk * Tile::columns;
-        const std::uint16_t* w = shared.prototypes + buffer * Tile::prototype_elements +
-                                 (own_prototypes + lane % 8 + lane / 16 * 8) * Tile::pitch + lane / 8 % 2 * 8;
-        const int left = depth - chunk * Tile::columns;
+        const std::uint16_t* y =
+            shared.points + (own_points + lane % 16) * shared.pitch + lane / 16 * 8 + chunk * Columns;
+        const std::uint16_t* w = shared.prototypes + buffer * Shared::chunk_elements +
+                                 (own_prototypes + lane % 8 + lane / 16 * 8) * Shared::chunk_pitch + lane / 8 % 2 * 8;
+        const int left = depth - chunk * Columns;
 #pragma unroll 1
-        for (int j = 0; j < Tile::columns && j < left; j += 16) {
+        for (int j = 0; j < Columns && j < left; j += 16) {
             unsigned a[down][4];
 #pragma unroll
             for (int p = 0; p < down; ++p) load_matrices(a[p], y + p * 16 * shared.pitch + j);
 #pragma unroll
             for (int c = 0; c < across; c += 2) {
                 unsigned b[4];
-                load_matrices(b, w + c * 8 * Tile::pitch + j);
+                load_matrices(b, w + c * 8 * Shared::chunk_pitch + j);
 #pragma unroll
                 for (int p = 0; p < down; ++p) {
                     multiply_matrices(sums[p][c], a[p], b[0], b[1]);
@@ -251,7 +258,8 @@ static __global__ void __launch_bounds__(TensorTile::threads, 2)
                 for (int e = 0; e < 2; ++e)
 #pragma unroll
                     for (int p = 0; p < 2 * down; ++p) {
-                        const float merit = math::fused(slopes[p], e == 0 ? two.y : two.w, sums[p / 2][c][p % 2 * 2 + e]);
+                        const float merit =
+                            math::fused(slopes[p], e == 0 ? two.y : two.w, sums[p / 2][c][p % 2 * 2 + e]);
                         best[p].second = fmaxf(best[p].second, fminf(merit, best[p].most));
                         if (merit > best[p].most) best[p].label = own + e;
                         best[p].most = fmaxf(best[p].most, merit);
