@@ -67,6 +67,7 @@ std::string path_of_environment(const Isa& isa) {
     const char* wanted = std::getenv("CUEBM_ASSIGN");
     std::string path = wanted == nullptr ? "" : wanted, names = std::string(direct_path) + ", " + small_path;
     if (path.empty() || path == direct_path || path == small_path) return path;
+    if (path == "tensor") return "";  // a path of GPUs
     if (path == "screened") return isa.screens.front()->name;
     for (const auto* screen : isa.screens) {
         if (path == screen->name) return path;

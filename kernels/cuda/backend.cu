@@ -68,14 +68,17 @@ std::string find_problem(const DeviceProperties& found) {
     return "";
 }
 
-// CUEBM_ASSIGN forces a way, for tests: it changes no bit of the results.
+// CUEBM_ASSIGN forces a way, for tests: it changes no bit of the results. Names of the CPU's ways are no error here,
+// but choose nothing.
 std::optional<AssignPath> forced_path() {
     const char* value = std::getenv("CUEBM_ASSIGN");
     const std::string name = value != nullptr ? value : "";
-    if (name.empty()) return std::nullopt;
+    if (name.empty() || name == "bf16" || name == "int8" || name == "amx") return std::nullopt;
     if (name == "direct") return AssignPath::direct;
-    if (name == "screened") return AssignPath::screened;
-    throw DeviceError("CUEBM_ASSIGN is " + name + ": wanted direct or screened, or unset it");
+    if (name == "fp32" || name == "screened") return AssignPath::fp32;
+    if (name == "tensor") return AssignPath::tensor;
+    if (name == "small") return AssignPath::small;
+    throw DeviceError("CUEBM_ASSIGN is " + name + ": wanted direct, fp32, tensor or small, or unset it");
 }
 
 CudaQueue& cuda_queue(detail::Queue& queue) { return static_cast<CudaQueue&>(queue); }
@@ -137,12 +140,8 @@ public:
     void variance(detail::Queue& queue, const detail::Variance<T>& task) const override {
         cuda::variance(cuda_queue(queue), task);
     }
-    void fold(detail::Queue& queue, const detail::Fold<T>& task) const override {
-        cuda::fold(cuda_queue(queue), task);
-    }
-    void draw(detail::Queue& queue, const detail::Draw<T>& task) const override {
-        cuda::draw(cuda_queue(queue), task);
-    }
+    void fold(detail::Queue& queue, const detail::Fold<T>& task) const override { cuda::fold(cuda_queue(queue), task); }
+    void draw(detail::Queue& queue, const detail::Draw<T>& task) const override { cuda::draw(cuda_queue(queue), task); }
     void choose(detail::Queue& queue, const detail::Choose<T>& task) const override {
         cuda::choose(cuda_queue(queue), task);
     }

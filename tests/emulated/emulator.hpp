@@ -61,6 +61,18 @@ void start_copy(void* target, const void* source, unsigned bytes, const std::uin
 void commit_copies();
 void wait_for_copies(unsigned groups);
 
+// What a lane brings to load_matrices and to multiply_matrices, and gets in place: see matrices.cpp.
+struct MatrixRow {
+    unsigned row[4], parts[4];
+};
+struct MatrixOperands {
+    unsigned a[4], b[2];
+    float sums[4];
+};
+void check_row(const void* shared_row, Site site);
+void load_matrices(MatrixRow& own, Site site);
+void multiply_matrices(MatrixOperands& own, Site site);
+
 inline unsigned lane() { return (threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z)) % 32; }
 
 template <class T>
@@ -140,6 +152,29 @@ inline void copy_async_commit() { emulator::commit_copies(); }
 template <int Groups>
 void copy_async_wait() {
     emulator::wait_for_copies(Groups);
+}
+
+inline unsigned bf16_pair(float low, float high) {
+    const auto nearest = [](float value) {  // of NaN anything
+        const auto bits = std::bit_cast<unsigned>(value);
+        return (bits + 0x7fffu + (bits >> 16 & 1)) >> 16;
+    };
+    return nearest(low) | nearest(high) << 16;
+}
+
+// A lane reads its own row here, where ThreadSanitizer sees it.
+inline void load_matrices(unsigned (&parts)[4], const void* shared_row, CUEBM_SITE) {
+    emulator::MatrixRow own{};
+    emulator::check_row(shared_row, site);
+    std::memcpy(own.row, shared_row, 16);
+    emulator::load_matrices(own, site);
+    std::memcpy(parts, own.parts, sizeof parts);
+}
+
+inline void multiply_matrices(float (&sums)[4], const unsigned (&a)[4], unsigned b0, unsigned b1, CUEBM_SITE) {
+    emulator::MatrixOperands own{{a[0], a[1], a[2], a[3]}, {b0, b1}, {sums[0], sums[1], sums[2], sums[3]}};
+    emulator::multiply_matrices(own, site);
+    std::memcpy(sums, own.sums, sizeof sums);
 }
 
 }  // namespace cuebm::cuda

@@ -83,6 +83,66 @@ __global__ void collectives(int* failures) {
     atomicAdd(failures, wrong);
 }
 
+// One warp: products of a 16 x 16 and a 16 x 8 matrix whose elements are the lane's own to fetch, as the PTX ISA draws
+// the fragments of mma.m16n8k16; and the same by load_matrices, from shared memory. b is column by column.
+__global__ void multiply(const float* a, const float* b, float* by_hand, float* by_loads) {
+    CUEBM_SHARED(std::uint16_t, a_rows, [16][16]);
+    CUEBM_SHARED(std::uint16_t, b_columns, [8][16]);
+    const int lane = static_cast<int>(threadIdx.x), group = lane / 4, within = lane % 4;
+    for (int e = lane; e < 256; e += 32) a_rows[e / 16][e % 16] = static_cast<std::uint16_t>(bf16_pair(a[e], 0));
+    for (int e = lane; e < 128; e += 32) b_columns[e / 16][e % 16] = static_cast<std::uint16_t>(bf16_pair(b[e], 0));
+    __syncwarp();
+    unsigned own_a[4], own_b[2];
+    for (int i = 0; i < 8; ++i) {  // row: groupID for ai where 0 <= i < 2 or 4 <= i < 6, else groupID + 8
+        const int row = i < 2 || (i >= 4 && i < 6) ? group : group + 8;
+        const int column = within * 2 + (i & 1) + (i < 4 ? 0 : 8);
+        const unsigned value = bf16_pair(a[row * 16 + column], 0);
+        own_a[i / 2] = i % 2 == 0 ? value : own_a[i / 2] | value << 16;
+    }
+    for (int i = 0; i < 4; ++i) {
+        const int row = within * 2 + (i & 1) + (i < 2 ? 0 : 8), column = group;
+        const unsigned value = bf16_pair(b[column * 16 + row], 0);
+        own_b[i / 2] = i % 2 == 0 ? value : own_b[i / 2] | value << 16;
+    }
+    const auto store = [&](const float(&sums)[4], float* to) {
+        for (int i = 0; i < 4; ++i) to[(i < 2 ? group : group + 8) * 8 + within * 2 + (i & 1)] = sums[i];
+    };
+    float sums[4] = {1, 1, 1, 1};
+    multiply_matrices(sums, own_a, own_b[0], own_b[1]);
+    store(sums, by_hand);
+
+    unsigned a_parts[4], b_parts[4];
+    load_matrices(a_parts, &a_rows[lane % 16][lane / 16 * 8]);
+    load_matrices(b_parts, &b_columns[lane % 8][lane / 8 % 2 * 8]);  // matrices 2 and 3 as 0 and 1
+    float again[4] = {1, 1, 1, 1};
+    multiply_matrices(again, a_parts, b_parts[0], b_parts[1]);
+    store(again, by_loads);
+}
+
+// Catches a fragment's element in another lane or register, rows that are swapped, sums that are not added to.
+TEST(Emulator, Matrices) {
+    std::vector<float> a(256), b(128), product(128, 1.0f);
+    for (unsigned e = 0; e < 256; ++e) a[e] = static_cast<float>(e * 37 % 101) - 50;
+    for (unsigned e = 0; e < 128; ++e) b[e] = static_cast<float>(e * 53 % 89) - 40;
+    for (unsigned i = 0; i < 16; ++i)
+        for (unsigned c = 0; c < 8; ++c)
+            for (unsigned j = 0; j < 16; ++j) product[i * 8 + c] += a[i * 16 + j] * b[c * 16 + j];
+    in_orders([&] {
+        DeviceArray<float> left(a), right(b), by_hand(128), by_loads(128);
+        launch(multiply, {.grid = 1, .block = 32}, left.data(), right.data(), by_hand.data(), by_loads.data());
+        EXPECT_EQ(by_hand.host(), product);
+        EXPECT_EQ(by_loads.host(), product);
+    });
+}
+
+// Catches conversions that cut off, or round ties away.
+TEST(Emulator, NearestBf16) {
+    EXPECT_EQ(bf16_pair(1.0f, -2.0f), 0xc0003f80u);
+    EXPECT_EQ(bf16_pair(1 + 0x1p-8f, 1 + 0x3p-8f), 0x3f823f80u);            // ties to even
+    EXPECT_EQ(bf16_pair(1 + 0x1.1p-8f, 0x1.ffp0f + 0x1p-9f), 0x40003f81u);  // up; up to the next power
+    EXPECT_EQ(bf16_pair(0x1p-133f, 0x1p-149f), 0x00000001u);                // denormal
+}
+
 // Catches a collective that disagrees with CUDA's definition.
 TEST(Emulator, Collectives) {
     in_orders([] {

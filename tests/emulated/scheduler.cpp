@@ -130,6 +130,7 @@ public:
     void* shared_variable(const void* key, std::size_t bytes, std::size_t alignment, const char* name, Site site);
     void* dynamic_shared() { return dynamic_shared_; }
     void start_copy(void* target, const void* source, unsigned bytes, const std::uint64_t (&data)[2], Site site);
+    void check_row(const void* row, Site site);
     void wait_for_copies(unsigned groups);
     void give_way();
     Thread* running() { return running_; }
@@ -366,6 +367,13 @@ void Machine::start_copy(void* target, const void* source, unsigned bytes, const
     if (bytes >= 8) poison(target, bytes, true);  // it forbids no less than 8 bytes
 }
 
+void Machine::check_row(const void* row, Site site) {
+    const auto* first = static_cast<const char*>(row);
+    if (first < arena_ + page || first >= arena_ + arena_bytes || reinterpret_cast<std::uintptr_t>(row) % 16)
+        fail("load_matrices at %s by %s: %p is not 16 aligned bytes of shared memory", where(site).text,
+             who(*running_).text, row);
+}
+
 void Machine::wait_for_copies(unsigned groups) {
     Thread& me = *running_;
     for (; me.first_copy != me.last_copy; ++me.first_copy) {
@@ -534,6 +542,7 @@ bool before_atomic() {
 void start_copy(void* target, const void* source, unsigned bytes, const std::uint64_t (&data)[2], Site site) {
     current->start_copy(target, source, bytes, data, site);
 }
+void check_row(const void* shared_row, Site site) { current->check_row(shared_row, site); }
 void commit_copies() { ++current->running()->groups; }
 void wait_for_copies(unsigned groups) { current->wait_for_copies(groups); }
 

@@ -15,7 +15,7 @@ using namespace cuebm::cuda;
 
 namespace {
 
-// A GPU with room for the screened kernel, and what no kernel of ours may exceed: an Ampere block's 99 KiB.
+// A GPU with room for the screened kernels, and what no kernel of ours may exceed: an Ampere block's 99 KiB.
 const eb::DeviceProperties device{.name = "a GPU", .device = {eb::Device::Kind::cuda, 0}, .shared_bytes = 99 * 1024};
 
 // Memory that is never read: plan() looks at addresses alone.
@@ -35,43 +35,59 @@ struct Task {
 
 }  // namespace
 
-// A way that is taken with too few prototypes to fill its tiles, or never.
-TEST(CudaPlan, ScreensWhereThereAreEnoughPrototypes) {
-    EXPECT_EQ(Task<float>(1000, 31, 8).plan().path, AssignPath::direct);
-    EXPECT_EQ(Task<float>(1000, 32, 8).plan().path, AssignPath::screened);
+// A way that is taken with too few prototypes to fill its tiles, or never; one that is slower than another.
+TEST(CudaPlan, TakesTheWayOfTheShape) {
+    const auto path = [](std::int64_t k, std::int64_t d) { return Task<float>(1000, k, d).plan().path; };
+    EXPECT_EQ(path(64, 64), AssignPath::tensor);
+    EXPECT_EQ(path(63, 64), AssignPath::fp32);
+    EXPECT_EQ(path(32, 64), AssignPath::fp32);
+    EXPECT_EQ(path(31, 64), AssignPath::direct);
+    for (const auto& [d, most] : {std::pair{1, 256}, {2, 256}, {3, 256}, {4, 256}, {8, 128}, {16, 64}, {32, 32}}) {
+        EXPECT_EQ(path(most, d), AssignPath::small) << d;
+        EXPECT_EQ(path(most + 1, d), most < 64 ? AssignPath::fp32 : AssignPath::tensor) << d;
+    }
+    EXPECT_EQ(path(32, 33), AssignPath::fp32);
     EXPECT_EQ(Task<double>(1000, 1000, 8).plan().path, AssignPath::direct);
+    EXPECT_EQ(Task<double>(1000, 10, 2).plan().path, AssignPath::direct);
 }
 
 // Forcing that is ignored, or that takes a way which cannot do the task.
 TEST(CudaPlan, ForcedWayIsTakenWhereItCanBe) {
-    const auto screened = AssignPath::screened;
-    EXPECT_EQ(Task<float>(10, 1, 8).plan(screened).path, screened);
+    for (const auto path : {AssignPath::fp32, AssignPath::tensor, AssignPath::small}) {
+        EXPECT_EQ(Task<float>(10, 1, 8).plan(path).path, path);
+        EXPECT_EQ(Task<float>(10, 256, 32).plan(path).path, path);
+        EXPECT_EQ(Task<double>(10, 256, 8).plan(path).path, AssignPath::direct);
+    }
     EXPECT_EQ(Task<float>(10, 1000, 8).plan(AssignPath::direct).path, AssignPath::direct);
-    EXPECT_EQ(Task<double>(10, 1000, 8).plan(screened).path, AssignPath::direct);
+    EXPECT_EQ(Task<float>(10, 257, 32).plan(AssignPath::small).path, AssignPath::direct);
+    EXPECT_EQ(Task<float>(10, 256, 33).plan(AssignPath::small).path, AssignPath::direct);
     const auto depth = eb::math::screening_max_depth;
-    EXPECT_EQ(Task<float>(10, 1000, depth).plan(screened).path, screened);
-    EXPECT_EQ(Task<float>(10, 1000, depth + 1).plan(screened).path, AssignPath::direct);
+    EXPECT_EQ(Task<float>(10, 1000, depth).plan(AssignPath::fp32).path, AssignPath::fp32);
+    EXPECT_EQ(Task<float>(10, 1000, depth + 1).plan(AssignPath::fp32).path, AssignPath::direct);
+    EXPECT_EQ(Task<float>(10, 1000, depth).plan(AssignPath::tensor).path, AssignPath::direct);
 }
 
-// An output that the screened kernel does not write.
-TEST(CudaPlan, OnlyLabelsAndEnergiesAreScreened) {
+// An output that a fast kernel does not write.
+TEST(CudaPlan, FastWaysGiveLabelsAndEnergiesAlone) {
     const Task<float> task(100, 100, 8);
     float values[1] = {};
     std::int32_t labels[1] = {};
     std::uint8_t known[1] = {};
-    const auto path_with = [&](auto set) {
-        Task<float> changed = task;
-        set(changed.assign);
-        return changed.plan(AssignPath::screened).path;
-    };
-    using Assign = eb::Assign<float>;
-    EXPECT_EQ(path_with([&](Assign& a) { a.labels = {labels, 100, 1}; }), AssignPath::screened);
-    EXPECT_EQ(path_with([&](Assign& a) { a.energies = {values, 100, 1}; }), AssignPath::screened);
-    EXPECT_EQ(path_with([&](Assign& a) { a.known = {known, 1, 8, 8}; }), AssignPath::direct);
-    EXPECT_EQ(path_with([&](Assign& a) { a.best_labels = {labels, 100, 2, 2}; }), AssignPath::direct);
-    EXPECT_EQ(path_with([&](Assign& a) { a.best_energies = {values, 100, 2, 2}; }), AssignPath::direct);
-    EXPECT_EQ(path_with([&](Assign& a) { a.all_energies = {values, 100, 100, 100}; }), AssignPath::direct);
-    EXPECT_EQ(path_with([&](Assign& a) { a.free_energies = {values, 100, 1}; }), AssignPath::direct);
+    for (const auto forced : {AssignPath::fp32, AssignPath::tensor, AssignPath::small}) {
+        const auto path_with = [&](auto set) {
+            Task<float> changed = task;
+            set(changed.assign);
+            return changed.plan(forced).path;
+        };
+        using Assign = eb::Assign<float>;
+        EXPECT_EQ(path_with([&](Assign& a) { a.labels = {labels, 100, 1}; }), forced);
+        EXPECT_EQ(path_with([&](Assign& a) { a.energies = {values, 100, 1}; }), forced);
+        EXPECT_EQ(path_with([&](Assign& a) { a.known = {known, 1, 8, 8}; }), AssignPath::direct);
+        EXPECT_EQ(path_with([&](Assign& a) { a.best_labels = {labels, 100, 2, 2}; }), AssignPath::direct);
+        EXPECT_EQ(path_with([&](Assign& a) { a.best_energies = {values, 100, 2, 2}; }), AssignPath::direct);
+        EXPECT_EQ(path_with([&](Assign& a) { a.all_energies = {values, 100, 100, 100}; }), AssignPath::direct);
+        EXPECT_EQ(path_with([&](Assign& a) { a.free_energies = {values, 100, 1}; }), AssignPath::direct);
+    }
 }
 
 // Copies of 16 bytes from rows that are not aligned to 16: an error of the GPU.
@@ -92,39 +108,63 @@ TEST(CudaPlan, WideCopiesOnlyOfAlignedRows) {
 // Points of a last tile that no block takes, or a block without any.
 TEST(CudaPlan, TilesCoverThePoints) {
     const auto tiles = [](auto task, AssignPath path) { return task.plan(path).tiles; };
-    for (const auto& [n, wanted] : {std::pair{1, 1}, {127, 1}, {128, 1}, {129, 2}, {1280, 10}, {1281, 11}})
-        EXPECT_EQ(tiles(Task<float>(n, 64, 8), AssignPath::screened), wanted) << n;
+    for (const auto path : {AssignPath::fp32, AssignPath::tensor})
+        for (const auto& [n, wanted] : {std::pair{1, 1}, {127, 1}, {128, 1}, {129, 2}, {1280, 10}, {1281, 11}})
+            EXPECT_EQ(tiles(Task<float>(n, 64, 8), path), wanted) << n;
+    for (const auto& [n, wanted] : {std::pair{1, 1}, {256, 1}, {257, 2}})
+        EXPECT_EQ(tiles(Task<float>(n, 64, 8), AssignPath::small), wanted) << n;
     for (const auto& [n, wanted] : {std::pair{1, 1}, {64, 1}, {65, 2}, {640, 10}, {641, 11}})
         EXPECT_EQ(tiles(Task<float>(n, 64, 8), AssignPath::direct), wanted) << n;
     for (const auto& [n, wanted] : {std::pair{1, 1}, {32, 1}, {33, 2}})
         EXPECT_EQ(tiles(Task<double>(n, 64, 8), AssignPath::direct), wanted) << n;
     const std::int64_t many = (std::int64_t{1} << 33) + 1;  // more than an int of points
-    EXPECT_EQ(tiles(Task<float>(many, 64, 8), AssignPath::screened), (std::int64_t{1} << 26) + 1);
+    EXPECT_EQ(tiles(Task<float>(many, 64, 8), AssignPath::fp32), (std::int64_t{1} << 26) + 1);
 }
 
 // A kernel that a device has no shared memory for.
 TEST(CudaPlan, SharedMemoryIsWithinTheDevice) {
-    const Task<float> task(1000, 1000, 8);
-    const auto screened = task.plan();
-    // Points and prototypes, twice each, 36 floats a row.
-    EXPECT_EQ(screened.shared_bytes, 2u * (128 + 64) * 36 * 4);
-    EXPECT_LE(screened.shared_bytes, device.shared_bytes);
+    const Task<float> task(1000, 128, 32);
     EXPECT_EQ(task.plan(AssignPath::direct).shared_bytes, 0u);
-    auto exact = device, small = device;
-    exact.shared_bytes = screened.shared_bytes;
-    small.shared_bytes = screened.shared_bytes - 1;
-    EXPECT_EQ(task.plan({}, exact).path, AssignPath::screened);
-    for (const auto forced : {std::optional<AssignPath>{}, std::optional{AssignPath::screened}}) {
-        EXPECT_EQ(task.plan(forced, small).path, AssignPath::direct);
-        EXPECT_EQ(task.plan(forced, small).shared_bytes, 0u);
+    // Points and prototypes, twice each, 36 floats a row.
+    EXPECT_EQ(task.plan(AssignPath::fp32).shared_bytes, 2u * (128 + 64) * 36 * 4);
+    // Two floats a point; prototypes twice, 64 + 8 halves a row; points once, 32 + 8 halves.
+    EXPECT_EQ(task.plan(AssignPath::tensor).shared_bytes, 2u * 128 * 4 + 2u * 128 * 72 * 2 + 128 * 40 * 2);
+    EXPECT_EQ(task.plan(AssignPath::small).shared_bytes, (256u * 36 + 128 * 32) * 4);
+    EXPECT_EQ(Task<float>(1000, 10, 1).plan(AssignPath::small).shared_bytes, (256u + 10) * 4 * 4);
+    for (const auto path : {AssignPath::fp32, AssignPath::tensor, AssignPath::small}) {
+        auto exact = device, small = device;
+        exact.shared_bytes = path == AssignPath::tensor ? TensorTile::shared_bytes(32, TensorTile::narrow_chunk)
+                                                        : task.plan(path).shared_bytes;
+        small.shared_bytes = exact.shared_bytes - 1;
+        EXPECT_LE(exact.shared_bytes, device.shared_bytes);
+        EXPECT_EQ(task.plan(path, exact).path, path);
+        EXPECT_EQ(task.plan(path, small).path, AssignPath::direct);
+        EXPECT_EQ(task.plan(path, small).shared_bytes, 0u);
+    }
+    // Deep points leave room for narrower chunks of prototypes, or for none.
+    auto large = device;
+    large.shared_bytes = 227 * 1024;
+    for (const auto& [on, wide, narrow] : {std::tuple{device, 240, 304}, {large, 752, 816}}) {
+        const auto plan_of = [&, &there = on](std::int64_t d) { return Task<float>(1000, 1000, d).plan({}, there); };
+        EXPECT_EQ(plan_of(wide).columns, 64);
+        EXPECT_EQ(plan_of(wide + 1).columns, 32);
+        EXPECT_EQ(plan_of(narrow).path, AssignPath::tensor);
+        EXPECT_LE(plan_of(narrow).shared_bytes, on.shared_bytes);
+        EXPECT_EQ(plan_of(narrow + 1).path, AssignPath::fp32);
     }
 }
 
 // A text that tells of another plan than the one that runs.
 TEST(CudaPlan, TextSaysWhatRuns) {
-    EXPECT_EQ(text<float>(Task<float>(1000, 100, 8).plan()),
-              "screened fp32, 128 x 64 tiles, 8 of them, copies of 16 bytes");
-    EXPECT_EQ(text<float>(Task<float>(100, 10, 7).plan()),
+    const auto text_of = [](const Task<float>& task, std::optional<AssignPath> forced = {}) {
+        return text<float>(task.plan(forced));
+    };
+    EXPECT_EQ(text_of(Task<float>(1000, 1000, 8)),
+              "screened by tensor cores, 128 x 128 tiles, 8 of them, copies of 16 bytes");
+    EXPECT_EQ(text_of(Task<float>(1000, 40, 64)), "screened fp32, 128 x 64 tiles, 8 of them, copies of 16 bytes");
+    EXPECT_EQ(text_of(Task<float>(1000, 5, 3)),
+              "canonical energies by a thread a point, 256 points a tile, 4 of them, copies of 4 bytes");
+    EXPECT_EQ(text_of(Task<float>(100, 10, 7), AssignPath::direct),
               "canonical energies of every pair, 64 x 16 tiles, 2 of them, copies of 4 bytes");
     EXPECT_EQ(text<double>(Task<double>(100, 10, 7).plan()),
               "canonical energies of every pair, 32 x 16 tiles, 4 of them, copies of 8 bytes");

@@ -2,6 +2,8 @@
 #include "cuda/assign/direct.cuh"
 #include "cuda/assign/operations.hpp"
 #include "cuda/assign/screened.cuh"
+#include "cuda/assign/small.cuh"
+#include "cuda/assign/tensor.cuh"
 #include "workspace.hpp"
 
 namespace cuebm::cuda {
@@ -23,9 +25,22 @@ struct ScreenLayout {
     Screen screen{};
 };
 
+struct TensorLayout {
+    TensorLayout(detail::Carver& carver, std::int64_t k, std::int64_t d) {
+        screen.depth = TensorTile::depth(d);
+        screen.slots = ceil_div(k, TensorTile::prototypes) * TensorTile::prototypes;
+        screen.rows = carver.take<std::uint16_t>(k * screen.depth);
+        screen.terms = carver.take<float2>(screen.slots);
+        screen.shift = carver.take<float>(screen.depth);
+        screen.largest = carver.take<unsigned>(2);
+        screen.bound = math::bf16_bound(d);
+    }
+    TensorScreen screen{};
+};
+
 template <class T>
 void direct(CudaQueue& queue, const AssignConfig& config, const Assign<T>& task) {
-    const EnergyTask<T> energies{values_of(task.points), task.prototypes, task.known, config.wide_points,
+    const EnergyTask<T> energies{detail::values_of(task.points), task.prototypes, task.known, config.wide_points,
                                  config.wide_prototypes};
     const bool list = task.best_labels || task.best_energies;
     const auto m = static_cast<int>(task.best_labels ? task.best_labels.cols : task.best_energies.cols);
@@ -42,19 +57,48 @@ void screened(CudaQueue& queue, const AssignConfig& config, const Assign<float>&
     const std::int64_t k = task.prototypes.rows, d = task.points.cols;
     const Screen screen = ScreenLayout(carver, k, d).screen;
     queue.fill(screen.largest, 0, sizeof(unsigned));
-    launch(screen_shift, tiled(queue, ceil_div(screen.stride, 32), dim3(256)), task.prototypes, screen);
+    launch(screen_shift, tiled(queue, ceil_div(screen.stride, 32), dim3(256)), task.prototypes, screen.shift,
+           screen.stride);
     launch(screen_prototypes, strided(queue, ceil_div(screen.slots, rows_a_row_block), row_threads), task.prototypes,
            screen);
     launch(assign_screened, tiled(queue, config.tiles, dim3(ScreenTile::threads), config.shared_bytes), task, screen,
            config.wide_points, queue.status());
 }
 
+void tensor(CudaQueue& queue, const AssignConfig& config, const Assign<float>& task, std::byte* scratch) {
+    detail::Carver carver(scratch);
+    const TensorScreen screen = TensorLayout(carver, task.prototypes.rows, task.points.cols).screen;
+    queue.fill(screen.largest, 0, 2 * sizeof(unsigned));
+    launch(screen_shift, tiled(queue, ceil_div(screen.depth, 32), dim3(256)), task.prototypes, screen.shift,
+           screen.depth);
+    launch(tensor_prototypes, strided(queue, ceil_div(screen.slots, rows_a_row_block), row_threads), task.prototypes,
+           screen);
+    const auto kernel = config.columns == TensorTile::wide_chunk ? assign_tensor<TensorTile::wide_chunk>
+                                                                 : assign_tensor<TensorTile::narrow_chunk>;
+    launch(kernel, tiled(queue, config.tiles, dim3(TensorTile::threads), config.shared_bytes), task, screen,
+           config.wide_points, queue.status());
+}
+
+template <int Depth>
+void small(CudaQueue& queue, const AssignConfig& config, const Assign<float>& task) {
+    if (Depth < SmallLimits::depth_of(task.points.cols)) {
+        if constexpr (Depth < SmallLimits::depth) small<2 * Depth>(queue, config, task);
+        return;
+    }
+    launch(assign_small<Depth>, tiled(queue, config.tiles, dim3(SmallTile<Depth>::threads), config.shared_bytes), task,
+           config.wide_points, config.wide_prototypes, queue.status());
+}
+
 }  // namespace
 
 template <class T>
 std::size_t assign_scratch_bytes(const AssignConfig& config, const Assign<T>& task) {
-    if (config.path == AssignPath::direct) return 0;
-    return detail::layout_bytes<ScreenLayout>(task.prototypes.rows, task.points.cols);
+    const std::int64_t k = task.prototypes.rows, d = task.points.cols;
+    switch (config.path) {
+        case AssignPath::fp32: return detail::layout_bytes<ScreenLayout>(k, d);
+        case AssignPath::tensor: return detail::layout_bytes<TensorLayout>(k, d);
+        default: return 0;
+    }
 }
 
 template <class T>
@@ -64,7 +108,9 @@ void assign(CudaQueue& queue, const AssignConfig& config, const Assign<T>& task,
         launch(check_prototypes<T>, strided(queue, ceil_div(task.prototypes.rows, rows_a_row_block), row_threads),
                task.prototypes, queue.status());
     if constexpr (std::is_same_v<T, float>) {
-        if (config.path == AssignPath::screened) return screened(queue, config, task, scratch);
+        if (config.path == AssignPath::fp32) return screened(queue, config, task, scratch);
+        if (config.path == AssignPath::tensor) return tensor(queue, config, task, scratch);
+        if (config.path == AssignPath::small) return small<2>(queue, config, task);
     }
     direct(queue, config, task);
 }

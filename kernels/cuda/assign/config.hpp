@@ -35,13 +35,54 @@ struct ScreenTile {
     static constexpr std::size_t shared_bytes = 2 * (point_elements + prototype_elements) * sizeof(float);
 };
 
-enum class AssignPath : std::uint8_t { direct, screened };
+// Tensor cores: 4 x 2 warps of 32 points x 64 prototypes, 64 sums a thread; prototypes come `Columns` coordinates a
+// chunk. Rows of both operands are an odd number of 16 bytes apart, so that the eight rows that ldmatrix reads at once
+// lie in different banks.
+struct TensorTile {
+    static constexpr int threads = 256, half_warps = threads / 16, points = 128, prototypes = 128, pad = 8;
+    static constexpr int warps_down = 4, warp_points = points / warps_down;
+    static constexpr int warps_across = 2, warp_prototypes = prototypes / warps_across;
+    static constexpr int classes = 4 * warps_across;          // of prototypes: a quad of lanes a warp
+    static constexpr int wide_chunk = 64, narrow_chunk = 32;  // narrow: where deep points leave no room for wide
+    static constexpr int pitch(int columns) { return columns + pad; }
+    static std::int64_t depth(std::int64_t d) { return (d + 15) / 16 * 16; }
+    static std::size_t shared_bytes(std::int64_t d, int columns) {
+        const std::int64_t halves = 2 * prototypes * pitch(columns) + points * (depth(d) + pad);
+        return 2 * points * sizeof(float) + static_cast<std::size_t>(halves) * sizeof(std::uint16_t);
+    }
+    static int columns(std::int64_t d, std::size_t room) {
+        return shared_bytes(d, wide_chunk) <= room ? wide_chunk : narrow_chunk;
+    }
+};
+
+// Few coordinates and prototypes: a thread has two points in registers. Depth is that of the registers, d rounded up;
+// rows of the points' tile are an odd number of 16 bytes apart where a thread reads more than one.
+template <int Depth>
+struct SmallTile {
+    static constexpr int threads = 128, points_each = 2, points = threads * points_each;
+    static constexpr int columns = Depth < 4 ? 4 : Depth, pitch = columns == 4 ? 4 : columns + 4;
+};
+struct SmallLimits {
+    static constexpr int depth = 32, prototypes = 256, worth = 1024;  // worth: depth times k, not measured
+    static int depth_of(std::int64_t d) {
+        for (int depth = 2; depth < SmallLimits::depth; depth *= 2)
+            if (d <= depth) return depth;
+        return SmallLimits::depth;
+    }
+    static std::size_t shared_bytes(std::int64_t d, std::int64_t k) {
+        const int columns = std::max(depth_of(d), 4), pitch = columns == 4 ? 4 : columns + 4;
+        return static_cast<std::size_t>(SmallTile<4>::points * pitch + k * columns) * sizeof(float);
+    }
+};
+
+enum class AssignPath : std::uint8_t { direct, fp32, tensor, small };
 
 struct AssignConfig {
     AssignPath path = AssignPath::direct;
     bool wide_points = false, wide_prototypes = false;  // rows can be copied 16 bytes at a time
     std::int64_t tiles = 0;                             // of points, a block each
     std::size_t shared_bytes = 0;                       // dynamic shared memory
+    int columns = 0;                                    // of a chunk, where tensor cores screen
 };
 
 inline constexpr std::int64_t max_blocks = (std::int64_t{1} << 31) - 1;
@@ -68,29 +109,74 @@ bool can_screen(const Assign<T>& task) {
            task.points.cols <= math::screening_max_depth;
 }
 
+// Points of a tile, prototypes that meet it at a time, and dynamic shared memory, of each way.
+struct AssignTile {
+    int points, prototypes;
+    std::size_t shared_bytes;
+    const char* name;
+    int columns = 0;
+};
+
+template <class T>
+AssignTile tile_of(AssignPath path, std::int64_t k, std::int64_t d, std::size_t room) {
+    using Direct = EnergyTile<T>;
+    const int columns = TensorTile::columns(d, room);
+    switch (path) {
+        case AssignPath::fp32:
+            return {ScreenTile::points, ScreenTile::prototypes, ScreenTile::shared_bytes, "screened fp32"};
+        case AssignPath::tensor:
+            return {TensorTile::points, TensorTile::prototypes, TensorTile::shared_bytes(d, columns),
+                    "screened by tensor cores", columns};
+        case AssignPath::small:
+            return {SmallTile<4>::points, 1, SmallLimits::shared_bytes(d, k), "canonical energies by a thread a point"};
+        default: return {Direct::points, Direct::prototypes, 0, "canonical energies of every pair"};
+    }
+}
+
+// Whether a way can do the task on the device.
+template <class T>
+bool can_take(AssignPath path, const Assign<T>& task, const DeviceProperties& device) {
+    const std::int64_t k = task.prototypes.rows, d = task.points.cols;
+    if (path == AssignPath::direct) return true;
+    if (path == AssignPath::small && (d > SmallLimits::depth || k > SmallLimits::prototypes)) return false;
+    return can_screen(task) && tile_of<T>(path, k, d, device.shared_bytes).shared_bytes <= device.shared_bytes;
+}
+
+// Whether it is worth it. A tile that is mostly empty costs as much as a full one.
+inline bool is_worth(AssignPath path, std::int64_t k, std::int64_t d) {
+    if (path == AssignPath::small) return k * SmallLimits::depth_of(d) <= SmallLimits::worth;
+    return k >= (path == AssignPath::tensor ? TensorTile::prototypes : ScreenTile::prototypes) / 2;
+}
+
+template <class T>
+AssignPath choose_path(const Assign<T>& task, const DeviceProperties& device) {
+    for (const AssignPath path : {AssignPath::small, AssignPath::tensor, AssignPath::fp32})
+        if (is_worth(path, task.prototypes.rows, task.points.cols) && can_take(path, task, device)) return path;
+    return AssignPath::direct;
+}
+
+// A forced way that cannot do the task: direct.
 template <class T>
 AssignConfig plan(const Assign<T>& task, const DeviceProperties& device, std::optional<AssignPath> forced) {
-    const bool fits = device.shared_bytes >= ScreenTile::shared_bytes;
-    const bool worth = forced ? *forced == AssignPath::screened : task.prototypes.rows >= ScreenTile::prototypes / 2;
     AssignConfig config;
-    config.path = can_screen(task) && fits && worth ? AssignPath::screened : AssignPath::direct;
+    config.path = !forced ? choose_path(task, device) : can_take(*forced, task, device) ? *forced : AssignPath::direct;
+    const AssignTile tile = tile_of<T>(config.path, task.prototypes.rows, task.points.cols, device.shared_bytes);
     config.wide_points = is_wide(task.points);
     config.wide_prototypes = is_wide(task.prototypes);
-    const bool screened = config.path == AssignPath::screened;
-    config.tiles = ceil_div(task.points.rows, screened ? ScreenTile::points : EnergyTile<T>::points);
-    config.shared_bytes = screened ? ScreenTile::shared_bytes : 0;
+    config.tiles = ceil_div(task.points.rows, tile.points);
+    config.shared_bytes = tile.shared_bytes;
+    config.columns = tile.columns;
     return config;
 }
 
 template <class T>
 std::string text(const AssignConfig& config) {
-    const bool screened = config.path == AssignPath::screened;
-    const int points = screened ? ScreenTile::points : EnergyTile<T>::points;
-    const int prototypes = screened ? ScreenTile::prototypes : EnergyTile<T>::prototypes;
+    const AssignTile tile = tile_of<T>(config.path, 1, 1, 0);
     const std::string copies = std::to_string(config.wide_points ? 16 : sizeof(T));
-    return std::string(screened ? "screened fp32, " : "canonical energies of every pair, ") + std::to_string(points) +
-           " x " + std::to_string(prototypes) + " tiles, " + std::to_string(config.tiles) + " of them, copies of " +
-           copies + " bytes";
+    const std::string against =
+        tile.prototypes == 1 ? " points a tile" : " x " + std::to_string(tile.prototypes) + " tiles";
+    return std::string(tile.name) + ", " + std::to_string(tile.points) + against + ", " + std::to_string(config.tiles) +
+           " of them, copies of " + copies + " bytes";
 }
 
 }  // namespace cuebm::cuda

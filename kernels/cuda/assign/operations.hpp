@@ -34,6 +34,7 @@ template <class T>
 void normalise(CudaQueue& queue, const detail::Normalise<T>& task);
 template <class T>
 void halve(CudaQueue& queue, MatrixView<T> values);
+template <class T>
 void fold(CudaQueue& queue, const detail::Fold<T>& task);
 template <class T>
 void draw(CudaQueue& queue, const detail::Draw<T>& task);

@@ -2,8 +2,8 @@
 // what they may be wrong by (math/screening.hpp), and canonical energies of the few prototypes that the bound leaves.
 #pragma once
 
+#include "cuda/assign/candidates.cuh"
 #include "cuda/assign/config.hpp"
-#include "cuda/assign/direct.cuh"
 #include "math/screening.hpp"
 
 namespace cuebm::cuda {
@@ -17,27 +17,6 @@ struct Screen {
     std::int64_t stride, slots;                    // slots: the size of half_squares
     float spread, floor, norm_growth, norm_floor;  // the constants of math/screening.hpp
 };
-
-// The shift is the mean of at most this many prototypes, evenly spread: any shift is right, one near the data is good.
-inline constexpr std::int64_t shift_rows = 256;
-
-// Block: 32 columns x 8 threads, each of which sums every eighth row; added over the 8 in order.
-static __global__ void __launch_bounds__(256) screen_shift(MatrixView<const float> prototypes, Screen screen) {
-    CUEBM_SHARED(float, sums, [8][32]);
-    const int column = static_cast<int>(threadIdx.x) % 32, part = static_cast<int>(threadIdx.x) / 32;
-    const std::int64_t rows = prototypes.rows < shift_rows ? prototypes.rows : shift_rows;
-    const std::int64_t j = std::int64_t{blockIdx.x} * 32 + column;
-    float sum = 0;
-    for (std::int64_t r = part; r < rows && j < prototypes.cols; r += 8)
-        sum = sum + prototypes.data[r * (prototypes.rows / rows) * prototypes.stride + j];
-    sums[part][column] = sum;
-    __syncthreads();
-    if (part == 0 && j < screen.stride) {
-        float all = 0;
-        for (int p = 0; p < 8; ++p) all = all + sums[p][column];
-        screen.shift[j] = all / static_cast<float>(rows);
-    }
-}
 
 // A half-warp takes a prototype. Squares are summed in double, as the bound wants them.
 static __global__ void __launch_bounds__(256) screen_prototypes(MatrixView<const float> prototypes, Screen screen) {
@@ -72,7 +51,7 @@ struct Least {
 __device__ __forceinline__ void decide(const Assign<float>& task, const Screen& screen, const Least& own,
                                        std::int64_t i, int lane, std::uint64_t* status) {
     const unsigned mask = half_warp_mask(), base = threadIdx.x % 32 < half_warp ? 0 : half_warp;
-    const std::int64_t d = task.points.cols, k = task.prototypes.rows;
+    const std::int64_t d = task.points.cols;
     const float* y = values(task.points) + i * task.points.stride;
     float squares = 0;
     for (std::int64_t j = lane; j < d; j += half_warp) {
@@ -89,36 +68,9 @@ __device__ __forceinline__ void decide(const Assign<float>& task, const Screen& 
         least_score = fminf(least_score, __shfl_xor_sync(mask, least_score, apart));
     const bool candidate = !bounded || !(own.score - least_score > bound);
     const bool crowded = !bounded || !(own.second - least_score > bound);
-    unsigned classes = __ballot_sync(mask, candidate) >> base & 0xffffu;
-    const unsigned scanned = __ballot_sync(mask, crowded) >> base & 0xffffu;
-
-    float energy = static_cast<float>(__builtin_inf());
-    std::int32_t label = 0;
-    bool finite = true;
-    if (task.energies.data == nullptr && scanned == 0 && __popc(classes) == 1) {
-        label = __shfl_sync(mask, own.label, __ffs(static_cast<int>(classes)) - 1, half_warp);
-        classes = 0;  // one candidate needs no energy
-    }
-    while (classes != 0) {
-        const int source = __ffs(static_cast<int>(classes)) - 1;
-        classes &= classes - 1;
-        const bool whole = (scanned >> source & 1) != 0;
-        const std::int32_t only = __shfl_sync(mask, own.label, source, half_warp);
-        for (std::int64_t z = whole ? source : only; z < k; z += half_warp) {
-            const float e = pair_energy(y, task.prototypes.data + z * task.prototypes.stride, d, lane);
-            if (!(e < static_cast<float>(__builtin_inf()))) finite = false;
-            if (e < energy || (e == energy && z < label)) {
-                energy = e;
-                label = static_cast<std::int32_t>(z);
-            }
-            if (!whole) break;
-        }
-    }
-    if (lane == 0) {
-        if (task.labels.data != nullptr) task.labels.data[i * task.labels.stride] = label;
-        if (task.energies.data != nullptr) task.energies.data[i * task.energies.stride] = energy;
-    }
-    if (task.check_finite && !finite) report_row(task, status, i, lane);
+    const Candidates candidates{__ballot_sync(mask, candidate) >> base & 0xffffu,
+                                __ballot_sync(mask, crowded) >> base & 0xffffu, own.label};
+    settle(task, candidates, i, lane, status, [](int column, std::int64_t r) { return column + half_warp * r; });
 }
 
 // Block: 16 x 16 threads, 128 points against 64 prototypes at a time, 32 coordinates a chunk. Thread (tx, ty) has

@@ -28,7 +28,7 @@ void soft_mean_chunk(CudaQueue& queue, const detail::SoftMean<T>& task, const De
     const std::int64_t n = task.points.rows, d = task.points.cols;
     if (!(task.beta < infinity))
         return launch(hard_mean<T>, strided(queue, ceil_div(n, rows_a_row_block), row_threads), task);
-    const EnergyTask<T> energies{values_of(task.points), task.prototypes, task.known, is_wide(task.points),
+    const EnergyTask<T> energies{detail::values_of(task.points), task.prototypes, task.known, is_wide(task.points),
                                  is_wide(task.prototypes)};
     int points = points_a_block<T>(d, properties.shared_bytes);
     const bool in_out = points == 0;

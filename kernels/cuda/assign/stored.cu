@@ -21,8 +21,8 @@ __global__ void __launch_bounds__(256) gather_rows(PointsView<T> from, const std
     }
 }
 
-// What was reported of rows of a chunk that begins at row `first` joins *kept, by the rows' own numbers; behind the last
-// chunk all of it is the status again. One thread.
+// What was reported of rows of a chunk that begins at row `first` joins *kept, by the rows' own numbers; behind the
+// last chunk all of it is the status again. One thread.
 __global__ void __launch_bounds__(32)
     renumber_rows(std::uint64_t* status, std::uint64_t* kept, std::int64_t first, bool last) {
     if (threadIdx.x != 0) return;

@@ -14,8 +14,7 @@ __device__ __forceinline__ double value_at(const PointsView<double>& points, std
 }
 __device__ __forceinline__ float value_at(const PointsView<float>& points, std::int64_t at) {
     if (points.type == ElementType::float32) return static_cast<const float*>(points.data)[at];
-    if (points.type == ElementType::uint8)
-        return static_cast<float>(static_cast<const std::uint8_t*>(points.data)[at]);
+    if (points.type == ElementType::uint8) return static_cast<float>(static_cast<const std::uint8_t*>(points.data)[at]);
     const std::uint16_t bits = static_cast<const std::uint16_t*>(points.data)[at];
     return points.type == ElementType::float16 ? math::float_of_half(bits) : math::float_of_bfloat16(bits);
 }

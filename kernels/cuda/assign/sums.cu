@@ -56,7 +56,8 @@ void accumulate_soft(CudaQueue& queue, const detail::AccumulateSoft<T>& task) {
         part.points = points;
         part.weights = slice(task.weights, first, points.rows);
         part.free_energies = task.free_energies + first;
-        const EnergyTask<T> energies{values_of(points), task.prototypes, {}, is_wide(points), is_wide(task.prototypes)};
+        const EnergyTask<T> energies{
+            detail::values_of(points), task.prototypes, {}, is_wide(points), is_wide(task.prototypes)};
         const std::int64_t tiles = ceil_div(points.rows, EnergyTile<T>::points);
         launch(accumulate_shares<T>, tiled(queue, tiles, dim3(EnergyTile<T>::threads)), part, energies);
     });

@@ -62,7 +62,8 @@ __global__ void __launch_bounds__(256)
 }
 
 // values[j] = fixed_point_scale(values[j], n).
-static __global__ void __launch_bounds__(256) largest_to_scales(double* values, std::int64_t size, std::int64_t n) {
+[[maybe_unused]] static __global__ void __launch_bounds__(256)
+    largest_to_scales(double* values, std::int64_t size, std::int64_t n) {
     for (std::int64_t j = std::int64_t{blockIdx.x} * 256 + threadIdx.x; j < size; j += std::int64_t{gridDim.x} * 256)
         values[j] = math::fixed_point_scale(values[j], n);
 }

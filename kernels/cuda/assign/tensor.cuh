@@ -1,0 +1,288 @@
+// assign() for float where labels and energies alone are wanted, by tensor cores: merits of every pair in bf16, a
+// proved bound on what they may be wrong by (math/screening_bf16.hpp), and canonical energies of what the bound leaves.
+#pragma once
+
+#include "cuda/assign/candidates.cuh"
+#include "cuda/assign/config.hpp"
+#include "math/screening_bf16.hpp"
+
+namespace cuebm::cuda {
+
+// In the call's scratch: prototypes less their common shift in bf16, and what the bound wants of each and of all.
+struct TensorScreen {
+    std::uint16_t* rows;  // [k x depth], zeros beyond d
+    float2* terms;        // [k rounded up to tiles]: where a sum begins, and R >= |w'|; minus infinity and 0 beyond k
+    float* shift;         // [depth], zeros beyond d
+    unsigned* largest;    // [2], the bits of the largest R and of the largest |w' - wq| / R; start at 0
+    std::int64_t depth, slots;  // d rounded up to the 16 of a product; the size of terms
+    math::Bf16Bound bound;
+};
+
+__device__ __forceinline__ float low_of(unsigned pair) { return __uint_as_float(pair << 16); }
+__device__ __forceinline__ float high_of(unsigned pair) { return __uint_as_float(pair & 0xffff0000u); }
+
+// A half-warp takes a prototype, two coordinates a lane. Squares are summed in double, as the bound wants them.
+static __global__ void __launch_bounds__(256)
+    tensor_prototypes(MatrixView<const float> prototypes, TensorScreen screen) {
+    const int lane = half_warp_lane(), rows = static_cast<int>(blockDim.x) / half_warp;
+    for (std::int64_t z = std::int64_t{blockIdx.x} * rows + half_warp_index(); z < screen.slots;
+         z += std::int64_t{gridDim.x} * rows) {
+        double squares = 0, lost = 0;
+        for (std::int64_t j = 2 * lane; z < prototypes.rows && j < screen.depth; j += 2 * half_warp) {
+            const float* w = prototypes.data + z * prototypes.stride + j;
+            const float low = j < prototypes.cols ? w[0] - screen.shift[j] : 0.0f;
+            const float high = j + 1 < prototypes.cols ? w[1] - screen.shift[j + 1] : 0.0f;
+            const unsigned pair = bf16_pair(low, high);
+            *reinterpret_cast<unsigned*>(screen.rows + z * screen.depth + j) = pair;
+            const double values[4] = {low, high, double{low} - low_of(pair), double{high} - high_of(pair)};
+            squares = math::fused(values[0], values[0], math::fused(values[1], values[1], squares));
+            lost = math::fused(values[2], values[2], math::fused(values[3], values[3], lost));
+        }
+        squares = tree_sum(squares);
+        lost = tree_sum(lost);
+        if (lane != 0) continue;
+        const bool there = z < prototypes.rows;
+        const float norm = there ? math::screening_norm(squares) : 0.0f;
+        screen.terms[z] = {there ? math::bf16_start(screen.bound, squares, norm) : -static_cast<float>(__builtin_inf()),
+                           norm};
+        if (!there) continue;
+        // Nonnegative floats order as their bits do; NaN lies above infinity.
+        atomicMax(screen.largest, __float_as_uint(norm) & 0x7fffffffu);
+        const float ratio = lost == 0 ? 0.0f : math::screening_norm(lost) / norm * (1 + 0x1p-22f);
+        atomicMax(screen.largest + 1, __float_as_uint(ratio) & 0x7fffffffu);
+    }
+}
+
+// A block's shared memory, with chunks of Columns coordinates. What the classes know of the points takes the place of
+// the prototypes in the end.
+template <int Columns>
+struct TensorShared {
+    static constexpr int chunk_pitch = TensorTile::pitch(Columns);
+    static constexpr int chunk_elements = TensorTile::prototypes * chunk_pitch;
+    __device__ TensorShared(unsigned char* memory, std::int64_t depth)
+        : pitch(static_cast<int>(depth) + TensorTile::pad),
+          slopes(reinterpret_cast<float*>(memory)),
+          margins(slopes + TensorTile::points),
+          prototypes(reinterpret_cast<std::uint16_t*>(margins + TensorTile::points)),
+          points(prototypes + 2 * chunk_elements),
+          most(reinterpret_cast<float*>(prototypes)),
+          second(most + TensorTile::points * TensorTile::classes),
+          labels(reinterpret_cast<std::int32_t*>(second + TensorTile::points * TensorTile::classes)) {}
+    int pitch;                           // of the points
+    float *slopes, *margins;             // [points]
+    std::uint16_t *prototypes, *points;  // 2 x [prototypes x chunk_pitch], [points x pitch]
+    float *most, *second;                // [points x classes]
+    std::int32_t* labels;                // [points x classes]
+};
+
+// The block's points, shifted and rounded, into shared memory, where they stay; and of each the slope of its bound and
+// its margin, infinite where there is no bound. A half-warp takes eight rows, four at once, so that their loads are
+// under way together. Beyond the last row stands the last one again.
+template <bool Wide, int Columns>
+__device__ __forceinline__ void stage_points(const TensorShared<Columns>& shared, const Assign<float>& task,
+                                             const TensorScreen& screen, std::int64_t first) {
+    constexpr int at_once = 4;
+    const int lane = half_warp_lane();
+    const std::int64_t d = task.points.cols;
+    const float largest = __uint_as_float(screen.largest[0]), ratio = __uint_as_float(screen.largest[1]);
+    const float norm_floor = math::screening_norm_floor(d), norm_growth = math::screening_norm_growth(d);
+    for (int row = half_warp_index() * at_once; row < TensorTile::points; row += TensorTile::half_warps * at_once) {
+        const float* rows[at_once];
+#pragma unroll
+        for (int r = 0; r < at_once; ++r) {
+            const std::int64_t i = first + row + r, last = task.points.rows - 1;
+            rows[r] = values(task.points) + (i < last ? i : last) * task.points.stride;
+        }
+        float squares[at_once] = {}, lost[at_once] = {};
+        for (std::int64_t j = 2 * lane; j < screen.depth; j += 2 * half_warp) {
+            float2 y[at_once];
+            const float2 shift = *reinterpret_cast<const float2*>(screen.shift + j);
+#pragma unroll
+            for (int r = 0; r < at_once; ++r) {
+                if constexpr (Wide)
+                    y[r] = j < d ? *reinterpret_cast<const float2*>(rows[r] + j) : float2{0, 0};
+                else
+                    y[r] = {j < d ? rows[r][j] : 0.0f, j + 1 < d ? rows[r][j + 1] : 0.0f};
+            }
+#pragma unroll
+            for (int r = 0; r < at_once; ++r) {
+                const float low = y[r].x - shift.x, high = y[r].y - shift.y;
+                const unsigned pair = bf16_pair(low, high);
+                *reinterpret_cast<unsigned*>(shared.points + (row + r) * shared.pitch + j) = pair;
+                const float kept_low = low_of(pair), kept_high = high_of(pair);
+                squares[r] = math::fused(kept_low, kept_low, math::fused(kept_high, kept_high, squares[r]));
+                lost[r] = math::fused(low - kept_low, low - kept_low, lost[r]);
+                lost[r] = math::fused(high - kept_high, high - kept_high, lost[r]);
+            }
+        }
+#pragma unroll
+        for (int r = 0; r < at_once; ++r) {
+            const float kept = sqrtf(tree_sum(squares[r]) + norm_floor) * norm_growth;
+            const float gone = sqrtf(tree_sum(lost[r]) + norm_floor) * norm_growth;
+            const float norm = kept + gone, reach = norm + largest;
+            const bool bounded = reach <= math::screening_reach_limit;  // false for NaN, too
+            if (lane == 0) {
+                shared.slopes[row + r] = math::bf16_slope(screen.bound, kept, gone, ratio);
+                shared.margins[row + r] =
+                    bounded ? math::bf16_margin(screen.bound, norm) : static_cast<float>(__builtin_inf());
+            }
+        }
+    }
+}
+
+// What a thread knows of a point: of its class, the most that a prototype's merit may be, with its label, and the
+// second most.
+struct Most {
+    float most, second;
+    std::int32_t label;
+};
+
+// Of the prototypes of a tile a thread sees 8 j + 2 (lane % 4) and the next, of its warp's half: class 4 half + lane
+// % 4.
+__device__ __forceinline__ std::int64_t class_member(int c, std::int64_t r) {
+    using Tile = TensorTile;
+    constexpr int each = Tile::prototypes / Tile::classes;
+    const auto within = static_cast<int>(r % each);
+    return r / each * Tile::prototypes + c / 4 * Tile::warp_prototypes + within / 2 * 8 + c % 4 * 2 + within % 2;
+}
+
+// The canonical argmin of point i, the block's `row`-th, by a half-warp whose lane c knows of class c.
+template <int Columns>
+__device__ __forceinline__ void decide(const Assign<float>& task, const TensorScreen& screen,
+                                       const TensorShared<Columns>& shared, int row, std::int64_t i, int lane,
+                                       std::uint64_t* status) {
+    constexpr int classes = TensorTile::classes;
+    constexpr unsigned all = (1u << classes) - 1;
+    const unsigned mask = half_warp_mask(), base = threadIdx.x % 32 < half_warp ? 0 : half_warp;
+    const int at = row * classes + lane % classes;
+    const Most own{shared.most[at], shared.second[at], shared.labels[at]};
+    const float slope = shared.slopes[row], margin = shared.margins[row];
+    const bool bounded = margin < static_cast<float>(__builtin_inf());
+    float least = math::bf16_least(screen.bound, own.most, slope, screen.terms[own.label].y);
+#pragma unroll
+    for (int apart = half_warp / 2; apart >= 1; apart /= 2) least = fmaxf(least, __shfl_xor_sync(mask, least, apart));
+    least = least - margin;
+    const bool candidate = !bounded || !(own.most < least), crowded = !bounded || !(own.second < least);
+    const Candidates candidates{__ballot_sync(mask, candidate) >> base & all,
+                                __ballot_sync(mask, crowded) >> base & all, own.label};
+    settle(task, candidates, i, lane, status, class_member);
+}
+
+// Block: 8 warps, 128 points against 128 prototypes at a time, Columns coordinates a chunk. Points are read once and
+// stay in shared memory; prototypes come through two buffers. A warp has 32 points x 64 prototypes: 2 x 8 products of
+// 16 x 8, 64 sums a thread, and a Most for each of its 4 points. One barrier a chunk.
+template <int Columns>
+__global__ void __launch_bounds__(TensorTile::threads, 2)
+    assign_tensor(Assign<float> task, TensorScreen screen, bool wide_points, std::uint64_t* status) {
+    using Tile = TensorTile;
+    using Shared = TensorShared<Columns>;
+    constexpr int down = Tile::warp_points / 16, across = Tile::warp_prototypes / 8;
+    CUEBM_DYNAMIC_SHARED(unsigned char, memory);
+    const Shared shared(memory, screen.depth);
+    const int warp = static_cast<int>(threadIdx.x) / 32, lane = static_cast<int>(threadIdx.x) % 32;
+    const int own_points = warp % Tile::warps_down * Tile::warp_points;
+    const int own_prototypes = warp / Tile::warps_down * Tile::warp_prototypes;
+    const std::int64_t k = task.prototypes.rows;
+    const int depth = static_cast<int>(screen.depth), chunks = (depth + Columns - 1) / Columns;
+    const std::int64_t first = std::int64_t{blockIdx.x} * Tile::points;
+    const MatrixView<const std::uint16_t> rows{screen.rows, k, screen.depth, screen.depth, {}};
+    const auto stage = [&](int buffer, std::int64_t z, int chunk) {
+        stage_rows<16, Columns, Shared::chunk_pitch>(shared.prototypes + buffer * Shared::chunk_elements,
+                                                     Tile::prototypes, rows, z, std::int64_t{chunk} * Columns);
+        copy_async_commit();
+    };
+
+    Most best[2 * down];
+#pragma unroll
+    for (int p = 0; p < 2 * down; ++p)
+        best[p] = {-static_cast<float>(__builtin_inf()), -static_cast<float>(__builtin_inf()), 0};
+    float sums[down][across][4];
+    std::int64_t z = 0;
+    int chunk = 0, buffer = 0;
+    stage(buffer, z, chunk);
+    if (wide_points)
+        stage_points<true>(shared, task, screen, first);
+    else
+        stage_points<false>(shared, task, screen, first);
+    while (z < k) {
+        const bool last = chunk + 1 == chunks;
+        const std::int64_t next_z = last ? z + Tile::prototypes : z;
+        const int next_chunk = last ? 0 : chunk + 1;
+        copy_async_wait<0>();
+        __syncthreads();  // this chunk is ready, and nobody reads the buffer that the next one goes to
+        if (next_z < k) stage(1 - buffer, next_z, next_chunk);
+
+        // Two prototypes side by side: their starts and norms.
+        const float2* terms = screen.terms + z + own_prototypes + lane % 4 * 2;
+        if (chunk == 0) {
+#pragma unroll
+            for (int c = 0; c < across; ++c) {
+                const float4 two = *reinterpret_cast<const float4*>(terms + 8 * c);
+#pragma unroll
+                for (int p = 0; p < down; ++p) {
+                    sums[p][c][0] = sums[p][c][2] = two.x;
+                    sums[p][c][1] = sums[p][c][3] = two.z;
+                }
+            }
+        }
+        const std::uint16_t* y =
+            shared.points + (own_points + lane % 16) * shared.pitch + lane / 16 * 8 + chunk * Columns;
+        const std::uint16_t* w = shared.prototypes + buffer * Shared::chunk_elements +
+                                 (own_prototypes + lane % 8 + lane / 16 * 8) * Shared::chunk_pitch + lane / 8 % 2 * 8;
+        const int left = depth - chunk * Columns;
+#pragma unroll 1
+        for (int j = 0; j < Columns && j < left; j += 16) {
+            unsigned a[down][4];
+#pragma unroll
+            for (int p = 0; p < down; ++p) load_matrices(a[p], y + p * 16 * shared.pitch + j);
+#pragma unroll
+            for (int c = 0; c < across; c += 2) {
+                unsigned b[4];
+                load_matrices(b, w + c * 8 * Shared::chunk_pitch + j);
+#pragma unroll
+                for (int p = 0; p < down; ++p) {
+                    multiply_matrices(sums[p][c], a[p], b[0], b[1]);
+                    multiply_matrices(sums[p][c + 1], a[p], b[2], b[3]);
+                }
+            }
+        }
+        if (last) {
+            float slopes[2 * down];
+#pragma unroll
+            for (int p = 0; p < 2 * down; ++p) slopes[p] = shared.slopes[own_points + 8 * p + lane / 4];
+#pragma unroll
+            for (int c = 0; c < across; ++c) {
+                const float4 two = *reinterpret_cast<const float4*>(terms + 8 * c);
+                const auto own = static_cast<std::int32_t>(z) + own_prototypes + lane % 4 * 2 + 8 * c;
+#pragma unroll
+                for (int e = 0; e < 2; ++e)
+#pragma unroll
+                    for (int p = 0; p < 2 * down; ++p) {
+                        const float merit =
+                            math::fused(slopes[p], e == 0 ? two.y : two.w, sums[p / 2][c][p % 2 * 2 + e]);
+                        best[p].second = fmaxf(best[p].second, fminf(merit, best[p].most));
+                        if (merit > best[p].most) best[p].label = own + e;
+                        best[p].most = fmaxf(best[p].most, merit);
+                    }
+            }
+        }
+        z = next_z;
+        chunk = next_chunk;
+        buffer = 1 - buffer;
+    }
+
+    __syncthreads();  // nobody reads prototypes any more
+    const int own_class = warp / Tile::warps_down * 4 + lane % 4;
+#pragma unroll
+    for (int p = 0; p < 2 * down; ++p) {
+        const int at = (own_points + 8 * p + lane / 4) * Tile::classes + own_class;
+        shared.most[at] = best[p].most;
+        shared.second[at] = best[p].second;
+        shared.labels[at] = best[p].label;
+    }
+    __syncthreads();
+    for (int row = half_warp_index(); row < Tile::points && first + row < task.points.rows; row += Tile::half_warps)
+        decide(task, screen, shared, row, first + row, half_warp_lane(), status);
+}
+
+}  // namespace cuebm::cuda
