@@ -18,9 +18,9 @@ namespace cuebm::test {
 template <class T>
 std::vector<T> normal(std::int64_t size, unsigned seed, double mean = 0, double sd = 1) {
     std::mt19937 generator(seed);
-    std::normal_distribution<double> draw(mean, sd);
+    std::normal_distribution<double> draw;
     std::vector<T> values(static_cast<std::size_t>(size));
-    for (auto& value : values) value = static_cast<T>(draw(generator));
+    for (auto& value : values) value = static_cast<T>(mean + sd * draw(generator));  // sd may be 0
     return values;
 }
 
