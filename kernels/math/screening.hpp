@@ -91,8 +91,8 @@ CUEBM_MATH ScreeningLine screening_line(const LowPrecision& p) {
     return line;
 }
 
-// For bounds of distances D = |y' - w'| that are kept between calls: N^2 shrink <= |y'|^2; and if L <= D_j, U >= D_l and
-// L > U growth + slack S then the canonical energy of j exceeds that of l.
+// For bounds of distances D = |y' - w'| that are kept between calls: N^2 shrink <= |y'|^2; and if L <= D_j, U >= D_l
+// and L > U growth + slack S then the canonical energy of j exceeds that of l.
 struct ScreeningDistances {
     float shrink, growth, slack;
 };

@@ -1,5 +1,5 @@
-// Points stored as uint8, fp16 or bf16: every call gives the bits of the same call on a copy in float, in any layout, on
-// every backend and path; and what those types hold that is bad is an error that names the row.
+// Points stored as uint8, fp16 or bf16: every call gives the bits of the same call on a copy in float, in any layout,
+// on every backend and path; and what those types hold that is bad is an error that names the row.
 #include <cuebm/error.hpp>
 
 #include "support/assign_problem.hpp"
@@ -42,7 +42,8 @@ struct Both {
     std::vector<Element> stored;
     Problem<float> floats;
     Both(std::int64_t n, std::int64_t k, std::int64_t d) : stored(values<Element>(n * d, 1)) {
-        floats = {.n = n, .k = k, .d = d, .points = as_floats(stored), .prototypes = as_floats(values<Element>(k * d, 2))};
+        floats = {
+            .n = n, .k = k, .d = d, .points = as_floats(stored), .prototypes = as_floats(values<Element>(k * d, 2))};
     }
 };
 
@@ -116,8 +117,7 @@ TEST_P(ElementTypes, AssignGivesTheBitsOfFloats) {
                         both.floats.known.clear();
                         for (std::int64_t i = 0; i < rows * d; ++i) both.floats.known.push_back(i % 3 != 1);
                         const unsigned known = Want::labels | Want::free_energies;
-                        expect_same(solve_stored(context, both, known, 1, layout),
-                                    solve(context, both.floats, known));
+                        expect_same(solve_stored(context, both, known, 1, layout), solve(context, both.floats, known));
                     }
                 }
         });
@@ -134,7 +134,8 @@ TEST_P(ElementTypes, UpdateAndGradientsGiveTheBitsOfFloats) {
         std::vector<std::int32_t> labels;
         for (int i = 0; i < p.n; ++i) labels.push_back(i * 5 % 7);
         const auto stored = context.copy(eb::view(both.stored, p.n, p.d));
-        const auto floats = context.copy(eb::view(p.points, p.n, p.d)), w = context.copy(eb::view(p.prototypes, p.k, p.d));
+        const auto floats = context.copy(eb::view(p.points, p.n, p.d)),
+                   w = context.copy(eb::view(p.prototypes, p.k, p.d));
         const auto on_device = context.copy(eb::view(labels));
         const auto weight = context.copy(eb::view(weights));
         const auto update = [&](eb::PointsView<float> points) {
@@ -196,7 +197,8 @@ TEST_P(ElementTypes, TheUsesGiveTheBitsOfFloats) {
         std::vector<std::uint8_t> mask;
         for (std::int64_t i = 0; i < p.n * p.d; ++i) mask.push_back(i % 4 != 2);
         const auto stored = context.copy(eb::view(both.stored, p.n, p.d));
-        const auto floats = context.copy(eb::view(p.points, p.n, p.d)), w = context.copy(eb::view(p.prototypes, p.k, p.d));
+        const auto floats = context.copy(eb::view(p.points, p.n, p.d)),
+                   w = context.copy(eb::view(p.prototypes, p.k, p.d));
         const auto known = context.copy(eb::view(mask, p.n, p.d));
         EXPECT_TRUE(same_bits(eb::to_host(context, eb::kmeans::predict(context, w, stored)),
                               eb::to_host(context, eb::kmeans::predict(context, w, floats))));
@@ -235,13 +237,15 @@ TEST_P(ElementTypes, Fp16OverflowIsAnError) {
     }
 }
 
-// Prototypes keep their number; what earlier work of the stream has reported is not lost; what is hidden is not looked at.
+// Prototypes keep their number; what earlier work of the stream has reported is not lost; what is hidden is not looked
+// at.
 TEST_P(ElementTypes, ReportsKeepTheirRows) {
     auto context = GetParam().make();
     const std::int64_t n = 150, d = 19;
     Both<eb::BFloat16> both(n, 40, d);
     both.floats.prototypes[static_cast<std::size_t>(31 * d)] = NAN;
-    EXPECT_EQ(complaint([&] { (void)solve_stored(context, both, Want::labels, 1, {}); }), (Complaint{"prototypes", 31}));
+    EXPECT_EQ(complaint([&] { (void)solve_stored(context, both, Want::labels, 1, {}); }),
+              (Complaint{"prototypes", 31}));
 
     both = Both<eb::BFloat16>(n, 40, d);
     both.stored[static_cast<std::size_t>(88 * d)] = eb::BFloat16(3e38f);  // finite; its energies are not

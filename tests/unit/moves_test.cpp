@@ -113,8 +113,8 @@ TYPED_TEST(SumsOfMoves, AreAsDefined) {
                 for (const auto& isa : eb::cpu::available_isas())
                     for (const int threads : {1, 3}) {
                         SCOPED_TRACE(testing::Message() << n << " x " << d << ", k " << k << ", pad " << pad
-                                                        << (weighted ? ", weighted, " : ", ") << isa.kernels->name << ", "
-                                                        << threads << " threads");
+                                                        << (weighted ? ", weighted, " : ", ") << isa.kernels->name
+                                                        << ", " << threads << " threads");
                         const ScopedVariable forced("CUEBM_ISA", isa.kernels->name);
                         const auto context = eb::Context::cpu({.threads = threads});
                         const eb::Stream stream(context);

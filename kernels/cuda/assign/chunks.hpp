@@ -1,6 +1,6 @@
-// Kernels read points of T. Points of float that are stored as uint8, fp16 or bf16 are converted before them, a chunk of
-// rows at a time, in memory of the queue that is small enough to stay in a GPU's L2; then a chunk is a task of its own.
-// See docs/design/element-types.md.
+// Kernels read points of T. Points of float that are stored as uint8, fp16 or bf16 are converted before them, a chunk
+// of rows at a time, in memory of the queue that is small enough to stay in a GPU's L2; then a chunk is a task of its
+// own. See docs/design/element-types.md.
 #pragma once
 
 #include <cstdint>
