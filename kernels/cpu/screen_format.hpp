@@ -90,7 +90,7 @@ struct Fp32 {
     }
 };
 
-#if defined(__AVX512F__) && (defined(__AVX512BF16__) || defined(__AMX_BF16__))
+#if defined(__AVX512F__) && (defined(__AVX512BF16__) || defined(__AMX_BF16__) || defined(__AMXBF16__))
 // y' to bf16, to nearest; what is denormal there becomes 0, as the instructions would take it. Two vectors of 16.
 CUEBM_INLINE __m512i to_bf16(Pack v) {  // in the upper half of each word
     const __m512i bits = __m512i(v);

@@ -218,7 +218,7 @@ void ScreenPrototypes::finish() {
     precision.fp32 = kernels_.format == ScreenFormat::fp32;
     const auto ids = static_cast<unsigned>(divide_up(std::min(k, screen_chunk), screen_classes));
     id_mask_ = static_cast<std::int32_t>(std::bit_ceil(ids) - 1);
-    precision.id_bits = std::bit_width(static_cast<unsigned>(id_mask_));
+    precision.id_bits = static_cast<int>(std::bit_width(static_cast<unsigned>(id_mask_)));
     const auto line = math::screening_line(precision);
     largest_norm_ = static_cast<float>(precision.largest_norm);
     for (std::int64_t p = 0; previous_ != nullptr && p < shape_.panels; ++p) {
