@@ -472,12 +472,12 @@ TEST(Plan, SaysWhatRuns) {
     std::int32_t label;
     std::uint8_t byte = 1;
     const eb::Assign<float> task{
-        .points = {&some, 1000, 20, 20, {}}, .prototypes = {&some, 100, 20, 20, {}}, .labels = {&label, 1000, 1, {}}};
+        .points = {&some, 1000, 40, 40, {}}, .prototypes = {&some, 100, 40, 40, {}}, .labels = {&label, 1000, 1, {}}};
     const auto plan = eb::cpu::plan(task, isa, 3, "");
     EXPECT_EQ(plan.screen, &screen);
     EXPECT_EQ(plan.text(), "screened fp32, " + std::to_string(screen.tile_points) + " x " +
                                std::to_string(screen.panel) + " tiles, base");
-    EXPECT_EQ(plan.depth, 32);
+    EXPECT_EQ(plan.depth, 48);
     EXPECT_EQ(plan.rows, 112);
     EXPECT_GT(plan.scratch_bytes, 3 * plan.slot_bytes);
     const auto direct = [&](auto change, const char* path = "fp32") {
@@ -490,12 +490,12 @@ TEST(Plan, SaysWhatRuns) {
     EXPECT_TRUE(direct([&](auto& t) { t.prototypes.rows = 2; }, ""));
     EXPECT_FALSE(direct([&](auto& t) { t.prototypes.rows = 2; }));
     EXPECT_TRUE(direct([&](auto& t) { t.points.rows = 5; }, ""));
-    EXPECT_TRUE(direct([&](auto& t) { t.known = {&byte, 1, 20, 20, {}}; }));
+    EXPECT_TRUE(direct([&](auto& t) { t.known = {&byte, 1, 40, 40, {}}; }));
     EXPECT_TRUE(direct([&](auto& t) { t.best_labels = {&label, 1000, 2, 2, {}}; }));
     EXPECT_TRUE(direct([&](auto& t) { t.all_energies = {&some, 1000, 100, 100, {}}; }));
     EXPECT_TRUE(direct([&](auto& t) { t.free_energies = {&some, 1000, 1, {}}; }));
     EXPECT_TRUE(direct([&](auto& t) { t.points.cols = t.prototypes.cols = (1 << 20) + 1; }));
     const eb::Assign<double> fp64{
-        .points = {&wide, 1000, 20, 20, {}}, .prototypes = {&wide, 100, 20, 20, {}}, .labels = {&label, 1000, 1, {}}};
+        .points = {&wide, 1000, 40, 40, {}}, .prototypes = {&wide, 100, 40, 40, {}}, .labels = {&label, 1000, 1, {}}};
     EXPECT_EQ(eb::cpu::plan(fp64, isa, 1, "fp32").text().substr(0, 12), "direct fp64,");
 }
