@@ -89,11 +89,13 @@ struct Model {
 // Empty clusters are relocated to the points of highest energy, as scikit-learn does; where those already
 // lie on a prototype (fewer distinct points than k) they stay, and the status says so.
 // Errors: as Assign, and InvalidArgument for k < 1 or k > n, n_init < 1, max_iterations < 1, tolerance < 0, the metric
-// inner_product (whose energy no mean lowers). Cost: an Assign and an Update of the points that moved, each iteration.
+// inner_product (whose energy no mean lowers). Cost: at most an Assign, without energies unless `progress` is given,
+// and an Update of the points that moved, each iteration; bounds from one iteration to the next save most of it later.
 // Both forms block the calling thread. Memory on the device besides Y: 8 n for old labels and sums of 8 k d; for each
 // of at most two models 8 n (12 n in double) and the prototypes; the workspace of Assign; for k-means++ a copy of its
-// subsample and (2 + ln k) energies for each of its rows. Weights are copied to the host. The form with a Stream first
-// does the stream's earlier work, and throws what was wrong with it.
+// subsample and (2 + ln k) energies for each of its rows; on the CPU, in float, a packed copy of Y in 1, 2 or 4 bytes a
+// coordinate and bounds of up to as much, which are left out where there is no memory for them. Weights are copied to
+// the host. The form with a Stream first does the stream's earlier work, and throws what was wrong with it.
 CUEBM_API Model<float> fit(const Context& context, PointsView<float> points, const FitOptions<float>& options);
 CUEBM_API Model<double> fit(const Context& context, PointsView<double> points, const FitOptions<double>& options);
 CUEBM_API Model<float> fit(Stream& stream, PointsView<float> points, const FitOptions<float>& options);
