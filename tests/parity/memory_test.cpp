@@ -1,4 +1,6 @@
 // Memory: the pool, limits, a user's allocator, and running out of it anywhere.
+#include <algorithm>
+#include <limits>
 #include <map>
 #include <mutex>
 
@@ -29,11 +31,15 @@ public:
     int failures() const { return failures_; }
     // The allocation after `more` further ones, and all that follow, find no memory; negative: never.
     void fail_after(int more) { left_ = more; }
+    // No block of this size or a larger one is given.
+    void refuse_from(std::size_t bytes) { refused_ = bytes; }
+    std::size_t largest() const { return largest_; }
 
 private:
     void* allocate(std::size_t bytes) {
         const std::lock_guard lock(mutex_);
-        if (left_ == 0) return ++failures_, nullptr;
+        if (left_ == 0 || bytes >= refused_) return ++failures_, nullptr;
+        largest_ = std::max(largest_, bytes);
         if (left_ > 0) --left_;
         auto buffer = source_.allocate(bytes);
         void* data = buffer.data();
@@ -54,7 +60,7 @@ private:
     eb::Context source_;
     std::mutex mutex_;
     std::map<void*, eb::Buffer> buffers_;
-    std::size_t live_ = 0;
+    std::size_t live_ = 0, largest_ = 0, refused_ = std::numeric_limits<std::size_t>::max();
     int allocations_ = 0, failures_ = 0, left_ = -1;
 };
 
@@ -199,6 +205,29 @@ CUEBM_TEST(Memory, WorkspaceBytesTellsTheTruth) {
     expect(soft, [](eb::Stream& stream, const auto& task) { eb::assign_gradient(stream, task); });
     EXPECT_GT(eb::workspace_bytes(context, update), sizeof(std::int64_t) * 70 * 33);
     EXPECT_FALSE(eb::explain(context, labels).empty());
+}
+
+// A fit that needs the memory for its packed points, or that goes another way without it.
+CUEBM_TEST(Memory, AFitWithoutRoomForPackedPointsIsTheSame) {
+    if (backend.kind != eb::Device::Kind::cpu) GTEST_SKIP() << "packs no points";
+    const std::int64_t n = 20000, d = 40, k = 30;
+    const auto y = blobs<T>(n, d, k);
+    Counting counting(backend);
+    auto context = backend.make(0, counting.allocator());
+    const auto fit_it = [&] {
+        return eb::kmeans::fit(context, eb::view(y, n, d),
+                               {.k = k, .seed = 3, .start = eb::kmeans::Start::random, .max_iterations = 5});
+    };
+    const auto with = fit_it();
+    context = backend.make(0, counting.allocator());  // whose pool is empty
+    counting.refuse_from(counting.largest());
+    const bool packs = std::is_same_v<T, float> && backend.path != "direct" && backend.path != "small";
+    if (!packs) return;
+    const auto without = fit_it();
+    EXPECT_GT(counting.failures(), 0);
+    EXPECT_EQ(eb::to_host(context, with.prototypes), eb::to_host(context, without.prototypes));
+    EXPECT_EQ(eb::to_host(context, with.labels), eb::to_host(context, without.labels));
+    EXPECT_EQ(with.inertia, without.inertia);
 }
 
 // Half an allocator.
