@@ -5,6 +5,7 @@
 #include <cuebm/assign.hpp>
 #include <cuebm/context.hpp>
 #include <cuebm/error.hpp>
+#include <cuebm/file.hpp>
 #include <cuebm/kmeans.hpp>
 #include <cuebm/kmeans_balanced.hpp>
 #include <cuebm/kmeans_mini_batch.hpp>

@@ -5,13 +5,15 @@
 #include <cstdint>
 #include <limits>
 
+#include <cuebm/export.hpp>
+
 namespace cuebm {
 
 // How points are stored. Float holds every value of the last three exactly.
 enum class ElementType : std::uint8_t { float32, float64, uint8, float16, bfloat16 };
 
 // IEEE 754 binary16: 1 sign, 5 exponent and 10 fraction bits; largest 65504, least above zero 2^-24.
-struct Half {
+struct CUEBM_API Half {
     std::uint16_t bits = 0;
 
     Half() = default;
@@ -50,7 +52,7 @@ private:
 };
 
 // The upper half of a float: 1 sign, 8 exponent and 7 fraction bits.
-struct BFloat16 {
+struct CUEBM_API BFloat16 {
     std::uint16_t bits = 0;
 
     BFloat16() = default;

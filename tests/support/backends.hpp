@@ -50,6 +50,7 @@ class OnEachCase : public testing::TestWithParam<Case> {};
 
 // Tests of the CPU alone; left out where CUEBM_TEST_BACKENDS=cuda.
 class OnCpu : public testing::Test {
+protected:
     void SetUp() override {
         if (cpu_backends().empty()) GTEST_SKIP();
     }

@@ -21,7 +21,7 @@ __device__ __forceinline__ std::int64_t potential_part(const detail::Potential<T
 
 // The total's largest starts at 0. A warp joins its values by shuffles, then one atomic.
 template <class T>
-__global__ void __launch_bounds__(potential_threads) fold_rows(detail::Fold<T> task) {
+__global__ void __launch_bounds__(potential_threads, 4) fold_rows(detail::Fold<T> task) {
     const std::int64_t n = task.of.closest.size;
     const std::int64_t column = task.energies.cols > 1 ? task.of.total->column : 0;
     double most = 0;

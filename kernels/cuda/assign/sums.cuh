@@ -236,14 +236,14 @@ __global__ void __launch_bounds__(32) total_finish(detail::Total<T> task) {
 // Sums of one column over one block of math::sum_block rows, row by row: a thread each. `all`: the points of all
 // blocks, the first of which is their origin.
 template <class T>
-__global__ void __launch_bounds__(256)
+__global__ void __launch_bounds__(256, 4)
     variance_blocks(detail::Variance<T> task, std::int64_t blocks, PointsView<T> all) {
     const std::int64_t n = task.points.rows, d = task.points.cols;
     for (std::int64_t t = std::int64_t{blockIdx.x} * 256 + threadIdx.x; t < blocks * d;
          t += std::int64_t{gridDim.x} * 256) {
         const std::int64_t block = t / d, j = t % d;
         const std::int64_t last = (block + 1) * math::sum_block < n ? (block + 1) * math::sum_block : n;
-        const double origin = static_cast<double>(value_at(all, j));
+        const double origin = static_cast<double>(value_at(sizeof(T) == sizeof(float) ? all : task.points, j));
         double sum = 0, squares = 0;
 #pragma unroll 8
         for (std::int64_t i = block * math::sum_block; i < last; ++i) {
