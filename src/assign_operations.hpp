@@ -176,6 +176,7 @@ public:
     virtual void halve(Queue&, MatrixView<T> values) const = 0;
     virtual void fold(Queue&, const Fold<T>&) const = 0;
     virtual void draw(Queue&, const Draw<T>&) const = 0;
+    virtual void candidates(Queue&, const Candidates<T>&) const = 0;
     virtual void choose(Queue&, const Choose<T>&) const = 0;
     virtual void select(Queue&, const Select<T>&) const = 0;
     // to row r = from row rows[r]; rows [to.rows] lies on the device.

@@ -84,6 +84,9 @@ public:
     void draw(Queue& queue, const Draw<T>& task) const override {
         enqueue(queue, [=](CpuQueue& q) { cpu::draw(q, task); });
     }
+    void candidates(Queue& queue, const Candidates<T>& task) const override {
+        enqueue(queue, [=, &isa = *isa_.kernels](CpuQueue& q) { cpu::candidates(q, isa, task); });
+    }
     void choose(Queue& queue, const Choose<T>& task) const override {
         enqueue(queue, [=, &isa = *isa_.kernels](CpuQueue& q) { cpu::choose(q, isa, task); });
     }

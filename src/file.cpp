@@ -77,8 +77,7 @@ std::unique_ptr<RowFile> open_vecs(const std::string& path) {
 
 template <class T>
 void check_host(const char* function, const MatrixView<const T>& values) {
-    if (values.rows < 0 || values.cols < 0)
-        refuse(function, "values", shape(values.rows, values.cols), "sizes >= 0");
+    if (values.rows < 0 || values.cols < 0) refuse(function, "values", shape(values.rows, values.cols), "sizes >= 0");
     check_memory(function, "values", values, Device{});
 }
 
@@ -169,7 +168,7 @@ template class RowReader<std::uint8_t>;
 template class RowReader<Half>;
 template class RowReader<std::int32_t>;
 
-#define CUEBM_WRITE_NPY(T)                                                                                 \
+#define CUEBM_WRITE_NPY(T)                                                                                     \
     void write_npy(const std::string& path, MatrixView<const T> values) { detail::save_npy(path, values, 2); } \
     void write_npy(const std::string& path, VectorView<const T> values) { detail::save_npy(path, values); }
 CUEBM_WRITE_NPY(float)

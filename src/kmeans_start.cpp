@@ -118,7 +118,7 @@ std::vector<std::int64_t> parallel(Stream& stream, const Sample<T>& sample, cons
         return potentials.plus_plus(o.k, o.seed, number, selected.rows);
     const auto candidates = gather(stream, sample.points, selected.rows);
     const auto weights = stream.context().copy(view(selected.weights));
-    Potentials<T> among(stream, candidates, weights, false);
+    Potentials<T> among(stream, candidates, weights, true);
     std::vector<std::int64_t> rows;
     for (const auto candidate : among.plus_plus(o.k, o.seed, number, {}))
         rows.push_back(selected.rows[static_cast<std::size_t>(candidate)]);
@@ -133,7 +133,7 @@ Matrix<T> by_potentials(Stream& stream, PointsView<T> y, const std::vector<doubl
         const auto chosen =
             o.start == Start::parallel
                 ? parallel(stream, sample, o, number)
-                : Potentials<T>(stream, sample.points, sample.weight_view(), false).plus_plus(o.k, o.seed, number, {});
+                : Potentials<T>(stream, sample.points, sample.weight_view(), true).plus_plus(o.k, o.seed, number, {});
         return gather(stream, sample.points, chosen);
     } catch (const DataError& error) {  // its row is one of the sample
         throw DataError(error.argument(), sample.rows[static_cast<std::size_t>(error.row())], error.problem());

@@ -133,23 +133,44 @@ std::vector<std::int64_t> Potentials<T>::plus_plus(std::int64_t k, std::uint64_t
     const auto key = math::random_key(seed, RandomPurpose::kmeans_candidates);
     constexpr std::int64_t lanes = 8;  // rows of whole packs
     const auto energies = context_.matrix<T>(n, (most + lanes - 1) / lanes * lanes);
-    const auto prototypes = context_.matrix<T>(most, points_.cols);
+    const std::int64_t depth = (points_.cols + 15) / 16 * 16;
+    const auto prototypes = context_.matrix<T>(most, depth);
     const auto candidates = context_.vector<std::int64_t>(most), potentials = context_.vector<std::int64_t>(most),
                rows = context_.vector<std::int64_t>(k);
     const detail::WaitAtEnd wait(stream_);
+    queue_.fill(prototypes.data(), 0, static_cast<std::size_t>(most * depth) * sizeof(T));
+    const bool owned = begin == 0 && owners_.size() > 0;  // else owners are numbered otherwise
+    const auto so_far = context_.matrix<T>(owned ? k : 0, depth), apart = context_.matrix<T>(owned ? k : 0, most);
+    if (owned) queue_.fill(so_far.data(), 0, static_cast<std::size_t>(k * depth) * sizeof(T));
+    const auto rows_of = [&](const Matrix<T>& matrix, std::int64_t first, std::int64_t count, std::int64_t cols) {
+        return MatrixView<T>{matrix.data() + first * matrix.cols(), count, cols, matrix.cols(), context_.device()};
+    };
     for (std::int64_t z = begin; z < k; ++z) {
         const int count = z == 0 ? 1 : most;
         const MatrixView<T> own{energies.data(), n, count, energies.cols(), context_.device()};
-        const MatrixView<T> drawn{prototypes.data(), count, points_.cols, points_.cols, context_.device()};
+        const auto drawn = rows_of(prototypes, 0, count, points_.cols);
         operations_.draw(queue_, draws(z == 0 ? first_key : key, z, number, 0, count, candidates.data()));
         operations_.gather(queue_, points_, candidates.data(), drawn);
-        assign(stream_, Assign<T>{.points = points_, .prototypes = drawn, .all_energies = own});
+        if (z == 0)  // reports energies that overflow; later ones are not below those that did not
+            assign(stream_, Assign<T>{.points = points_, .prototypes = drawn, .all_energies = own});
+        else
+            operations_.candidates(queue_, {.of = state_,
+                                            .points = points_,
+                                            .prototypes = drawn,
+                                            .chosen = owned ? rows_of(so_far, 0, z, points_.cols) : MatrixView<T>{},
+                                            .apart = owned ? rows_of(apart, 0, z, count) : MatrixView<T>{},
+                                            .energies = own});
         operations_.choose(queue_, {.of = state_,
                                     .energies = own,
                                     .rows = candidates.data(),
                                     .potentials = potentials.data(),
                                     .chosen = rows.data() + z});
-        operations_.fold(queue_, {.of = state_, .energies = own, .labels = {}, .first_label = 0, .replace = z == 0});
+        operations_.fold(queue_, {.of = state_,
+                                  .energies = own,
+                                  .labels = {},
+                                  .first_label = static_cast<std::int32_t>(z),
+                                  .replace = z == 0});
+        if (owned) operations_.gather(queue_, points_, rows.data() + z, rows_of(so_far, z, 1, points_.cols));
     }
     (void)total();  // throws what was wrong
     auto all = detail::read(stream_, rows);

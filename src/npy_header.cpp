@@ -108,8 +108,8 @@ private:
         header_.rows = sizes_[0];
         header_.cols = sizes_.size() == 2 ? sizes_[1] : 1;
         if (!header_.type.empty() && header_.type[0] == '>')
-            fail(type_at_, "big endian, '" + header_.type + "'", "little endian: array.astype('<" +
-                                                                     header_.type.substr(1) + "')");
+            fail(type_at_, "big endian, '" + header_.type + "'",
+                 "little endian: array.astype('<" + header_.type.substr(1) + "')");
         if (fortran_ && header_.rows > 1 && header_.cols > 1)
             fail(order_at_, "Fortran order", "C order: numpy.ascontiguousarray(array)");
     }
@@ -128,7 +128,8 @@ private:
 NpyHeader read_npy_header(InputFile& file) {
     char start[8] = {};
     file.read(start, sizeof start, "a magic string and version");
-    if (std::string_view(start, magic.size()) != magic) file.fail(0, "another magic string", "that of .npy, \\x93NUMPY");
+    if (std::string_view(start, magic.size()) != magic)
+        file.fail(0, "another magic string", "that of .npy, \\x93NUMPY");
     const int major = start[6], minor = start[7];
     if (major < 1 || major > 3 || minor != 0)
         file.fail(6, "version " + std::to_string(major) + "." + std::to_string(minor), "1.0, 2.0 or 3.0");

@@ -52,6 +52,18 @@ struct Draw {
     std::int64_t* rows;  // [count]
 };
 
+// energies(i, c) = ||y_i - w_c||^2, canonical, of m candidates; or any value from closest_i on, infinity too, where the
+// energy is not below closest_i.
+template <class T>
+struct Candidates {
+    Potential<T> of;                 // with owners: the number of a row of `chosen`
+    PointsView<T> points;            // [n x d], finite
+    MatrixView<const T> prototypes;  // [m x d], finite; zeros behind each row to a multiple of 16
+    MatrixView<const T> chosen;      // [z x d], likewise: the prototypes so far; absent: the owners mean others
+    MatrixView<T> apart;             // [z x m], scratch
+    MatrixView<T> energies;          // [n x m]
+};
+
 // Of m candidates, that which leaves the least sum_i weight_i min(closest_i, energies(i, c)), the first of equals: its
 // number to the total's column, its row to `chosen`.
 template <class T>

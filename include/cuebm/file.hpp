@@ -1,11 +1,10 @@
-// Matrices in files: NumPy's .npy, and the .fvecs, .bvecs and .ivecs of nearest-neighbour data sets. Whole, or a chunk of
-// rows at a time where a file is larger than memory. All data are on the host.
+// Matrices in files: NumPy's .npy, and the .fvecs, .bvecs and .ivecs of nearest-neighbour data sets. Whole, or a chunk
+// of rows at a time where a file is larger than memory. All data are on the host.
 //
-// .npy: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html, versions 1.0 to 3.0, in C order and little
-// endian, of one dimension (read as n x 1) or two; written as version 1.0. Fortran order and big endian are refused:
-// numpy.ascontiguousarray and astype turn them.
-// .fvecs, .bvecs, .ivecs: for each row the number of its values d as int32, then d values: float, uint8, int32; the same
-// d in all rows (http://corpus-texmex.irisa.fr).
+// .npy: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html, versions 1.0 to 3.0, in C order and
+// little endian, of one dimension (read as n x 1) or two; written as version 1.0. Fortran order and big endian are
+// refused: numpy.ascontiguousarray and astype turn them. .fvecs, .bvecs, .ivecs: for each row the number of its values
+// d as int32, then d values: float, uint8, int32; the same d in all rows (http://corpus-texmex.irisa.fr).
 #pragma once
 
 #include <concepts>
@@ -21,8 +20,8 @@
 
 namespace cuebm {
 
-// A file that cannot be read or written, or does not hold what was wanted; what() names it, the place, what was there and
-// what was wanted.
+// A file that cannot be read or written, or does not hold what was wanted; what() names it, the place, what was there
+// and what was wanted.
 class CUEBM_API FileError : public Error {
 public:
     FileError(std::string path, std::int64_t offset, const std::string& problem);
@@ -37,7 +36,7 @@ private:
 
 template <class T>
 concept NpyElement = std::same_as<T, float> || std::same_as<T, double> || std::same_as<T, std::uint8_t> ||
-                     std::same_as<T, Half> || std::same_as<T, std::int32_t>;
+    std::same_as<T, Half> || std::same_as<T, std::int32_t>;
 template <class T>
 concept VecsElement = std::same_as<T, float> || std::same_as<T, std::uint8_t> || std::same_as<T, std::int32_t>;
 
@@ -56,12 +55,13 @@ namespace detail {
 class RowFile;
 }
 
-// Reads a file from its first row to its last. The size of the file is checked when it is opened, so that a file that is
-// too short, or a shape that is not that of the data, is found before any row is read.
+// Reads a file from its first row to its last. The size of the file is checked when it is opened, so that a file that
+// is too short, or a shape that is not that of the data, is found before any row is read.
 template <NpyElement T>
 class CUEBM_API RowReader {
 public:
-    // Errors: FileError for a file that is not there, is empty, too short or too long, has another type or order than T's.
+    // Errors: FileError for a file that is not there, is empty, too short or too long, has another type or order than
+    // T's.
     static RowReader npy(const std::string& path);
     // Errors: the same; while reading, a row of another length.
     static RowReader vecs(const std::string& path) requires VecsElement<T>;

@@ -36,7 +36,8 @@ enum class Start : std::uint8_t {
     random,     // k distinct rows
     given,      // FitOptions::prototypes
     parallel,   // k-means|| (B. Bahmani et al., "Scalable K-Means++", VLDB 2012): on that subsample, 5 rounds that each
-                // select about 2 k rows at once; greedy k-means++ among them, by the weight nearest to each
+                // select about 2 k rows at once; greedy k-means++ among them, by the weight nearest to each. Costs an
+                // Assign to about 10 k prototypes instead of k passes for candidates: for large k
 };
 
 struct Progress {
@@ -93,7 +94,8 @@ struct Model {
 // and an Update of the points that moved, each iteration; bounds from one iteration to the next save most of it later.
 // Both forms block the calling thread. Memory on the device besides Y: 8 n for old labels and sums of 8 k d; for each
 // of at most two models 8 n (12 n in double) and the prototypes; the workspace of Assign; for k-means++ a copy of its
-// subsample and (2 + ln k) energies for each of its rows; on the CPU, in float, a packed copy of Y in 1, 2 or 4 bytes a
+// subsample and (2 + ln k) energies for each of its rows (k-means||: its 10 k candidates too); on the CPU at most 2 MiB
+// a thread for sums, or 12 MiB or so to sort points, and in float a packed copy of Y in 1, 2 or 4 bytes a
 // coordinate and bounds of up to as much, which are left out where there is no memory for them. Weights are copied to
 // the host. The form with a Stream first does the stream's earlier work, and throws what was wrong with it.
 CUEBM_API Model<float> fit(const Context& context, PointsView<float> points, const FitOptions<float>& options);

@@ -4,8 +4,11 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <limits>
+#include <vector>
 
 #include "cpu/fixed_sums.hpp"
+#include "cpu/rows.hpp"
 #include "math/potential.hpp"
 
 namespace cuebm::cpu {
@@ -49,8 +52,8 @@ void fold_rows(const detail::Fold<T>& task, std::int64_t column, std::int64_t fi
         const T energy = task.energies ? task.energies.data[i * task.energies.stride + column] : T(1);
         if (!task.replace && !(energy < closest)) continue;
         closest = energy;
-        if (task.of.owners != nullptr && task.labels)
-            task.of.owners[i] = task.first_label + task.labels.data[i * task.labels.stride];
+        if (task.of.owners != nullptr)
+            task.of.owners[i] = task.first_label + (task.labels ? task.labels.data[i * task.labels.stride] : 0);
     }
 }
 
@@ -101,6 +104,82 @@ void draw(CpuQueue& queue, const detail::Draw<T>& task) {
     });
 }
 
+// A candidate that is twice as far from a row's prototype as the row is cannot be nearer to the row: by the triangle
+// inequality, with room for the rounding of both energies (docs/design/randomness.md).
+template <class T>
+class Apart {
+public:
+    Apart(const detail::Candidates<T>& task, const SumsKernelsOf<T>& kernels) : task_(task) {
+        if (!task.chosen) return;
+        const std::int64_t z = task.chosen.rows;
+        const std::vector<T> far(static_cast<std::size_t>(z), std::numeric_limits<T>::infinity());
+        kernels.candidates({.points = task.chosen.data,
+                            .point_stride = task.chosen.stride,
+                            .d = task.chosen.cols,
+                            .candidates = task.prototypes.data,
+                            .candidate_stride = task.prototypes.stride,
+                            .m = static_cast<int>(task.prototypes.rows),
+                            .closest = far.data(),
+                            .closest_stride = 1,
+                            .energies = task.apart.data,
+                            .energies_stride = task.apart.stride},
+                           0, z);
+        const double roundings = static_cast<double>(task.chosen.cols) / 16 + 8;
+        factor_ = static_cast<T>(4 * (1 + 10 * roundings * static_cast<double>(std::numeric_limits<T>::epsilon())));
+    }
+    bool too_far(std::int64_t i, T closest, int c) const {
+        if (closest == 0) return true;  // nothing is nearer
+        if (!task_.chosen || !(closest > least_)) return false;
+        return task_.apart.data[task_.of.owners[i] * task_.apart.stride + c] >= factor_ * closest;
+    }
+
+private:
+    // Squares do not underflow from here on.
+    static constexpr T least_ = std::numeric_limits<T>::min() * 0x1p40f;
+    const detail::Candidates<T>& task_;
+    T factor_ = 4;
+};
+
+template <class T>
+void candidates(CpuQueue& queue, const AssignKernels& isa, const detail::Candidates<T>& task) {
+    const auto& kernels = sums_kernels_of<T>(isa);
+    const Rows<T> rows = rows_of(task.points);
+    const std::int64_t d = task.points.cols;
+    const int m = static_cast<int>(task.prototypes.rows);
+    const Apart<T> apart(task, kernels);
+    for_blocks(queue, task.points.rows, [&](std::int64_t, std::int64_t first, std::int64_t last) {
+        std::vector<T> row(is_converted(rows) ? static_cast<std::size_t>(d) : 0);
+        for (std::int64_t i = first; i < last; ++i) {
+            T* energies = task.energies.data + i * task.energies.stride;
+            const T* closest = task.of.closest.data + i * task.of.closest.stride;
+            int near[detail::most_candidates], count = 0;
+            for (int c = 0; c < m; ++c) {
+                energies[c] = std::numeric_limits<T>::infinity();
+                if (!apart.too_far(i, *closest, c)) near[count++] = c;
+            }
+            if (count == 0) continue;
+            const T* y = row_of(rows, i, d, row.data());
+            const auto compute = [&](int c, int candidates) {
+                kernels.candidates({.points = y,
+                                    .point_stride = d,
+                                    .d = d,
+                                    .candidates = task.prototypes.data + c * task.prototypes.stride,
+                                    .candidate_stride = task.prototypes.stride,
+                                    .m = candidates,
+                                    .closest = closest,
+                                    .closest_stride = 1,
+                                    .energies = energies + c,
+                                    .energies_stride = 1},
+                                   0, 1);
+            };
+            if (2 * count > m)
+                compute(0, m);  // several at a time
+            else
+                for (int c = 0; c < count; ++c) compute(near[c], 1);
+        }
+    });
+}
+
 template <class T>
 void choose(CpuQueue& queue, const AssignKernels& isa, const detail::Choose<T>& task) {
     const std::int64_t n = task.of.closest.size, m = task.energies.cols;
@@ -134,10 +213,11 @@ void select(CpuQueue& queue, const detail::Select<T>& task) {
     });
 }
 
-#define CUEBM_INSTANTIATE(T)                                                            \
-    template void fold<T>(CpuQueue&, const AssignKernels&, const detail::Fold<T>&);     \
-    template void draw<T>(CpuQueue&, const detail::Draw<T>&);                           \
-    template void choose<T>(CpuQueue&, const AssignKernels&, const detail::Choose<T>&); \
+#define CUEBM_INSTANTIATE(T)                                                                    \
+    template void fold<T>(CpuQueue&, const AssignKernels&, const detail::Fold<T>&);             \
+    template void draw<T>(CpuQueue&, const detail::Draw<T>&);                                   \
+    template void candidates<T>(CpuQueue&, const AssignKernels&, const detail::Candidates<T>&); \
+    template void choose<T>(CpuQueue&, const AssignKernels&, const detail::Choose<T>&);         \
     template void select<T>(CpuQueue&, const detail::Select<T>&);
 CUEBM_INSTANTIATE(float)
 CUEBM_INSTANTIATE(double)

@@ -12,6 +12,8 @@ void fold(detail::CpuQueue& queue, const AssignKernels& isa, const detail::Fold<
 template <class T>
 void draw(detail::CpuQueue& queue, const detail::Draw<T>& task);
 template <class T>
+void candidates(detail::CpuQueue& queue, const AssignKernels& isa, const detail::Candidates<T>& task);
+template <class T>
 void choose(detail::CpuQueue& queue, const AssignKernels& isa, const detail::Choose<T>& task);
 template <class T>
 void select(detail::CpuQueue& queue, const detail::Select<T>& task);

@@ -54,6 +54,19 @@ struct FinishData {
 };
 
 template <class T>
+struct CandidatesData {
+    const T* points = nullptr;  // [n x d]
+    std::int64_t point_stride = 0, d = 0;
+    const T* candidates = nullptr;  // [m x d], zeros behind to a multiple of 16
+    std::int64_t candidate_stride = 0;
+    int m = 0;
+    const T* closest = nullptr;  // [n]
+    std::int64_t closest_stride = 0;
+    T* energies = nullptr;  // [n x m]
+    std::int64_t energies_stride = 0;
+};
+
+template <class T>
 struct SumsKernelsOf {
     // Raises bits[j], which are those of a double, to the largest |weight_i y_ij| of rows [first, last), and bits[d] to
     // that of the weights. False, and nothing is raised to it, where a value or a weight is not valid.
@@ -77,6 +90,8 @@ struct SumsKernelsOf {
     // own[c] += the fixed-point sum of weight_i min(value_i, energies(i, c)), where `points` are the values, d = 1.
     void (*potentials)(const SumsData<T>&, const T* energies, std::int64_t stride, int columns, std::int64_t first,
                        std::int64_t last, std::int64_t* own);
+    // energies(i, c), or a value from closest_i on where the energy is not below it.
+    void (*candidates)(const CandidatesData<T>&, std::int64_t first, std::int64_t last);
     // sums[j] = sum over rows [first, last) of y_ij - origin_j, row by row; squares[j] likewise.
     void (*variance)(const SumsData<T>&, const T* origin, std::int64_t first, std::int64_t last, double* sums,
                      double* squares);

@@ -1,5 +1,5 @@
-// Files of matrices: what is written is what the format says, byte by byte, and comes back; and every way in which a file
-// can be wrong is an error that names it and the place, never a crash.
+// Files of matrices: what is written is what the format says, byte by byte, and comes back; and every way in which a
+// file can be wrong is an error that names it and the place, never a crash.
 #include <cuebm/file.hpp>
 
 #include <cstring>
@@ -176,8 +176,8 @@ TEST_F(Files, WhatIsWrongIsNamedWithItsPlace) {
     EXPECT_EQ(offset(""), 0);
     EXPECT_EQ(offset("\x93NUMPX\x01" + npy("", "").substr(7)), 0);
     EXPECT_EQ(offset(npy(dictionary("<f4", "(2, 3)"), data, 4)), 6);
-    EXPECT_EQ(offset(npy(dictionary("<f8", "(2, 3)"), data)), 20);        // another type
-    EXPECT_EQ(offset(npy(dictionary(">f4", "(2, 3)"), data)), 20);        // big endian
+    EXPECT_EQ(offset(npy(dictionary("<f8", "(2, 3)"), data)), 20);          // another type
+    EXPECT_EQ(offset(npy(dictionary(">f4", "(2, 3)"), data)), 20);          // big endian
     EXPECT_EQ(offset(npy(dictionary("<f4", "(2, 3)", "True"), data)), 44);  // Fortran order
     EXPECT_EQ(offset(npy(dictionary("<f4", "()"), data)), 60);
     EXPECT_EQ(offset(npy(dictionary("<f4", "(1, 2, 3)"), data)), 60);
@@ -194,7 +194,8 @@ TEST_F(Files, WhatIsWrongIsNamedWithItsPlace) {
 
     const auto words = [&](const auto& read) { return problem(read).second; };
     put(npy(dictionary(">f4", "(2, 3)"), data));
-    EXPECT_NE(words([&] { (void)eb::read_npy<float>(path()); }).find("got big endian, '>f4', wanted"), std::string::npos);
+    EXPECT_NE(words([&] { (void)eb::read_npy<float>(path()); }).find("got big endian, '>f4', wanted"),
+              std::string::npos);
     std::filesystem::remove(path());
     EXPECT_NE(words([&] { (void)eb::read_npy<float>(path()); }).find("cannot be opened: No such file"),
               std::string::npos);

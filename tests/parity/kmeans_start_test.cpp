@@ -31,7 +31,7 @@ CUEBM_TEST(KMeansStart, kmeans_plusplus) {
     auto context = backend.make();
     auto one_thread = eb::Context::cpu({.threads = 1});
     const auto y = normal<T>(130 * 3, 1);
-    for (const auto start : {Start::plus_plus, Start::random})
+    for (const auto start : {Start::plus_plus, Start::random, Start::parallel})
         for (const std::int64_t k : {1, 2, 33}) {
             const eb::kmeans::FitOptions<T> options{.k = k, .seed = 11, .start = start};
             const auto f = start_of(context, y, 130, 3, options);
@@ -63,6 +63,82 @@ CUEBM_TEST(KMeansStart, PlusPlusIsBetterThanRandom) {
         random += start_of(context, y, 120, 2, {.k = 8, .seed = seed, .start = Start::random}).inertia / 20;
     }
     EXPECT_LT(plus_plus, random / 3);
+}
+
+// k-means|| whose candidates are not drawn from by energy. The mean of 6 starts must be near that of greedy k-means++.
+CUEBM_TEST(KMeansStart, ParallelIsBetterThanRandom) {
+    auto context = backend.make();
+    const auto y = blobs<T>(120, 2, 8);
+    std::map<Start, double> mean;
+    for (const auto start : {Start::plus_plus, Start::parallel, Start::random})
+        for (std::uint64_t seed = 0; seed < 6; ++seed)
+            mean[start] += start_of(context, y, 120, 2, {.k = 8, .seed = seed, .start = start}).inertia / 6;
+    EXPECT_LT(mean[Start::parallel], mean[Start::random] / 3);
+    EXPECT_LT(mean[Start::parallel], 1.5 * mean[Start::plus_plus]);
+}
+
+// k-means|| that selects fewer rows than k and stops, takes a row twice, or one of weight 0; starts of n_init that are
+// all the same; prototypes that are lost where fewer points are distinct than k.
+CUEBM_TEST(KMeansStart, ParallelOfFewPoints) {
+    auto context = backend.make();
+    const auto y = normal<T>(60 * 2, 4);
+    const auto all = start_of(context, y, 60, 2, {.k = 60, .seed = 3, .start = Start::parallel});
+    const auto every = rows_of(all.prototypes, y, 2);
+    EXPECT_EQ(std::set<std::int64_t>(every.begin(), every.end()).size(), 60u);
+    EXPECT_EQ(all.inertia, 0);
+    std::vector<T> weights;
+    for (int i = 0; i < 60; ++i) weights.push_back(static_cast<T>(i % 2));
+    for (const std::int64_t k : {1, 5, 30}) {
+        const auto rows = rows_of(
+            start_of(context, y, 60, 2, {.k = k, .seed = 5, .start = Start::parallel}, weights).prototypes, y, 2);
+        for (const auto row : rows) EXPECT_EQ(row % 2, 1);
+        EXPECT_EQ(std::set<std::int64_t>(rows.begin(), rows.end()).size(), rows.size());
+    }
+    // Each is as far as all before it together: a round selects a few, and the others are left for k-means++.
+    std::vector<T> powers;
+    for (int i = 0; i < 20; ++i) powers.push_back(static_cast<T>(std::exp2(2 * i)));
+    EXPECT_EQ(start_of(context, powers, 20, 1, {.k = 20, .seed = 1, .start = Start::parallel}).inertia, 0);
+    std::vector<T> twins;  // 7 distinct points, each 9 times
+    for (int i = 0; i < 63; ++i) twins.push_back(static_cast<T>(i % 7));
+    EXPECT_EQ(start_of(context, twins, 63, 1, {.k = 7, .seed = 1, .start = Start::parallel}).inertia, 0);
+    const auto fewer = fit(context, twins, 63, 1, {.k = 10, .seed = 1, .start = Start::parallel});
+    EXPECT_EQ(fewer.prototypes.size(), 10u);
+    EXPECT_EQ(fewer.status, eb::Status::too_few_distinct);
+    const auto blob = blobs<T>(90, 2, 9);
+    const auto one = fit(context, blob, 90, 2, {.k = 9, .seed = 2, .start = Start::parallel});
+    const auto five = fit(context, blob, 90, 2, {.k = 9, .seed = 2, .start = Start::parallel, .n_init = 5});
+    EXPECT_LE(five.inertia, one.inertia);
+}
+
+// Rounds that do not select by energy miss 3 far points of 100 (each round of 1 in 50 rows would, in 3 of 4 starts);
+// with k = 2 all starts must find them. Candidates whose weight is forgotten: with k = 1 the prototype is a far point
+// in 3 of 100 starts, not in 3 of 4; 20 starts have a mean of 0.6 of them, and more than 5 in fewer than one of 10^4.
+CUEBM_TEST(KMeansStart, ParallelFindsFewFarPoints) {
+    auto context = backend.make();
+    auto y = normal<T>(100, 7, 0, 0.01);
+    for (const std::size_t far : {11u, 50u, 83u}) y[far] += T(100);
+    int chosen = 0;
+    for (std::uint64_t seed = 0; seed < 20; ++seed) {
+        if (seed < 5) {
+            EXPECT_LT(start_of(context, y, 100, 1, {.k = 2, .seed = seed, .start = Start::parallel}).inertia, 10);
+        }
+        chosen += start_of(context, y, 100, 1, {.k = 1, .seed = seed, .start = Start::parallel}).prototypes[0] > 50;
+    }
+    EXPECT_LE(chosen, 5);
+}
+
+// A candidate whose row is left at a partial sum that is too low, or not looked at to its end: d beyond the first look,
+// and a tail of coordinates. On a GPU energies are always whole.
+CUEBM_TEST(KMeansStart, PlusPlusOfWideRows) {
+    auto context = backend.make();
+    auto one_thread = eb::Context::cpu({.threads = 1});
+    for (const std::int64_t d : {129, 300}) {
+        const auto y = blobs<T>(70, d, 5);
+        const auto f = start_of(context, y, 70, d, {.k = 12, .seed = 2});
+        expect_same(start_of(one_thread, y, 70, d, {.k = 12, .seed = 2}), f);
+        const auto rows = rows_of(f.prototypes, y, d);
+        EXPECT_EQ(std::set<std::int64_t>(rows.begin(), rows.end()).size(), 12u);
+    }
 }
 
 // A row of weight 0 that is chosen; weights that the draws do not look at.

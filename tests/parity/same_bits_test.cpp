@@ -138,6 +138,10 @@ struct Results {
             auto model = eb::kmeans::fit(c, a.y, {.k = k, .seed = 7, .weights = a.weights, .max_iterations = 4});
             centroids = to_host(c, model.prototypes), fit_labels = to_host(c, model.labels);
             inertia = {model.inertia, double(model.iterations)};
+            model = eb::kmeans::fit(
+                c, a.y,
+                {.k = k, .seed = 7, .start = eb::kmeans::Start::parallel, .weights = a.weights, .max_iterations = 1});
+            for (const T value : to_host(c, model.prototypes)) centroids.push_back(value);
         }
         auto sets = eb::kmeans::complete(c, a.w, eb::kmeans::Complete<T>{a.y, a.mask, std::int32_t(m), beta});
         complete_labels = to_host(c, sets.labels), completed = to_host(c, sets.points), mean = to_host(c, sets.mean);

@@ -1,5 +1,6 @@
 // The CPU's sums of clusters, by every instruction set: private to a thread or sorted, rounded in one way or the other,
 // against the definition, one value at a time.
+#include <algorithm>
 #include <cmath>
 #include <random>
 #include <tuple>
@@ -13,6 +14,7 @@
 #include "cpu/fixed_sums.hpp"
 #include "cpu/isa.hpp"
 #include "cpu_queue.hpp"
+#include "math/canonical.hpp"
 #include "math/fixed_point.hpp"
 #include "support/backends.hpp"
 #include "support/data.hpp"
@@ -131,4 +133,47 @@ TYPED_TEST(SumsOfMoves, AreAsDefined) {
                         EXPECT_EQ(old, points.labels);
                     }
             }
+}
+
+// Energies of candidates that are left too early, or whose tail is missing: below closest_i they are canonical to the
+// last bit, and else they are not below it.
+TYPED_TEST(SumsOfMoves, CandidatesAreExactWhereTheyMatter) {
+    using T = TypeParam;
+    const std::int64_t n = 40;
+    for (const std::int64_t d : {1, 15, 16, 17, 128, 129, 300, 784})
+        for (const int m : {1, 2, 3, 7}) {
+            const std::int64_t depth = (d + 15) / 16 * 16;
+            const auto y = normal<T>(n * d, 1), at = normal<T>(m * d, 2), spread = normal<T>(n, 3, 1, 0.3);
+            std::vector<T> w(static_cast<std::size_t>(m * depth)), closest;
+            for (std::int64_t c = 0; c < m; ++c) std::copy_n(at.begin() + c * d, d, w.begin() + c * depth);
+            for (std::int64_t i = 0; i < n; ++i)
+                closest.push_back(std::fabs(spread[static_cast<std::size_t>(i)]) * static_cast<T>(2 * d));
+            for (const auto& isa : eb::cpu::available_isas()) {
+                std::vector<T> got(static_cast<std::size_t>(n * 8), T(-1));
+                eb::cpu::sums_kernels_of<T>(*isa.kernels)
+                    .candidates({.points = y.data(),
+                                 .point_stride = d,
+                                 .d = d,
+                                 .candidates = w.data(),
+                                 .candidate_stride = depth,
+                                 .m = m,
+                                 .closest = closest.data(),
+                                 .closest_stride = 1,
+                                 .energies = got.data(),
+                                 .energies_stride = 8},
+                                0, n);
+                int below = 0;
+                for (std::int64_t i = 0; i < n; ++i)
+                    for (std::int64_t c = 0; c < m; ++c) {
+                        const T bound = closest[static_cast<std::size_t>(i)];
+                        const T energy = got[static_cast<std::size_t>(i * 8 + c)];
+                        const T whole = math::canonical_energy(&y[static_cast<std::size_t>(i * d)],
+                                                               &w[static_cast<std::size_t>(c * depth)], d);
+                        EXPECT_EQ(std::min(bound, energy), std::min(bound, whole)) << isa.kernels->name << ", d " << d;
+                        below += whole < bound;
+                    }
+                EXPECT_GT(below, 0);
+                EXPECT_LT(below, n * m);
+            }
+        }
 }
