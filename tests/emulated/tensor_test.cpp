@@ -37,7 +37,9 @@ std::vector<std::int32_t> labels_with(const Problem& p, Change change) {
                        .labels = {labels.data(), p.n, 1, {}}};
     TensorScreen screen{rows.data(), terms.data(), shift.data(), largest.data(), depth, slots, math::bf16_bound(p.d)};
     change(screen.bound);
-    const auto blocks = [](std::int64_t all, std::int64_t each) { return static_cast<unsigned>((all + each - 1) / each); };
+    const auto blocks = [](std::int64_t all, std::int64_t each) {
+        return static_cast<unsigned>((all + each - 1) / each);
+    };
     launch(screen_shift, {.grid = blocks(depth, 32), .block = 256}, task.prototypes, screen.shift, depth);
     launch(tensor_prototypes, {.grid = blocks(slots, 16), .block = 256}, task.prototypes, screen);
     launch(assign_tensor<columns>,
@@ -48,9 +50,10 @@ std::vector<std::int32_t> labels_with(const Problem& p, Change change) {
     return labels.host();
 }
 
-// A point 1 + e, 1 - e, 1 + e, ... that is rounded to ones; prototypes r and -s times the signs of e, of which the rounding
-// swaps the order: its whole error e.w goes one way. All else is exact: no sum, prototype or shift is rounded. Two more
-// prototypes, far away, make the mean 0. `second` is where the winner stands: beside the loser, or in another class.
+// A point 1 + e, 1 - e, 1 + e, ... that is rounded to ones; prototypes r and -s times the signs of e, of which the
+// rounding swaps the order: its whole error e.w goes one way. All else is exact: no sum, prototype or shift is rounded.
+// Two more prototypes, far away, make the mean 0. `second` is where the winner stands: beside the loser, or in another
+// class.
 Problem rounded_away(std::int64_t second) {
     constexpr std::int64_t signs = 64, d = signs + 1, k = 4;
     constexpr float e = 0x1.fp-10f, s = 0x1p-4f, more = 0x7p-11f;  // more is 0.90 of 2 e
@@ -67,8 +70,7 @@ Problem rounded_away(std::int64_t second) {
     }
     at(third, signs) = 8, at(3, signs) = -8;
     for (std::int64_t i = 0; i < p.n; ++i)
-        for (std::int64_t j = 0; j < d; ++j)
-            p.points.push_back(j == signs ? 0.0f : 1 + (j % 2 == 0 ? e : -e));
+        for (std::int64_t j = 0; j < d; ++j) p.points.push_back(j == signs ? 0.0f : 1 + (j % 2 == 0 ? e : -e));
     return p;
 }
 
@@ -86,8 +88,7 @@ Problem cut_off() {
         p.prototypes.insert(p.prototypes.end(), row.begin(), row.end());
         for (const float w : row) p.prototypes.push_back(-w);  // so that the mean is 0
     }
-    for (std::int64_t i = 0; i < n; ++i)
-        p.points.insert(p.points.end(), d, static_cast<float>(128 + i) * 0x1p-7f);
+    for (std::int64_t i = 0; i < n; ++i) p.points.insert(p.points.end(), d, static_cast<float>(128 + i) * 0x1p-7f);
     return p;
 }
 
@@ -101,7 +102,8 @@ TEST(TensorBound, CoversRoundingToBf16) {
         const std::vector<std::int32_t> right(3, static_cast<std::int32_t>(second));
         EXPECT_EQ(canonical(p), right);
         EXPECT_EQ(labels_with(p, [](math::Bf16Bound&) {}), right);
-        EXPECT_EQ(labels_with(p, [](math::Bf16Bound& bound) { bound.widening = 0.85f; }), std::vector<std::int32_t>(3, 0));
+        EXPECT_EQ(labels_with(p, [](math::Bf16Bound& bound) { bound.widening = 0.85f; }),
+                  std::vector<std::int32_t>(3, 0));
     }
 }
 
@@ -110,7 +112,8 @@ TEST(TensorBound, CoversSumsThatAreCutOff) {
     const Problem p = cut_off();
     const auto right = canonical(p);
     EXPECT_EQ(labels_with(p, [](math::Bf16Bound&) {}), right);
-    EXPECT_NE(labels_with(p, [](math::Bf16Bound& bound) { bound.accumulation = bound.square = bound.point = 0; }), right);
+    EXPECT_NE(labels_with(p, [](math::Bf16Bound& bound) { bound.accumulation = bound.square = bound.point = 0; }),
+              right);
 }
 
 }  // namespace cuebm::cuda

@@ -1,4 +1,5 @@
-// Data that is hard for kernels that screen, on every way of assigning that a GPU has: each must give the canonical bits.
+// Data that is hard for kernels that screen, on every way of assigning that a GPU has: each must give the canonical
+// bits.
 #include <cmath>
 #include <random>
 
@@ -24,7 +25,8 @@ Problem<float> near_ties(std::int64_t n, std::int64_t k, std::int64_t d, float o
             const float w = p.prototypes[static_cast<std::size_t>(z * d + j)];
             p.prototypes[static_cast<std::size_t>((z + 1) * d + j)] = j == 0 ? -w : w;
         }
-    for (std::int64_t i = 0; i < n; ++i) p.points[static_cast<std::size_t>(i * d)] = jitter[static_cast<std::size_t>(i)];
+    for (std::int64_t i = 0; i < n; ++i)
+        p.points[static_cast<std::size_t>(i * d)] = jitter[static_cast<std::size_t>(i)];
     for (auto* values : {&p.points, &p.prototypes})
         for (auto& x : *values) x *= scale;
     return p;
