@@ -14,7 +14,7 @@ constexpr unsigned whole_warp = 0xffffffffu;
 
 template <class Brings>
 Brings& of_lane(const Brought& all, unsigned lane) {
-    return *reinterpret_cast<Brings*>(all.value[lane]);
+    return *from_bits<Brings*>(all.value[lane]);
 }
 
 float from_bf16(unsigned pair, unsigned high) { return std::bit_cast<float>(high ? pair & 0xffff0000u : pair << 16); }

@@ -33,14 +33,16 @@ Problem<float> near_ties(std::int64_t n, std::int64_t k, std::int64_t d, float o
 }
 
 std::vector<Named> problems() {
-    std::vector<Named> all{{"deep", normal_problem<float>(3, 70, 780)},
-                           {"far from the origin", normal_problem<float>(40, 50, 20, 1e4, 1e-2)},
-                           {"huge", normal_problem<float>(30, 40, 30, 0, 1e17)},
-                           {"beyond the screen", normal_problem<float>(20, 40, 12, 0, 1e18)},
-                           {"squares that underflow", normal_problem<float>(20, 40, 30, 0, 1e-22)},
-                           {"denormal", normal_problem<float>(20, 40, 30, 0, 1e-40)},
-                           {"all zero", normal_problem<float>(20, 40, 5, 0, 0)},
-                           {"near ties in bf16", near_ties(40, 65, 37, 1e-3f, 1)}};
+    std::vector<Named> all{
+        {"deep", normal_problem<float>(3, 70, 780)},
+        {"far from the origin", normal_problem<float>(40, 50, 20, 1e4, 1e-2)},
+        {"huge", normal_problem<float>(30, 40, 30, 0, 1e17)},
+        {"beyond the screen", normal_problem<float>(20, 40, 12, 0, 1e18)},
+        {"squares that underflow", normal_problem<float>(20, 40, 30, 0, 1e-22)},
+        {"denormal", normal_problem<float>(20, 40, 30, 0, 1e-40)},
+        {"all zero",
+         {.n = 20, .k = 40, .d = 5, .points = std::vector<float>(20 * 5), .prototypes = std::vector<float>(40 * 5)}},
+        {"near ties in bf16", near_ties(40, 65, 37, 1e-3f, 1)}};
     for (const float scale : {1e-19f, 1e-10f, 1.0f, 1e10f, 1e17f})
         all.push_back({"near ties in float", near_ties(30, 65, 19, 3e-7f, scale)});
     auto& copies = all.emplace_back(Named{"100 copies of 3 prototypes", normal_problem<float>(30, 300, 7)}).problem;

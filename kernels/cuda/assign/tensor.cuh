@@ -229,7 +229,8 @@ __global__ void __launch_bounds__(TensorTile::threads, 2)
             shared.points + (own_points + lane % 16) * shared.pitch + lane / 16 * 8 + chunk * Columns;
         const std::uint16_t* w = shared.prototypes + buffer * Shared::chunk_elements +
                                  (own_prototypes + lane % 8 + lane / 16 * 8) * Shared::chunk_pitch + lane / 8 % 2 * 8;
-        const int left = depth - chunk * Columns;
+        // Half a tile may be all that is left of the prototypes.
+        const int left = z + own_prototypes < k ? depth - chunk * Columns : 0;
 #pragma unroll 1
         for (int j = 0; j < Columns && j < left; j += 16) {
             unsigned a[down][4];
