@@ -100,6 +100,7 @@ int cuebm_peers_reach(void* session, const float* points, std::int64_t k, std::u
             s.context, s.context.device() == eb::Device{} ? eb::view(points, there.rows, there.cols) : there,
             {.k = k,
              .seed = seed,
+             .start = k >= 32 ? eb::kmeans::Start::parallel : eb::kmeans::Start::plus_plus,
              .max_iterations = iterations,
              .tolerance = 0,
              .progress =
