@@ -29,7 +29,7 @@ struct AmxTile {
     // Deep rows go a part at a time, so that the panel's part stays in L1 while the points' parts pass by.
     template <bool lows>
     __attribute__((noinline)) static void meet(const Screen& screen, const std::uint32_t* y, std::int64_t tiles,
-                                               std::int64_t number, const Rows& rows, const char* ahead) {
+                                               std::int64_t number, const BlockRows& rows, const char* ahead) {
         const std::int64_t words = screen.words_a_row;
         const std::uint32_t* w = screen.words + number * words * panel;
         alignas(64) float sums[tiles_a_block * points][panel];
@@ -53,7 +53,7 @@ private:
 
     template <bool lows>
     CUEBM_INLINE void note_tile(const Screen& screen, const float (*sums)[panel], std::int64_t number,
-                                std::int64_t tile, const Rows& rows) {
+                                std::int64_t tile, const BlockRows& rows) {
         const Columns c[2] = {columns(screen, number * panel), columns(screen, number * panel + width)};
         for (std::int64_t i = tile * points; i < (tile + 1) * points; ++i) {
             const std::int32_t r = rows.which[i];

@@ -136,7 +136,7 @@ CUEBM_INLINE void meet_needed(const Screen& screen, const PackedPoints& points, 
         if (count == 0) continue;
         const bool most = 8 * count > 7 * rows;  // copying the others would cost more
         for (std::int64_t i = 0; i < block.stride; ++i) block.lows[i] = 2 * screen_absent;
-        const Rows where{most ? block.all_rows : block.which, block.slopes, block.steps, block.best, block.lows};
+        const BlockRows where{most ? block.all_rows : block.which, block.slopes, block.steps, block.best, block.lows};
         const std::int64_t gathered = most ? 0 : gather(points, screen.words_a_row, count, block, space);
         Tile::template meet<true>(screen, most ? points.words : space, most ? tiles : gathered, p, where,
                                   next + p % parts * part);

@@ -36,7 +36,7 @@ CUEBM_INLINE Pack most_of(Pack a, Pack b) {
 }
 
 // The rows of a block, whose tiles may be gathered: row i of the tiles is row which[i] of the block.
-struct Rows {
+struct BlockRows {
     const std::int32_t* which;
     const float *slopes, *steps;
     Best* best;
@@ -78,7 +78,7 @@ struct VectorTile {
     // block will read, which may still be in memory.
     template <bool lows>
     CUEBM_INLINE void meet(const Screen& screen, const std::uint32_t* y, std::int64_t tiles, std::int64_t number,
-                           const Rows& rows, const char* ahead) {
+                           const BlockRows& rows, const char* ahead) {
         for (std::int64_t t = 0; t < tiles; ++t, ahead += screen.words_a_row * 16)
             meet_tile<lows>(screen, y + t * screen.words_a_row * points, number, rows, rows.which + t * points, ahead);
     }
@@ -86,7 +86,8 @@ struct VectorTile {
 private:
     template <bool lows>
     __attribute__((noinline)) static void meet_tile(const Screen& screen, const std::uint32_t* y, std::int64_t number,
-                                                    const Rows& rows, const std::int32_t* which, const char* ahead) {
+                                                    const BlockRows& rows, const std::int32_t* which,
+                                                    const char* ahead) {
         const std::uint32_t* w = screen.words + number * screen.words_a_row * panel;
         typename Format::Sum sums[points][2] = {};
         for (std::int64_t g = 0; g < screen.words_a_row; g += group) {
