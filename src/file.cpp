@@ -21,7 +21,8 @@ public:
         : file(std::move(file)), rows(rows), cols(cols), row_bytes(row_bytes), counted(counted) {}
     InputFile file;
     std::int64_t rows, cols, row_bytes, done = 0;
-    bool counted;  // each row begins with its number of values
+    bool counted;         // each row begins with its number of values
+    bool failed = false;  // while reading: where the next row begins is not known
 };
 
 namespace {
@@ -147,8 +148,10 @@ template <NpyElement T>
 HostMatrix<T> RowReader<T>::next(std::int64_t count) {
     if (count < 1) detail::refuse("RowReader::next", "count", std::to_string(count), "count >= 1");
     auto& f = *file_;
+    if (f.failed) f.file.fail(f.file.offset(), "a reader that has failed", "a new one");
     HostMatrix<T> result{.values = {}, .rows = std::min(count, f.rows - f.done), .cols = f.cols};
     result.values.resize(static_cast<std::size_t>(result.rows * f.cols));
+    f.failed = true;
     if (!f.counted) f.file.read(result.values.data(), result.rows * f.row_bytes, "rows");
     for (std::int64_t i = 0; f.counted && i < result.rows; ++i) {
         const std::int64_t at = f.file.offset();
@@ -159,6 +162,7 @@ HostMatrix<T> RowReader<T>::next(std::int64_t count) {
         f.file.read(result.values.data() + i * f.cols, f.row_bytes, "a row");
     }
     f.done += result.rows;
+    f.failed = false;
     return result;
 }
 

@@ -3,8 +3,10 @@
 //
 // .npy: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html, versions 1.0 to 3.0, in C order and
 // little endian, of one dimension (read as n x 1) or two; written as version 1.0. Fortran order and big endian are
-// refused: numpy.ascontiguousarray and astype turn them. .fvecs, .bvecs, .ivecs: for each row the number of its values
-// d as int32, then d values: float, uint8, int32; the same d in all rows (http://corpus-texmex.irisa.fr).
+// refused: numpy.ascontiguousarray and astype turn them.
+//
+// .fvecs, .bvecs, .ivecs: for each row the number of its values d as int32, then d values: float, uint8, int32; the
+// same d in all rows (http://corpus-texmex.irisa.fr).
 #pragma once
 
 #include <concepts>
@@ -71,7 +73,8 @@ public:
 
     std::int64_t rows() const;  // in the file
     std::int64_t cols() const;
-    // The next `count` rows, or as many as are left: none at the end. Errors: InvalidArgument for count < 1; FileError.
+    // The next `count` rows, or as many as are left: none at the end. Errors: InvalidArgument for count < 1; FileError,
+    // after which the reader reads no more.
     HostMatrix<T> next(std::int64_t count);
 
 private:

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <cuebm/kmeans.hpp>
+#include <cuebm/kmeans_mini_batch.hpp>
 
 #include "support/backends.hpp"
 #include "support/data.hpp"
@@ -246,6 +247,32 @@ TEST_F(Files, AreReadInChunks) {
         EXPECT_EQ(reader.next(5).rows, 0);
         EXPECT_THROW((void)reader.next(0), eb::InvalidArgument);
     }
+}
+
+// A reader that goes on after a row of another length, and takes values for sizes.
+TEST_F(Files, AReaderThatFailedReadsNoMore) {
+    std::string rows;
+    for (const std::int32_t value : {1, 7, 2, 7, 1, 1, 1, 1}) rows.append(reinterpret_cast<const char*>(&value), 4);
+    put(rows);
+    auto reader = eb::RowReader<std::int32_t>::vecs(path());
+    EXPECT_EQ(reader.next(1).values, (std::vector<std::int32_t>{7}));
+    EXPECT_THROW((void)reader.next(1), eb::FileError);
+    EXPECT_THROW((void)reader.next(1), eb::FileError);
+}
+
+// Chunks that are not those of the file, or are read as another type.
+TEST_F(Files, ChunksFeedPartialFit) {
+    const auto context = eb::Context::cpu({.threads = 1});
+    const std::vector<std::uint8_t> values{0, 1, 200, 201, 2, 199, 3, 198};
+    eb::write_npy(path(), eb::view(values, 8, 1));
+    eb::kmeans::MiniBatch<float> streamed, whole;
+    auto reader = eb::RowReader<std::uint8_t>::npy(path());
+    for (auto rows = reader.next(4); rows.rows > 0; rows = reader.next(4))
+        eb::kmeans::partial_fit(context, streamed, rows.view(), {.k = 2, .seed = 7});
+    const std::vector<float> floats(values.begin(), values.end());
+    for (const std::int64_t first : {0, 4})
+        eb::kmeans::partial_fit(context, whole, eb::view(floats.data() + first, 4, 1), {.k = 2, .seed = 7});
+    EXPECT_EQ(eb::to_host(context, streamed.prototypes), eb::to_host(context, whole.prototypes));
 }
 
 // A write that fails leaves the old file, and no other.
