@@ -97,6 +97,10 @@ std::vector<Problem> problems() {
     };
     for (const auto& [n, k, d] : {std::tuple{1, 1, 1}, {57, 33, 3}, {100, 300, 17}, {61, 64, 64}, {20, 31, 1000}})
         add("random", n, k, d);
+    add("more prototypes than meet a block at a time", 70, 9000, 6);  // twice 4096, and some
+    auto& twins = add("a second chunk that repeats the first", 40, 4096 + 50, 20);
+    for (std::size_t i = 4096 * 20; i < twins.prototypes.size(); ++i)
+        twins.prototypes[i] = twins.prototypes[i - 4096 * 20];
     add("far from the origin", 113, 50, 20, 1e-2f, 1e4f);
     add("huge", 60, 40, 30, 1e18f / 6);
     add("beyond the screen, not overflowing", 60, 40, 30, 1e18f);
