@@ -71,7 +71,7 @@ private:
         if (quote != '\'' && quote != '"') fail(next(), quoted(), "a string; structured types are not read");
         const std::size_t end = text_.find(quote, at_ + 1);
         if (end == std::string_view::npos) fail(at_, "a string without its end", "a string");
-        const std::string value(text_.substr(at_ + 1, end - at_ - 1));
+        std::string value(text_.substr(at_ + 1, end - at_ - 1));
         at_ = end + 1;
         return value;
     }
@@ -130,7 +130,7 @@ NpyHeader read_npy_header(InputFile& file) {
     file.read(start, sizeof start, "a magic string and version");
     if (std::string_view(start, magic.size()) != magic)
         file.fail(0, "another magic string", "that of .npy, \\x93NUMPY");
-    const int major = start[6], minor = start[7];
+    const auto major = static_cast<unsigned char>(start[6]), minor = static_cast<unsigned char>(start[7]);
     if (major < 1 || major > 3 || minor != 0)
         file.fail(6, "version " + std::to_string(major) + "." + std::to_string(minor), "1.0, 2.0 or 3.0");
     unsigned char bytes[4] = {};
