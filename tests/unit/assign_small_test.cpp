@@ -161,7 +161,7 @@ TEST(AssignSmall, ReportsTheRowsThatTheDirectPathReports) {
     for (const float bad : {float(NAN), -float(NAN), float(INFINITY), -float(INFINITY), 1e30f}) {
         for (const std::int64_t d : {1, 3, 16, 31}) {
             const Problem good{"bad", 1200, 11, d, draw(generator, 1200 * d), draw(generator, 11 * d)};
-            for (const std::int64_t row : {0, 77, 1023, 1024, 1199}) {
+            for (const std::int64_t row : {0, 1023, 1199}) {
                 Problem p = good;
                 for (const std::int64_t r : {row, std::int64_t{1199}})
                     p.points[static_cast<std::size_t>(r * d + d - 1)] = bad;
