@@ -79,6 +79,7 @@ public:
                            .free_energies = context_.vector<T>(y_.rows),
                            .weights = context_.vector<double>(o_.k),
                            .beta = o_.beta_start > 0 ? o_.beta_start : o_.beta};
+        queue_.fill(model.weights.data(), 0, static_cast<std::size_t>(o_.k) * sizeof(double));
         for (std::uint32_t rises = 0;; ++rises) {
             settle(model);
             if (model.status == Status::cancelled || model.beta >= o_.beta) break;

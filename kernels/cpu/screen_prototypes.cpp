@@ -166,7 +166,7 @@ void ScreenPrototypes::pack(std::int64_t task) {
         }
         scratch_.half_squares[z] = static_cast<float>(square / 2);
         scratch_.norms[z] = math::screening_norm(square);
-        scratch_.rests[z] = math::screening_norm(rest);
+        scratch_.rests[z] = rest > 0 ? math::screening_norm(rest) : 0;  // a row of zeros is exact
         scratch_.rounded_norms[z] = math::screening_norm(rounded);
         scratch_.steps[z] = step;
         scratch_.offsets[z] = 128 * integers;
