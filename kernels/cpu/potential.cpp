@@ -130,7 +130,9 @@ public:
     bool too_far(std::int64_t i, T closest, int c) const {
         if (closest == 0) return true;  // nothing is nearer
         if (!task_.chosen || !(closest > least_)) return false;
-        return task_.apart.data[task_.of.owners[i] * task_.apart.stride + c] >= factor_ * closest;
+        const T bar = factor_ * closest;
+        if (!(bar < std::numeric_limits<T>::infinity())) return false;  // an energy that overflowed says nothing
+        return task_.apart.data[task_.of.owners[i] * task_.apart.stride + c] >= bar;
     }
 
 private:

@@ -2,6 +2,7 @@
 // against the definition, one value at a time.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <random>
 #include <tuple>
 #include <vector>
@@ -176,4 +177,85 @@ TYPED_TEST(SumsOfMoves, CandidatesAreExactWhereTheyMatter) {
                 EXPECT_LT(below, n * m);
             }
         }
+}
+
+namespace {
+
+// What `candidates` gives for rows y [n x d], prototypes chosen so far [z x d] and candidates [m x d] on the CPU, and
+// how many candidates it left out; a failure where the least of it and closest_i is not that of the canonical energy.
+template <class T>
+int skipped_candidates(const std::vector<T>& y, const std::vector<T>& chosen, const std::vector<T>& drawn,
+                       std::int64_t d) {
+    const auto rows = [&](const std::vector<T>& values) { return static_cast<std::int64_t>(values.size()) / d; };
+    const std::int64_t n = rows(y), z = rows(chosen), m = rows(drawn), depth = (d + 15) / 16 * 16;
+    const auto padded = [&](const std::vector<T>& values) {
+        std::vector<T> result(static_cast<std::size_t>(rows(values) * depth));
+        for (std::int64_t r = 0; r < rows(values); ++r)
+            std::copy_n(values.begin() + r * d, d, result.begin() + r * depth);
+        return result;
+    };
+    const auto energy = [&](std::int64_t i, const std::vector<T>& w, std::int64_t r) {
+        return math::canonical_energy(&y[static_cast<std::size_t>(i * d)], &w[static_cast<std::size_t>(r * d)], d);
+    };
+    std::vector<T> closest;
+    std::vector<std::int32_t> owners;
+    for (std::int64_t i = 0; i < n; ++i) {
+        std::int64_t owner = 0;
+        for (std::int64_t r = 1; r < z; ++r)
+            if (energy(i, chosen, r) < energy(i, chosen, owner)) owner = r;
+        closest.push_back(energy(i, chosen, owner));
+        owners.push_back(static_cast<std::int32_t>(owner));
+    }
+    const auto so_far = padded(chosen), prototypes = padded(drawn);
+    std::vector<T> apart(static_cast<std::size_t>(z * m)), energies(static_cast<std::size_t>(n * m));
+    const auto context = eb::Context::cpu({.threads = 1});
+    const eb::Stream stream(context);
+    auto& queue = *stream.state().queue;
+    eb::detail::assign_operations<T>(*context.state().backend)
+        .candidates(queue, {.of = {.closest = eb::view(closest),
+                                   .weights = {},
+                                   .owners = owners.data(),
+                                   .blocks = nullptr,
+                                   .total = nullptr},
+                            .points = eb::view(y, n, d),
+                            .prototypes = {prototypes.data(), m, d, depth, {}},
+                            .chosen = {so_far.data(), z, d, depth, {}},
+                            .apart = eb::view(apart, z, m),
+                            .energies = eb::view(energies, n, m)});
+    queue.wait();
+    int skipped = 0;
+    for (std::int64_t i = 0; i < n; ++i)
+        for (std::int64_t c = 0; c < m; ++c) {
+            const T bound = closest[static_cast<std::size_t>(i)], got = energies[static_cast<std::size_t>(i * m + c)];
+            EXPECT_EQ(std::min(bound, got), std::min(bound, energy(i, drawn, c))) << "row " << i << ", candidate " << c;
+            skipped += std::isinf(got);
+        }
+    return skipped;
+}
+
+}  // namespace
+
+// A candidate that is left out by the triangle inequality although it is nearer: a factor that is too small.
+TYPED_TEST(SumsOfMoves, CandidatesThatAreLeftOutAreNotNearer) {
+    using T = TypeParam;
+    for (const std::int64_t d : {1, 2, 19, 300})
+        for (const double scale : {1e-12, 1.0, 1e15}) {
+            const auto centres = normal<T>(12 * d, 7, 0, 10 * scale);
+            auto y = normal<T>(200 * d, 8, 0, scale), drawn = normal<T>(7 * d, 9, 0, scale);
+            for (std::size_t v = 0; v < y.size(); ++v) y[v] += centres[v % centres.size()];
+            for (std::size_t v = 0; v < drawn.size(); ++v) drawn[v] += centres[v];
+            EXPECT_GT(skipped_candidates<T>(y, centres, drawn, d), 200) << d << " " << scale;
+        }
+}
+
+// Distances whose squares overflow, which say nothing: the prototype (.45, -.6) owns (.9, 0), and (.8, .5) is nearer.
+TYPED_TEST(SumsOfMoves, CandidatesBeyondOverflowAreLookedAt) {
+    using T = TypeParam;
+    const T unit = std::sqrt(std::numeric_limits<T>::max());
+    const auto at = [&](std::vector<double> values) {
+        std::vector<T> result;
+        for (const double value : values) result.push_back(static_cast<T>(value) * unit);
+        return result;
+    };
+    EXPECT_EQ(skipped_candidates<T>(at({.9, 0}), at({0, 0, .45, -.6}), at({.8, .5}), 2), 0);
 }
