@@ -158,12 +158,13 @@ inline void check_metric(const char* function, Metric metric) {
 // An inverse temperature that T can hold, with the log(k) / beta by which F_beta may lie under the least energy;
 // infinity where zero temperature is allowed.
 template <class T>
-void check_beta(const char* function, double beta, bool may_be_infinite, std::int64_t k) {
+void check_beta(const char* function, double beta, bool may_be_infinite, std::int64_t k,
+                const char* argument = "beta") {
     constexpr double least = static_cast<double>(std::numeric_limits<T>::min());
     constexpr double most = static_cast<double>(std::numeric_limits<T>::max());
     const bool finite = beta >= least && beta <= most && std::log(static_cast<double>(k)) <= beta * (most / 2);
     if (finite || (may_be_infinite && beta == std::numeric_limits<double>::infinity())) return;
-    refuse(function, "beta", text_of(beta),
+    refuse(function, argument, text_of(beta),
            std::string(may_be_infinite ? "beta > 0" : "a finite beta > 0") + ", with log(k) / beta in range");
 }
 

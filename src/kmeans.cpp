@@ -8,56 +8,28 @@
 
 #include <cuebm/error.hpp>
 
-#include "check.hpp"
-#include "context_state.hpp"
 #include "float_environment.hpp"
-#include "host_copy.hpp"
+#include "kmeans_data.hpp"
 #include "kmeans_spherical.hpp"
 #include "kmeans_start.hpp"
-#include "math/canonical.hpp"
 
 namespace cuebm::kmeans {
 namespace {
 
 using namespace detail;
 
+constexpr auto function = "kmeans::fit";
+
 template <class T>
 void check(const Context& context, PointsView<T> y, const FitOptions<T>& o) {
-    constexpr auto function = "kmeans::fit";
-    const auto text = [](auto value) { return std::to_string(value); };
-    const Device here = context.device();
-    if (y.rows < 1 || y.cols < 1 || y.cols > most_columns)
-        refuse(function, "points", shape(y.rows, y.cols), "rows >= 1, 1 <= cols < 2^31");
-    check_memory(function, "points", y, here);
-    if (o.k < 1 || o.k > std::min(y.rows, most_columns))
-        refuse(function, "k", text(o.k), "1 <= k <= n = " + text(y.rows));
+    check_fit(function, context.device(), y, o);
     if (o.n_init < 1 || (o.start == Start::given && o.n_init != 1))
-        refuse(function, "n_init", text(o.n_init), "n_init >= 1, and 1 for given prototypes");
-    if (o.max_iterations < 1) refuse(function, "max_iterations", text(o.max_iterations), "max_iterations >= 1");
+        refuse(function, "n_init", std::to_string(o.n_init), "n_init >= 1, and 1 for given prototypes");
     if (!(o.tolerance >= 0)) refuse(function, "tolerance", text_of(o.tolerance), "tolerance >= 0");
     check_metric(function, o.metric);
     if (o.metric == Metric::inner_product)
         refuse(function, "metric", "inner_product", "squared_euclidean or cosine: no mean lowers an inner product");
-    check_optional(function, "weights", o.weights, y.rows, here);
-    if (o.start != Start::given) return;
-    if (!o.prototypes) refuse(function, "prototypes", "none", shape(o.k, y.cols) + ", since start is given");
-    const bool on_host = o.prototypes.device == Device{};
-    check_shape(function, "prototypes", o.prototypes, o.k, y.cols, on_host ? Device{} : here);
-}
-
-// The weights on the host, where the start and the relocation need them; empty: all 1.
-template <class T>
-std::vector<double> weights_of(Stream& stream, VectorView<const T> weights) {
-    if (!weights) return {};
-    const auto host = read(stream, weights);
-    std::vector<double> values(host.begin(), host.end());
-    for (std::size_t i = 0; i < values.size(); ++i)
-        if (!(values[i] >= 0) || !std::isfinite(values[i]))
-            throw DataError("weights", static_cast<std::int64_t>(i),
-                            "is negative, NaN or infinite; wanted a weight >= 0");
-    if (std::all_of(values.begin(), values.end(), [](double w) { return w == 0; }))
-        refuse("kmeans::fit", "weights", "all 0", "a weight > 0");
-    return values;
+    check_optional(function, "weights", o.weights, y.rows, context.device());
 }
 
 // The device memory of a fit, and the steps of Lloyd's iteration on it.
@@ -72,7 +44,7 @@ public:
           unit_points_(o.metric == Metric::cosine ? to_unit(stream, points) : Matrix<T>()),
           y_(o.metric == Metric::cosine ? unit_points_.view() : points),
           o_(o),
-          weights_(weights_of(stream, o.weights)),
+          weights_(weights_of(function, stream, o.weights)),
           old_labels_(context_.vector<std::int32_t>(y_.rows)),
           sums_(context_.matrix<std::int64_t>(o.k, y_.cols)),
           counts_(context_.vector<std::int64_t>(o.k + 1)),
@@ -84,7 +56,7 @@ public:
           means_(context_.matrix<T>(spherical() ? o.k : 0, y_.cols)) {
         operations_.scales(queue_, {.points = y_, .weights = o_.weights, .scales = scales_.data()});
         stream_.wait();  // throws what is wrong with the data
-        if (o_.tolerance > 0) limit_ = o_.tolerance * mean_variance();
+        if (o_.tolerance > 0) limit_ = o_.tolerance * mean_variance(stream_, y_);
     }
 
     Model<T> run() {
@@ -102,19 +74,12 @@ public:
 private:
     bool spherical() const { return o_.metric == Metric::cosine; }
 
-    double mean_variance() {
-        const std::int64_t blocks = (y_.rows + math::sum_block - 1) / math::sum_block;
-        const auto sums = context_.matrix<double>(blocks, 2 * y_.cols);
-        operations_.variance(queue_, {.points = y_, .sums = sums.data(), .mean = total_.data()});
-        return read(stream_, total_)[0];
-    }
-
     Model<T> lloyd(int number) {
         Model<T> model{.prototypes = {},
                        .labels = context_.vector<std::int32_t>(y_.rows),
                        .energies = context_.vector<T>(y_.rows),
                        .metric = o_.metric};
-        model.prototypes = choose_start(stream_, y_, weights_, o_, static_cast<std::uint32_t>(number));
+        model.prototypes = choose_start(function, stream_, y_, weights_, o_, static_cast<std::uint32_t>(number));
         const WaitAtEnd wait(stream_);
         if (spherical() && o_.start == Start::given) to_unit(stream_, model.prototypes);
         forget();
@@ -145,7 +110,7 @@ private:
         }
         model.inertia = inertia(model);
         if (spherical()) operations_.halve(queue_, {model.energies.data(), y_.rows, 1, 1, y_.device});
-        model.empty_clusters = empty_clusters(model.labels);
+        model.empty_clusters = empty_clusters(read(stream_, model.labels), o_.k);
         if (model.status == Status::converged && model.empty_clusters > 0 && still_empty > 0)
             model.status = Status::too_few_distinct;
         return model;
@@ -246,12 +211,6 @@ private:
         copy(stream_, view(labels), relocated);
         (void)move_to(relocated);
         return static_cast<std::int64_t>(empty.size() - count);
-    }
-
-    std::int64_t empty_clusters(const Vector<std::int32_t>& labels) {
-        std::vector<bool> owns(static_cast<std::size_t>(o_.k));
-        for (const auto label : read(stream_, labels)) owns[static_cast<std::size_t>(label)] = true;
-        return std::count(owns.begin(), owns.end(), false);
     }
 
     Stream& stream_;

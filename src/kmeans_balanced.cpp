@@ -8,10 +8,8 @@
 #include <cuebm/error.hpp>
 
 #include "balanced_labels.hpp"
-#include "check.hpp"
-#include "context_state.hpp"
 #include "float_environment.hpp"
-#include "host_copy.hpp"
+#include "kmeans_data.hpp"
 #include "kmeans_start.hpp"
 #include "math/fixed_point.hpp"
 
@@ -23,26 +21,19 @@ constexpr auto function = "kmeans::fit_balanced";
 
 template <class T>
 Bounds check(const Context& context, PointsView<T> y, const BalancedOptions<T>& o) {
-    const Device here = context.device();
-    const std::int64_t n = y.rows, k = o.k;
-    if (n < 1 || y.cols < 1 || y.cols > most_columns)
-        refuse(function, "points", shape(n, y.cols), "rows >= 1, 1 <= cols < 2^31");
-    check_memory(function, "points", y, here);
-    if (k < 1 || k > std::min(n, most_columns))
-        refuse(function, "k", std::to_string(k), "1 <= k <= n = " + std::to_string(n));
-    const std::int64_t low = n / k, high = low + (n % k != 0);
-    const Bounds bounds{o.min_size == -1 ? std::min(low, o.max_size == -1 ? low : o.max_size) : o.min_size,
-                        o.max_size == -1 ? std::max(high, o.min_size) : o.max_size};
+    check_fit(function, context.device(), y, o);
+    const std::int64_t low = y.rows / o.k, high = low + (y.rows % o.k != 0);
+    const bool equal = o.min_size == -1 && o.max_size == -1;
+    const Bounds bounds{o.min_size != -1 ? o.min_size
+                        : equal          ? low
+                                         : 0,
+                        o.max_size != -1 ? o.max_size
+                        : equal          ? high
+                                         : y.rows};
     if (bounds.least < 0 || bounds.least > low)
         refuse(function, "min_size", std::to_string(o.min_size), "0 to floor(n / k) = " + std::to_string(low));
     if (bounds.most < high)
         refuse(function, "max_size", std::to_string(o.max_size), "at least ceil(n / k) = " + std::to_string(high));
-    if (o.max_iterations < 1)
-        refuse(function, "max_iterations", std::to_string(o.max_iterations), "max_iterations >= 1");
-    if (o.start != Start::given) return bounds;
-    if (!o.prototypes) refuse(function, "prototypes", "none", shape(k, y.cols) + ", since start is given");
-    const bool on_host = o.prototypes.device == Device{};
-    check_shape(function, "prototypes", o.prototypes, k, y.cols, on_host ? Device{} : here);
     return bounds;
 }
 
@@ -90,7 +81,7 @@ Model<T> run(Stream& stream, PointsView<T> y, const BalancedOptions<T>& o) {
         stream.wait();
     }
     const FitOptions<T> start{.k = o.k, .seed = o.seed, .start = o.start, .prototypes = o.prototypes};
-    Model<T> model{.prototypes = choose_start(stream, y, {}, start, 0),
+    Model<T> model{.prototypes = choose_start(function, stream, y, {}, start, 0),
                    .labels = context.vector<std::int32_t>(y.rows),
                    .energies = context.vector<T>(y.rows),
                    .status = Status::iteration_limit};
@@ -104,21 +95,19 @@ Model<T> run(Stream& stream, PointsView<T> y, const BalancedOptions<T>& o) {
             for (std::size_t i = 0; i < now.labels.size(); ++i) moved += now.labels[i] != before.labels[i];
         }
         const bool lower = model.iterations == 0 || now.inertia < before.inertia;
-        if (model.iterations > 0 && o.progress) o.progress({0, model.iterations, o.max_iterations, moved, now.inertia});
         if (moved == 0 || !lower) model.status = Status::converged;
         if (o.cancel.stop_requested() && model.status != Status::converged) model.status = Status::cancelled;
         copy(stream, view(now.labels), model.labels);
         if (model.status != Status::iteration_limit || model.iterations == o.max_iterations) break;
         ++model.iterations;
+        if (o.progress) o.progress({0, model.iterations, o.max_iterations, moved, now.inertia});
         update(stream, Update<T>{.points = y, .labels = model.labels, .prototypes = model.prototypes});
         before = std::move(now);
     }
     copy(stream, view(now.energies), model.energies);
     stream.wait();
     model.inertia = now.inertia;
-    std::vector<bool> owns(static_cast<std::size_t>(o.k));
-    for (const auto label : now.labels) owns[static_cast<std::size_t>(label)] = true;
-    model.empty_clusters = std::count(owns.begin(), owns.end(), false);
+    model.empty_clusters = empty_clusters(now.labels, o.k);
     return model;
 }
 

@@ -7,10 +7,8 @@
 
 #include <cuebm/error.hpp>
 
-#include "check.hpp"
-#include "context_state.hpp"
 #include "float_environment.hpp"
-#include "host_copy.hpp"
+#include "kmeans_data.hpp"
 #include "kmeans_start.hpp"
 
 namespace cuebm::kmeans {
@@ -23,9 +21,7 @@ template <class T>
 void check(const MiniBatch<T>& state, PointsView<T> y, const MiniBatchOptions& o, VectorView<const T> weights,
            Device here) {
     const std::int64_t k = state.prototypes.rows();
-    if (y.rows < 1 || y.cols < 1 || y.cols > most_columns)
-        refuse(function, "points", shape(y.rows, y.cols), "rows >= 1, 1 <= cols < 2^31");
-    check_memory(function, "points", y, here);
+    check_points(function, y, here);
     check_optional(function, "weights", weights, y.rows, here);
     if (k > 0) {
         check_shape(function, "state.prototypes", state.prototypes.view(), k, y.cols, here);
@@ -62,6 +58,7 @@ public:
         operations_.scales(queue_, {.points = y_, .weights = weights_, .scales = scales_.data()});
         stream_.wait();  // throws what is wrong with the data
         const bool first = state.prototypes.rows() == 0;
+        if (!first) check_seen(state);
         MiniBatch<T> next{.prototypes = first ? start(o) : context_.matrix<T>(k_, y_.cols),
                           .weights = context_.vector<double>(k_),
                           .steps = state.steps + 1};
@@ -91,13 +88,17 @@ public:
     }
 
 private:
+    // A state may be a user's own, or come from a file.
+    void check_seen(const MiniBatch<T>& state) {
+        const auto seen = read(stream_, state.weights);
+        for (std::size_t z = 0; z < seen.size(); ++z)
+            if (!(seen[z] >= 0) || !std::isfinite(seen[z]))
+                throw DataError("state.weights", static_cast<std::int64_t>(z),
+                                "is negative, NaN or infinite; wanted a weight >= 0");
+    }
     Matrix<T> start(const MiniBatchOptions& o) {
-        std::vector<double> weights;
-        if (weights_) {
-            const auto host = read(stream_, weights_);
-            weights.assign(host.begin(), host.end());
-        }
-        return choose_start(stream_, y_, weights, FitOptions<T>{.k = k_, .seed = o.seed}, 0);
+        const auto weights = weights_of(function, stream_, weights_);
+        return choose_start(function, stream_, y_, weights, FitOptions<T>{.k = k_, .seed = o.seed}, 0);
     }
 
     Stream& stream_;

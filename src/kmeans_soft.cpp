@@ -9,12 +9,9 @@
 
 #include <cuebm/error.hpp>
 
-#include "check.hpp"
-#include "context_state.hpp"
 #include "float_environment.hpp"
-#include "host_copy.hpp"
+#include "kmeans_data.hpp"
 #include "kmeans_start.hpp"
-#include "math/canonical.hpp"
 #include "math/random_streams.hpp"
 
 namespace cuebm::kmeans {
@@ -25,27 +22,16 @@ constexpr auto function = "kmeans::fit_soft";
 
 template <class T>
 void check(const Context& context, PointsView<T> y, const SoftOptions<T>& o) {
-    const Device here = context.device();
-    if (y.rows < 1 || y.cols < 1 || y.cols > most_columns)
-        refuse(function, "points", shape(y.rows, y.cols), "rows >= 1, 1 <= cols < 2^31");
-    check_memory(function, "points", y, here);
-    if (o.k < 1 || o.k > std::min(y.rows, most_columns))
-        refuse(function, "k", std::to_string(o.k), "1 <= k <= n = " + std::to_string(y.rows));
+    check_fit(function, context.device(), y, o);
     check_beta<T>(function, o.beta, false, o.k);
     if (o.beta_start != 0 && !(o.beta_start <= o.beta))
         refuse(function, "beta_start", text_of(o.beta_start), "0, or at most beta = " + text_of(o.beta));
-    if (o.beta_start != 0) check_beta<T>(function, o.beta_start, false, o.k);
+    if (o.beta_start != 0) check_beta<T>(function, o.beta_start, false, o.k, "beta_start");
     if (!(o.factor > 1)) refuse(function, "factor", text_of(o.factor), "factor > 1");
     if (!(o.perturbation >= 0 && o.perturbation < infinity))
         refuse(function, "perturbation", text_of(o.perturbation), "a finite perturbation >= 0");
-    if (o.max_iterations < 1)
-        refuse(function, "max_iterations", std::to_string(o.max_iterations), "max_iterations >= 1");
     if (!(o.tolerance >= 0)) refuse(function, "tolerance", text_of(o.tolerance), "tolerance >= 0");
-    check_optional(function, "weights", o.weights, y.rows, here);
-    if (o.start != Start::given) return;
-    if (!o.prototypes) refuse(function, "prototypes", "none", shape(o.k, y.cols) + ", since start is given");
-    const bool on_host = o.prototypes.device == Device{};
-    check_shape(function, "prototypes", o.prototypes, o.k, y.cols, on_host ? Device{} : here);
+    check_optional(function, "weights", o.weights, y.rows, context.device());
 }
 
 template <class T>
@@ -67,15 +53,10 @@ public:
         const WaitAtEnd wait(stream_);
         operations_.scales(queue_, {.points = y_, .weights = o_.weights, .scales = scales_.data()});
         stream_.wait();  // throws what is wrong with the data
-        if (o_.weights) {
-            const auto host = read(stream_, o_.weights);
-            weights_.assign(host.begin(), host.end());
-            if (std::all_of(weights_.begin(), weights_.end(), [](double w) { return w == 0; }))
-                refuse(function, "weights", "all 0", "a weight > 0");
-        }
-        variance_ = mean_variance();
+        weights_ = weights_of(function, stream_, o_.weights);
+        variance_ = mean_variance(stream_, y_);
         const FitOptions<T> start{.k = o_.k, .seed = o_.seed, .start = o_.start, .prototypes = o_.prototypes};
-        SoftModel<T> model{.prototypes = choose_start(stream_, y_, weights_, start, 0),
+        SoftModel<T> model{.prototypes = choose_start(function, stream_, y_, weights_, start, 0),
                            .free_energies = context_.vector<T>(y_.rows),
                            .weights = context_.vector<double>(o_.k),
                            .beta = o_.beta_start > 0 ? o_.beta_start : o_.beta};
@@ -137,15 +118,6 @@ private:
         for (std::size_t i = 0; i < free_energies.size(); ++i)
             sum += (weights_.empty() ? 1.0 : weights_[i]) * static_cast<double>(free_energies[i]);
         return sum;
-    }
-
-    double mean_variance() {
-        const std::int64_t blocks = (y_.rows + math::sum_block - 1) / math::sum_block;
-        const auto sums = context_.matrix<double>(blocks, 2 * y_.cols);
-        const auto mean = context_.vector<double>(1);
-        const WaitAtEnd wait(stream_);
-        operations_.variance(queue_, {.points = y_, .sums = sums.data(), .mean = mean.data()});
-        return read(stream_, mean)[0];
     }
 
     // On the host: once for each beta.

@@ -110,15 +110,15 @@ struct Selected {
 };
 
 template <class T>
-std::vector<std::int64_t> parallel(Stream& stream, const Sample<T>& sample, const FitOptions<T>& o,
-                                   std::uint32_t number) {
-    Potentials<T> potentials(stream, sample.points, sample.weight_view(), true);
+std::vector<std::int64_t> parallel(const char* function, Stream& stream, const Sample<T>& sample,
+                                   const FitOptions<T>& o, std::uint32_t number) {
+    Potentials<T> potentials(function, stream, sample.points, sample.weight_view());
     const Selected<T> selected(stream, sample, potentials, o, number);
     if (static_cast<std::int64_t>(selected.rows.size()) <= o.k)  // few points: the others by k-means++
         return potentials.plus_plus(o.k, o.seed, number, selected.rows);
     const auto candidates = gather(stream, sample.points, selected.rows);
     const auto weights = stream.context().copy(view(selected.weights));
-    Potentials<T> among(stream, candidates, weights, true);
+    Potentials<T> among(function, stream, candidates, weights);
     std::vector<std::int64_t> rows;
     for (const auto candidate : among.plus_plus(o.k, o.seed, number, {}))
         rows.push_back(selected.rows[static_cast<std::size_t>(candidate)]);
@@ -126,14 +126,15 @@ std::vector<std::int64_t> parallel(Stream& stream, const Sample<T>& sample, cons
 }
 
 template <class T>
-Matrix<T> by_potentials(Stream& stream, PointsView<T> y, const std::vector<double>& weights, const FitOptions<T>& o,
-                        std::uint32_t number) {
+Matrix<T> by_potentials(const char* function, Stream& stream, PointsView<T> y, const std::vector<double>& weights,
+                        const FitOptions<T>& o, std::uint32_t number) {
     const Sample<T> sample(stream, y, weights, o, number);
     try {
-        const auto chosen =
-            o.start == Start::parallel
-                ? parallel(stream, sample, o, number)
-                : Potentials<T>(stream, sample.points, sample.weight_view(), true).plus_plus(o.k, o.seed, number, {});
+        const auto chosen = o.start == Start::parallel
+                                ? parallel(function, stream, sample, o, number)
+
+                                : Potentials<T>(function, stream, sample.points, sample.weight_view())
+                                      .plus_plus(o.k, o.seed, number, {});
         return gather(stream, sample.points, chosen);
     } catch (const DataError& error) {  // its row is one of the sample
         throw DataError(error.argument(), sample.rows[static_cast<std::size_t>(error.row())], error.problem());
@@ -143,22 +144,22 @@ Matrix<T> by_potentials(Stream& stream, PointsView<T> y, const std::vector<doubl
 }  // namespace
 
 template <class T>
-Matrix<T> choose_start(Stream& stream, PointsView<T> y, const std::vector<double>& weights, const FitOptions<T>& o,
-                       std::uint32_t number) {
+Matrix<T> choose_start(const char* function, Stream& stream, PointsView<T> y, const std::vector<double>& weights,
+                       const FitOptions<T>& o, std::uint32_t number) {
     switch (o.start) {
         case Start::given: break;
         case Start::random: return gather(stream, y, choose(y.rows, o.k, o.seed, RandomPurpose::kmeans_random, number));
         case Start::plus_plus:
-        case Start::parallel: return by_potentials(stream, y, weights, o, number);
+        case Start::parallel: return by_potentials(function, stream, y, weights, o, number);
     }
     auto start = stream.context().matrix<T>(o.k, y.cols);
     copy(stream, o.prototypes, start);
     return start;
 }
 
-template Matrix<float> choose_start(Stream&, PointsView<float>, const std::vector<double>&, const FitOptions<float>&,
-                                    std::uint32_t);
-template Matrix<double> choose_start(Stream&, PointsView<double>, const std::vector<double>&, const FitOptions<double>&,
-                                     std::uint32_t);
+template Matrix<float> choose_start(const char*, Stream&, PointsView<float>, const std::vector<double>&,
+                                    const FitOptions<float>&, std::uint32_t);
+template Matrix<double> choose_start(const char*, Stream&, PointsView<double>, const std::vector<double>&,
+                                     const FitOptions<double>&, std::uint32_t);
 
 }  // namespace cuebm::kmeans

@@ -9,9 +9,10 @@
 
 namespace cuebm::kmeans {
 
-// k rows of y, [k x d] on the stream's device: start `number` of n_init. `weights` is on the host, empty: all 1.
+// k rows of y, finite, [k x d] on the stream's device: start `number` of n_init. `weights` is on the host, empty:
+// all 1. Errors name `function`.
 template <class T>
-Matrix<T> choose_start(Stream& stream, PointsView<T> y, const std::vector<double>& weights,
+Matrix<T> choose_start(const char* function, Stream& stream, PointsView<T> y, const std::vector<double>& weights,
                        const FitOptions<T>& options, std::uint32_t number);
 
 }  // namespace cuebm::kmeans

@@ -30,19 +30,20 @@ Matrix<T> gather(Stream& stream, PointsView<T> y, const std::vector<std::int64_t
 }
 
 template <class T>
-Potentials<T>::Potentials(Stream& stream, PointsView<T> points, VectorView<const T> weights, bool with_owners)
-    : stream_(stream),
+Potentials<T>::Potentials(const char* function, Stream& stream, PointsView<T> points, VectorView<const T> weights)
+    : function_(function),
+      stream_(stream),
       context_(stream.context()),
       queue_(*stream.state().queue),
       operations_(detail::assign_operations<T>(*context_.state().backend)),
       points_(points),
       closest_(context_.vector<T>(points.rows)),
-      owners_(context_.vector<std::int32_t>(with_owners ? points.rows : 0)),
+      owners_(context_.vector<std::int32_t>(points.rows)),
       blocks_(context_.vector<std::int64_t>((points.rows + detail::potential_block - 1) / detail::potential_block)),
       total_(context_.vector<std::byte>(sizeof(PotentialTotal))),
       state_{.closest = closest_,
              .weights = weights,
-             .owners = with_owners ? owners_.data() : nullptr,
+             .owners = owners_.data(),
              .blocks = blocks_.data(),
              .total = reinterpret_cast<PotentialTotal*>(total_.data())} {
     queue_.fill(state_.total, 0, sizeof(PotentialTotal));
@@ -71,7 +72,7 @@ PotentialTotal Potentials<T>::total() {
     PotentialTotal total{};
     std::memcpy(&total, bytes.data(), sizeof total);
     if (total.overflowed != 0)
-        throw InvalidArgument("kmeans::fit", "weights", "weights whose products with energies overflow",
+        throw InvalidArgument(function_, "weights", "weights whose products with energies overflow",
                               "smaller ones: only their ratios matter");
     return total;
 }
@@ -139,7 +140,7 @@ std::vector<std::int64_t> Potentials<T>::plus_plus(std::int64_t k, std::uint64_t
                rows = context_.vector<std::int64_t>(k);
     const detail::WaitAtEnd wait(stream_);
     queue_.fill(prototypes.data(), 0, static_cast<std::size_t>(most * depth) * sizeof(T));
-    const bool owned = begin == 0 && owners_.size() > 0;  // else owners are numbered otherwise
+    const bool owned = begin == 0;  // else owners are numbered otherwise
     const auto so_far = context_.matrix<T>(owned ? k : 0, depth), apart = context_.matrix<T>(owned ? k : 0, most);
     if (owned) queue_.fill(so_far.data(), 0, static_cast<std::size_t>(k * depth) * sizeof(T));
     const auto rows_of = [&](const Matrix<T>& matrix, std::int64_t first, std::int64_t count, std::int64_t cols) {

@@ -22,7 +22,7 @@ template <class T>
 class Potentials {
 public:
     // The views must outlive it. `weights` absent: all 1. No row is chosen yet: all energies are 1.
-    Potentials(Stream& stream, PointsView<T> points, VectorView<const T> weights, bool with_owners);
+    Potentials(const char* function, Stream& stream, PointsView<T> points, VectorView<const T> weights);
     Potentials(const Potentials&) = delete;
     Potentials& operator=(const Potentials&) = delete;
     ~Potentials();
@@ -45,6 +45,7 @@ private:
                           std::int64_t* rows) const;
     detail::PotentialTotal total();
 
+    const char* function_;  // for errors
     Stream& stream_;
     const Context context_;
     detail::Queue& queue_;

@@ -27,7 +27,7 @@ template <class T>
 struct Potential {
     VectorView<T> closest;        // [n]: the energy to the nearest prototype so far
     VectorView<const T> weights;  // [n]; absent: all 1
-    std::int32_t* owners;         // [n]: which prototype that is; null: not wanted
+    std::int32_t* owners;         // [n]: which prototype that is
     std::int64_t* blocks;         // [ceil(n / potential_block)]: fixed-point sums of weight_i closest_i
     PotentialTotal* total;
 };

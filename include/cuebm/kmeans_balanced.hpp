@@ -17,9 +17,9 @@ struct BalancedOptions {
     std::uint64_t seed = 0;
     Start start = Start::plus_plus;
     MatrixView<const T> prototypes{};  // [k x d], for Start::given; on the host or the context's device; not changed
-    std::int64_t min_size = -1;        // points of a cluster, k min_size <= n; -1: floor(n / k)
-    std::int64_t max_size = -1;        // n <= k max_size; -1: ceil(n / k)
-    int max_iterations = 300;          // >= 1; each lowers the objective or is the last
+    std::int64_t min_size = -1;  // points of a cluster, k min_size <= n, and n <= k max_size. Both -1: floor(n / k)
+    std::int64_t max_size = -1;  // and ceil(n / k); one of them -1: 0, or n
+    int max_iterations = 300;    // >= 1; each lowers the objective or is the last
     std::function<void(const Progress&)> progress{};
     std::stop_token cancel{};  // looked at between iterations
 };

@@ -52,8 +52,7 @@ void fold_rows(const detail::Fold<T>& task, std::int64_t column, std::int64_t fi
         const T energy = task.energies ? task.energies.data[i * task.energies.stride + column] : T(1);
         if (!task.replace && !(energy < closest)) continue;
         closest = energy;
-        if (task.of.owners != nullptr)
-            task.of.owners[i] = task.first_label + (task.labels ? task.labels.data[i * task.labels.stride] : 0);
+        task.of.owners[i] = task.first_label + (task.labels ? task.labels.data[i * task.labels.stride] : 0);
     }
 }
 

@@ -31,9 +31,8 @@ __global__ void __launch_bounds__(potential_threads, 4) fold_rows(detail::Fold<T
         const T energy = task.energies.data != nullptr ? task.energies.data[i * task.energies.stride + column] : T(1);
         if (task.replace || energy < closest) {
             closest = energy;
-            if (task.of.owners != nullptr)
-                task.of.owners[i] =
-                    task.first_label + (task.labels.data != nullptr ? task.labels.data[i * task.labels.stride] : 0);
+            task.of.owners[i] =
+                task.first_label + (task.labels.data != nullptr ? task.labels.data[i * task.labels.stride] : 0);
         }
         const double value = weight_of(task.of.weights, i) * static_cast<double>(closest);
         if (value > most) most = value;
