@@ -24,8 +24,6 @@ void check(const Assign<T>& a, Device here) {
         refuse(function, "known", shape(a.known.rows, a.known.cols), shape(n, d) + " or " + shape(1, d));
     check_optional(function, "known", a.known, a.known.rows, d, here);
     check_metric(function, a.metric);
-    if (a.metric == Metric::cosine && a.points.type != element_type<T>)
-        refuse(function, "points", "uint8, fp16 or bf16", "float, which the cosine's unit rows are made from");
     if (a.metric == Metric::cosine && a.known)
         refuse(function, "known", "a mask with Metric::cosine", "another metric, or every coordinate");
     check_optional(function, "labels", a.labels, n, here);

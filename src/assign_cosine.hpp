@@ -61,7 +61,7 @@ struct CosineLayout {
 };
 
 template <class T>
-Normalise<T> unit_points(MatrixView<const T> from, MatrixView<T> to, std::int64_t first_row, bool check) {
+Normalise<T> unit_points(PointsView<T> from, MatrixView<T> to, std::int64_t first_row, bool check) {
     return {from, to, first_row, points_not_finite, points_without_length, check, false, nullptr};
 }
 template <class T>
@@ -74,7 +74,7 @@ void assign_cosine(Queue& queue, const AssignOperations<T>& operations, const As
     const auto layout = carve<CosineLayout<T>>(queue, operations, a);
     operations.normalise(queue, unit_prototypes<T>(a.prototypes, layout.prototypes, a.check_finite));
     for (std::int64_t first = 0; first < a.points.rows; first += layout.points.rows) {
-        const auto from = values_of(a.points).slice(first, std::min(layout.points.rows, a.points.rows - first));
+        const auto from = a.points.slice(first, std::min(layout.points.rows, a.points.rows - first));
         const auto points = layout.points.slice(0, from.rows);
         operations.normalise(queue, unit_points<T>(from, points, first, a.check_finite));
         operations.assign(queue, unit_task<T>(a, points, layout.prototypes, first), layout.scratch, nullptr);

@@ -141,8 +141,8 @@ struct Variance {
 // as it was in `to`.
 template <class T>
 struct Normalise {
-    MatrixView<const T> from;
-    MatrixView<T> to;        // may be `from`
+    PointsView<T> from;
+    MatrixView<T> to;        // may be the same memory
     std::int64_t first_row;  // reports say first_row + i
     Problem not_finite, zeros;
     bool check;       // report these two

@@ -1,14 +1,10 @@
 // What spherical K-means adds to Lloyd's loop: points and prototypes of unit length.
 #pragma once
 
-#include <numeric>
-#include <vector>
-
 #include <cuebm/array.hpp>
 
 #include "assign_cosine.hpp"
 #include "context_state.hpp"
-#include "kmeans_start_potentials.hpp"
 
 namespace cuebm::kmeans {
 
@@ -17,27 +13,19 @@ template <class T>
 Matrix<T> to_unit(Stream& stream, PointsView<T> points) {
     const Context context = stream.context();
     auto unit = context.matrix<T>(points.rows, points.cols);
-    MatrixView<const T> from = unit;
-    if (points.type == element_type<T>) {
-        from = detail::values_of(points);
-    } else {  // gathering every row converts it
-        std::vector<std::int64_t> rows(static_cast<std::size_t>(points.rows));
-        std::iota(rows.begin(), rows.end(), 0);
-        unit = gather<T>(stream, points, rows);
-        from = unit;
-    }
     detail::assign_operations<T>(*context.state().backend)
-        .normalise(*stream.state().queue, detail::unit_points<T>(from, unit, 0, true));
+        .normalise(*stream.state().queue, detail::unit_points<T>(points, unit, 0, true));
     stream.wait();
     return unit;
 }
 
-// Prototypes of a given start, in place.
+// Prototypes of a given start, in place, checked: throws what is wrong with them.
 template <class T>
 void to_unit(Stream& stream, const Matrix<T>& prototypes) {
     const Context context = stream.context();
     detail::assign_operations<T>(*context.state().backend)
         .normalise(*stream.state().queue, detail::unit_prototypes<T>(prototypes, prototypes, true));
+    stream.wait();
 }
 
 // prototypes = means at unit length, where those have a length (one without weight is its prototype, of unit

@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <vector>
 
 #include "backend.hpp"
+#include "cpu/rows.hpp"
 #include "math/unit.hpp"
 
 namespace cuebm::cpu {
@@ -19,7 +21,7 @@ constexpr std::int64_t lanes = math::canonical_lanes;
 template <class F>
 void for_rows(CpuQueue& queue, std::int64_t n, F body) {
     queue.team().parallel_for((n + rows_a_task - 1) / rows_a_task, [&](std::int64_t block, int) {
-        for (std::int64_t i = block * rows_a_task; i < std::min(n, (block + 1) * rows_a_task); ++i) body(i);
+        body(block * rows_a_task, std::min(n, (block + 1) * rows_a_task));
     });
 }
 
@@ -64,42 +66,51 @@ void write_unit(const T* y, T* out, std::int64_t d, bool copied, double scale, d
     for (std::int64_t j = 0; j < d; ++j) out[j] = math::unit_value(y[j], scale, length);
 }
 
+template <class T>
+void normalise_row(CpuQueue& queue, const detail::Normalise<T>& task, std::int64_t i, const T* y) {
+    const std::int64_t d = task.from.cols;
+    T* out = task.to.data + i * task.to.stride;
+    const T largest = largest_of(y, d);
+    const bool finite = std::isfinite(largest), usable = finite && largest > 0;
+    if (!usable && task.check) queue.report(task.first_row + i, finite ? task.zeros : task.not_finite);
+    if (task.shifts != nullptr) task.shifts[i] = 0;
+    if (!usable) {
+        if (!task.keep_zeros) std::fill(out, out + d, std::numeric_limits<T>::quiet_NaN());
+        return;
+    }
+    const auto [scale, back] = math::unit_scale(static_cast<double>(largest));
+    const double sum = scaled_square(y, d, scale), length = math::unit_root(sum);
+    const bool copied = math::is_unit<T>(sum, back, d);
+    if (task.shifts == nullptr) return write_unit(y, out, d, copied, scale, length);
+    double moves[lanes] = {};
+    for (std::int64_t j = 0; j < d; ++j) {
+        const T unit = copied ? y[j] : math::unit_value(y[j], scale, length);
+        const double move = static_cast<double>(unit) - static_cast<double>(out[j]);
+        moves[j % lanes] = math::fused(move, move, moves[j % lanes]);
+        out[j] = unit;
+    }
+    task.shifts[i] = math::tree_sum(moves);
+}
+
 }  // namespace
 
 template <class T>
 void normalise(CpuQueue& queue, const detail::Normalise<T>& task) {
+    const Rows<T> from = rows_of(task.from);
     const std::int64_t d = task.from.cols;
-    for_rows(queue, task.from.rows, [&](std::int64_t i) {
-        const T* y = task.from.data + i * task.from.stride;
-        T* out = task.to.data + i * task.to.stride;
-        const T largest = largest_of(y, d);
-        const bool finite = std::isfinite(largest), usable = finite && largest > 0;
-        if (!usable && task.check) queue.report(task.first_row + i, finite ? task.zeros : task.not_finite);
-        if (task.shifts != nullptr) task.shifts[i] = 0;
-        if (!usable) {
-            if (!task.keep_zeros) std::fill(out, out + d, std::numeric_limits<T>::quiet_NaN());
-            return;
-        }
-        const auto [scale, back] = math::unit_scale(static_cast<double>(largest));
-        const double sum = scaled_square(y, d, scale), length = math::unit_root(sum);
-        const bool copied = math::is_unit<T>(sum, back, d);
-        if (task.shifts == nullptr) return write_unit(y, out, d, copied, scale, length);
-        double moves[lanes] = {};
-        for (std::int64_t j = 0; j < d; ++j) {
-            const T unit = copied ? y[j] : math::unit_value(y[j], scale, length);
-            const double move = static_cast<double>(unit) - static_cast<double>(out[j]);
-            moves[j % lanes] = math::fused(move, move, moves[j % lanes]);
-            out[j] = unit;
-        }
-        task.shifts[i] = math::tree_sum(moves);
+    for_rows(queue, task.from.rows, [&](std::int64_t first, std::int64_t last) {
+        std::vector<T> row(is_converted(from) ? static_cast<std::size_t>(d) : 0);
+        for (std::int64_t i = first; i < last; ++i) normalise_row(queue, task, i, row_of(from, i, d, row.data()));
     });
 }
 
 template <class T>
 void halve(CpuQueue& queue, MatrixView<T> values) {
-    for_rows(queue, values.rows, [&](std::int64_t i) {
-        T* row = values.data + i * values.stride;
-        for (std::int64_t j = 0; j < values.cols; ++j) row[j] = row[j] * T(0.5);
+    for_rows(queue, values.rows, [&](std::int64_t first, std::int64_t last) {
+        for (std::int64_t i = first; i < last; ++i) {
+            T* row = values.data + i * values.stride;
+            for (std::int64_t j = 0; j < values.cols; ++j) row[j] = row[j] * T(0.5);
+        }
     });
 }
 

@@ -228,6 +228,8 @@ CUEBM_TEST(BadArguments, OfFit) {
     EXPECT_EQ(fit_refused({.k = 2, .weights = {weights.vector().data, 9, 1, context.device()}}, view), "weights");
     EXPECT_EQ(fit_refused({.k = 2, .weights = {weights.vector().data, 10, 1, elsewhere(context)}}, view), "weights");
     EXPECT_EQ(fit_refused({.k = 2, .n_init = 0}, view), "n_init");
+    EXPECT_EQ(fit_refused({.k = 2, .start = static_cast<eb::kmeans::Start>(9)}, view), "start");
+    EXPECT_EQ(fit_refused({.k = 3, .prototypes = eb::view(start, 3, 2)}, view), "prototypes");  // would be ignored
     EXPECT_EQ(fit_refused({.k = 2, .max_iterations = 0}, view), "max_iterations");
     EXPECT_EQ(fit_refused({.k = 2, .tolerance = -1}, view), "tolerance");
     EXPECT_EQ(fit_refused({.k = 2, .tolerance = static_cast<double>(NAN)}, view), "tolerance");

@@ -162,7 +162,11 @@ CUEBM_TEST(Balanced, RefusedOrCancelled) {
     EXPECT_EQ(refused({.k = 3, .min_size = -2}), "min_size");
     EXPECT_EQ(refused({.k = 3, .max_size = 3}), "max_size");
     EXPECT_EQ(refused({.k = 3, .min_size = 0, .max_size = 10}), "accepted");
+    EXPECT_EQ(refused({.k = 3, .max_size = -5}), "max_size");
     EXPECT_EQ(refused({.k = 11}), "k");
+    const std::vector<T> uneven{0, 0, 0, 0, 100, 100};  // one bound leaves the other side free
+    expect_sizes(fit_balanced(context, uneven, 6, 1, {.k = 2, .max_size = 4}), 2, 2, 4);
+    expect_sizes(fit_balanced(context, uneven, 6, 1, {.k = 2, .min_size = 2}), 2, 2, 4);
     EXPECT_EQ(refused({.k = 3, .max_iterations = 0}), "max_iterations");
     EXPECT_EQ(refused({.k = 3, .start = Start::given}), "prototypes");
     std::stop_source stop;

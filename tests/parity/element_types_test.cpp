@@ -163,6 +163,24 @@ TEST_P(ElementTypes, UpdateAndGradientsGiveTheBitsOfFloats) {
     });
 }
 
+TEST_P(ElementTypes, TheCosineGivesTheBitsOfFloats) {
+    auto context = GetParam().make();
+    for_each_type([&]<class Element>(Element) {
+        const Both<Element> both(40, 5, 21);
+        const auto& p = both.floats;
+        const auto floats = context.copy(eb::view(p.points, p.n, p.d));
+        const Placed<Element> stored(context, both.stored, p.n, p.d, {.pad = 1, .offset = 3});
+        const auto learn = [&](eb::PointsView<float> points) {
+            return eb::kmeans::fit(context, points,
+                                   {.k = 3, .seed = 2, .max_iterations = 2, .metric = eb::Metric::cosine});
+        };
+        const auto wanted = learn(floats), got = learn(stored.view());
+        EXPECT_TRUE(same_bits(eb::to_host(context, got.prototypes), eb::to_host(context, wanted.prototypes)));
+        EXPECT_TRUE(same_bits(eb::to_host(context, eb::kmeans::transform(context, wanted, stored.view())),
+                              eb::to_host(context, eb::kmeans::transform(context, wanted, floats))));
+    });
+}
+
 // More rows than a block of the variance's sums; starts that gather rows.
 TEST_P(ElementTypes, FitGivesTheBitsOfFloats) {
     auto context = GetParam().make();

@@ -189,4 +189,19 @@ CUEBM_TEST(MiniBatches, BadInputLeavesTheState) {
     EXPECT_THROW(take(context, state, y, n / 2, 2 * d), eb::InvalidArgument);
     EXPECT_THROW(take(context, state, y, 0, d), eb::InvalidArgument);
     expect_as_before();
+    MiniBatch<T> empty;
+    EXPECT_THROW(take(context, empty, y, n, d, {.k = 2}, std::vector<T>(n, 0)), eb::InvalidArgument);
+    EXPECT_EQ(empty.steps, 0);
+    for (const double seen : {-1.0, static_cast<double>(NAN), eb::infinity}) {
+        const std::vector<double> own{1, seen};
+        state.weights = context.copy(eb::view(own));
+        try {
+            take(context, state, y, n, d);
+            FAIL() << "no error";
+        } catch (const eb::DataError& error) {
+            EXPECT_EQ(error.argument(), "state.weights");
+            EXPECT_EQ(error.row(), 1);
+        }
+        EXPECT_TRUE(same_bits(eb::to_host(context, state.prototypes), w));
+    }
 }

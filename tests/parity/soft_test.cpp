@@ -188,6 +188,11 @@ CUEBM_TEST(SoftFit, CancelledOrRefused) {
     EXPECT_EQ(got.iterations, 3);
     const auto f = eb::reference::free_energies(eb::reference::energies({y, 20, 2}, {got.prototypes, 3, 2}), 0.1);
     EXPECT_TRUE(close_to(got.free_energies, f, 100, 30));
+    stop.request_stop();
+    const auto points = context.copy(eb::view(y, 20, 2));
+    const auto unbegun = eb::kmeans::fit_soft(context, points, {.k = 3, .beta = 4, .cancel = stop.get_token()});
+    EXPECT_EQ(unbegun.iterations, 0);
+    EXPECT_EQ(eb::to_host(context, unbegun.weights), std::vector<double>(3));
     const auto refused = [&](SoftOptions<T> o) -> std::string {
         try {
             (void)fit_soft(context, y, 20, 2, o);

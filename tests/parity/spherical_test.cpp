@@ -169,6 +169,17 @@ CUEBM_TEST(Spherical, WhatIsRefused) {
     EXPECT_THROW((void)eb::kmeans::fit(context, eb::MatrixView<const T>(good),
                                        eb::kmeans::FitOptions<T>{.k = 3, .metric = Metric::inner_product}),
                  eb::InvalidArgument);
+    const std::vector<T> start{1, 0, 0, 0, 0, 0};
+    try {
+        (void)eb::kmeans::fit(
+            context, eb::MatrixView<const T>(good),
+            {.k = 2, .start = Start::given, .prototypes = eb::view(start, 2, 3), .metric = Metric::cosine});
+        FAIL() << "no error";
+    } catch (const eb::DataError& error) {
+        EXPECT_EQ(error.argument(), "prototypes");
+        EXPECT_EQ(error.row(), 1);
+        EXPECT_NE(error.problem().find("zeros"), std::string::npos) << error.problem();
+    }
     std::fill_n(y.begin() + 7 * 3, 3, T(0));
     try {
         (void)fit<T>(context, y, 30, 3, {.k = 3, .metric = Metric::cosine});

@@ -4,24 +4,25 @@
 #include "assign_operations.hpp"
 #include "cuda/assign/half_warp.cuh"
 #include "cuda/assign/report.cuh"
+#include "cuda/assign/stored.cuh"
 #include "math/unit.hpp"
 
 namespace cuebm::cuda {
 
 template <class T>
-__global__ void __launch_bounds__(256) normalise_rows(detail::Normalise<T> task, std::uint64_t* status) {
+__global__ void __launch_bounds__(256, 4) normalise_rows(detail::Normalise<T> task, std::uint64_t* status) {
     const int lane = half_warp_lane(), rows = static_cast<int>(blockDim.x) / half_warp;
     const std::int64_t d = task.from.cols;
     const double nan = __builtin_nan("");
     for (std::int64_t i = std::int64_t{blockIdx.x} * rows + half_warp_index(); i < task.from.rows;
          i += std::int64_t{gridDim.x} * rows) {
-        const T* y = task.from.data + i * task.from.stride;
+        const auto y = [&](std::int64_t j) { return value_at(task.from, i * task.from.stride + j); };
         T* out = task.to.data + i * task.to.stride;
         double largest = 0;
         bool finite = true;
         for (std::int64_t j = lane; j < d; j += half_warp) {
-            const double value = static_cast<double>(y[j]), magnitude = value < 0 ? -value : value;
-            finite = finite && is_finite(y[j]);
+            const double value = static_cast<double>(y(j)), magnitude = value < 0 ? -value : value;
+            finite = finite && is_finite(y(j));
             if (magnitude > largest) largest = magnitude;
         }
         finite = __all_sync(half_warp_mask(), finite);
@@ -37,13 +38,13 @@ __global__ void __launch_bounds__(256) normalise_rows(detail::Normalise<T> task,
         const auto [scale, back] = usable ? math::unit_scale(largest) : math::UnitScale{1, 1};
         double sum = 0;
         for (std::int64_t j = lane; j < d; j += half_warp)
-            sum = math::add_square(static_cast<double>(y[j]) * scale, sum);
+            sum = math::add_square(static_cast<double>(y(j)) * scale, sum);
         sum = tree_sum(sum);
         const bool copied = math::is_unit<T>(sum, back, d);
         const double length = math::unit_root(sum);
         double moves = 0;
         for (std::int64_t j = lane; j < d; j += half_warp) {
-            const T unit = !usable ? static_cast<T>(nan) : copied ? y[j] : math::unit_value(y[j], scale, length);
+            const T unit = !usable ? static_cast<T>(nan) : copied ? y(j) : math::unit_value(y(j), scale, length);
             const double move =
                 task.shifts == nullptr || kept ? 0.0 : static_cast<double>(unit) - static_cast<double>(out[j]);
             moves = math::fused(move, move, moves);
