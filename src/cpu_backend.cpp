@@ -43,19 +43,19 @@ public:
         });
     }
     void scales(Queue& queue, const Scales<T>& task) const override {
-        enqueue(queue, [=, &isa = *isa_.kernels](CpuQueue& q) { cpu::scales(q, isa, task); });
+        enqueue(queue, [=, &sums = *isa_.sums](CpuQueue& q) { cpu::scales(q, sums, task); });
     }
     std::size_t scratch_bytes(const Accumulate<T>& task) const override {
         return cpu::accumulate_scratch(threads_, task);
     }
     void accumulate(Queue& queue, const Accumulate<T>& task, std::byte* scratch) const override {
-        enqueue(queue, [=, &isa = *isa_.kernels](CpuQueue& q) { cpu::accumulate(q, isa, task, scratch); });
+        enqueue(queue, [=, &sums = *isa_.sums](CpuQueue& q) { cpu::accumulate(q, sums, task, scratch); });
     }
     void accumulate_soft(Queue& queue, const AccumulateSoft<T>& task) const override {
         enqueue(queue, [=, &isa = *isa_.kernels](CpuQueue& q) { cpu::accumulate_soft(q, isa, task); });
     }
     void finish(Queue& queue, const Finish<T>& task) const override {
-        enqueue(queue, [=, &isa = *isa_.kernels](CpuQueue& q) { cpu::finish(q, isa, task); });
+        enqueue(queue, [=, &sums = *isa_.sums](CpuQueue& q) { cpu::finish(q, sums, task); });
     }
     void soft_mean(Queue& queue, const SoftMean<T>& task) const override {
         enqueue(queue, [=, &isa = *isa_.kernels](CpuQueue& q) { cpu::soft_mean(q, isa, task); });
@@ -73,22 +73,22 @@ public:
         enqueue(queue, [=](CpuQueue& q) { cpu::halve(q, values); });
     }
     void total(Queue& queue, const Total<T>& task) const override {
-        enqueue(queue, [=, &isa = *isa_.kernels](CpuQueue& q) { cpu::total(q, isa, task); });
+        enqueue(queue, [=, &sums = *isa_.sums](CpuQueue& q) { cpu::total(q, sums, task); });
     }
     void variance(Queue& queue, const Variance<T>& task) const override {
-        enqueue(queue, [=, &isa = *isa_.kernels](CpuQueue& q) { cpu::variance(q, isa, task); });
+        enqueue(queue, [=, &sums = *isa_.sums](CpuQueue& q) { cpu::variance(q, sums, task); });
     }
     void fold(Queue& queue, const Fold<T>& task) const override {
-        enqueue(queue, [=, &isa = *isa_.kernels](CpuQueue& q) { cpu::fold(q, isa, task); });
+        enqueue(queue, [=, &sums = *isa_.sums](CpuQueue& q) { cpu::fold(q, sums, task); });
     }
     void draw(Queue& queue, const Draw<T>& task) const override {
         enqueue(queue, [=](CpuQueue& q) { cpu::draw(q, task); });
     }
     void candidates(Queue& queue, const Candidates<T>& task) const override {
-        enqueue(queue, [=, &isa = *isa_.kernels](CpuQueue& q) { cpu::candidates(q, isa, task); });
+        enqueue(queue, [=, &sums = *isa_.sums](CpuQueue& q) { cpu::candidates(q, sums, task); });
     }
     void choose(Queue& queue, const Choose<T>& task) const override {
-        enqueue(queue, [=, &isa = *isa_.kernels](CpuQueue& q) { cpu::choose(q, isa, task); });
+        enqueue(queue, [=, &sums = *isa_.sums](CpuQueue& q) { cpu::choose(q, sums, task); });
     }
     void select(Queue& queue, const Select<T>& task) const override {
         enqueue(queue, [=](CpuQueue& q) { cpu::select(q, task); });

@@ -54,10 +54,10 @@ const ScreenKernels* choose(const Assign<T>& task, const Isa& isa, const std::st
 }
 
 // Milliseconds as above, small / fp32 / amx, 200,000 points (125,000 for d = 32):
-//   d 2  k   64:   1.1   7  12    d  8  k   64:   3.5   7  10    d 16  k  64:   6.6   7  10    d 32  k
-//   16:  2.4  4.4  5.7
-//        k 1024:  14    51 131          k 1024:  45    54  39          k 256:  23    16  16          k
-//        64:  7.6  5.9  6.3
+//   d  2  k   64:  1.1    7   12     d 16  k  64:  6.6    7   10
+//         k 1024: 14     51  131           k 256: 23     16   16
+//   d  8  k   64:  3.5    7   10     d 32  k  16:  2.4  4.4  5.7
+//         k 1024: 45     54   39           k  64:  7.6  5.9  6.3
 // With AVX2, small / fp32: d 8, k 1024: 74 / 88; d 16, k 64: 5.9 / 6.0; d 32, k 64: 4.8 / 4.1 (fewer points).
 bool small_is_faster(std::int64_t d, std::int64_t k) { return d <= 4 || (d <= 8 && k <= 512) || d * k <= 1024; }
 

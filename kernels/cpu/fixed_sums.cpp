@@ -97,17 +97,8 @@ void report_bad_row(CpuQueue& queue, const detail::Scales<T>& task, const SumsDa
 
 }  // namespace
 
-const SumsKernels& sums_kernels(const AssignKernels& isa) {
-#if defined(__x86_64__)
-    if (&isa == &assign_avx512) return sums_avx512;
-    if (&isa == &assign_avx2) return sums_avx2;
-#endif
-    (void)isa;
-    return sums_base;
-}
-
 template <class T>
-void scales(CpuQueue& queue, const AssignKernels& isa, const detail::Scales<T>& task) {
+void scales(CpuQueue& queue, const SumsKernels& kernels, const detail::Scales<T>& task) {
     const std::int64_t n = task.points.rows, d = task.points.cols;
     const Values<T> values(task.points, task.weights, nullptr);
     static_assert(sizeof(double) == sizeof(std::int64_t));
@@ -117,7 +108,7 @@ void scales(CpuQueue& queue, const AssignKernels& isa, const detail::Scales<T>& 
     for_blocks(queue, n, rows_a_task(d), [&](std::int64_t first, std::int64_t last, int) {
         std::vector<T> space;
         const auto data = values.block(first, last, space);
-        if (sums_kernels_of<T>(isa).largest(data, first, last, bits)) return;
+        if (of_type<T>(kernels).largest(data, first, last, bits)) return;
         report_bad_row(queue, task, data, first, last);
         valid.store(false, std::memory_order_relaxed);
     });
@@ -279,10 +270,10 @@ std::size_t accumulate_scratch(int threads, const detail::Accumulate<T>& task) {
 }
 
 template <class T>
-void accumulate(CpuQueue& queue, const AssignKernels& isa, const detail::Accumulate<T>& task, std::byte* scratch) {
+void accumulate(CpuQueue& queue, const SumsKernels& kernels, const detail::Accumulate<T>& task, std::byte* scratch) {
     if (task.into.scales[task.points.cols] == no_scale) return;  // scales() has found bad data
     detail::Carver carver(scratch);
-    Accumulation<T> accumulation(queue, sums_kernels_of<T>(isa), task);
+    Accumulation<T> accumulation(queue, of_type<T>(kernels), task);
     const std::int64_t slots = queue.team().threads();
     if (is_private(task))
         accumulation.privately(PrivateLayout(carver, slots, task.k * (task.points.cols + 1)));
@@ -291,7 +282,7 @@ void accumulate(CpuQueue& queue, const AssignKernels& isa, const detail::Accumul
 }
 
 template <class T>
-void finish(CpuQueue& queue, const AssignKernels& isa, const detail::Finish<T>& task) {
+void finish(CpuQueue& queue, const SumsKernels& kernels, const detail::Finish<T>& task) {
     const std::int64_t d = task.prototypes.cols;
     for_blocks(queue, task.prototypes.rows, std::max<std::int64_t>(1, 4096 / d),
                [&](std::int64_t first, std::int64_t last, int) {
@@ -300,7 +291,7 @@ void finish(CpuQueue& queue, const AssignKernels& isa, const detail::Finish<T>& 
                        const double seen = task.seen != nullptr ? task.seen[z] : 0.0;
                        if (task.cluster_weights)
                            task.cluster_weights.data[z * task.cluster_weights.stride] = seen + weight;
-                       const double shift = sums_kernels_of<T>(isa).finish(
+                       const double shift = of_type<T>(kernels).finish(
                            {.sums = task.from.sums + z * d,
                             .scales = task.from.scales,
                             .weight = weight,
@@ -315,13 +306,13 @@ void finish(CpuQueue& queue, const AssignKernels& isa, const detail::Finish<T>& 
 }
 
 template <class T>
-void total(CpuQueue& queue, const AssignKernels& isa, const detail::Total<T>& task) {
+void total(CpuQueue& queue, const SumsKernels& kernels, const detail::Total<T>& task) {
     const std::int64_t n = task.values.size;
-    const auto& kernels = sums_kernels_of<T>(isa);
+    const auto& typed = of_type<T>(kernels);
     const auto data = data_of<T>({task.values.data, n, 1, task.values.stride, {}}, task.weights, nullptr);
     double largest = 0;
     for_blocks(queue, n, rows_a_task(1), [&](std::int64_t first, std::int64_t last, int) {
-        raise(largest, kernels.largest_value(data, first, last));
+        raise(largest, typed.largest_value(data, first, last));
     });
     if (!std::isfinite(largest)) {  // a product has overflowed
         task.total[0] = largest;
@@ -330,13 +321,13 @@ void total(CpuQueue& queue, const AssignKernels& isa, const detail::Total<T>& ta
     const double scale = math::fixed_point_scale(largest, n);
     std::int64_t sum = 0;
     for_blocks(queue, n, rows_a_task(1), [&](std::int64_t first, std::int64_t last, int) {
-        add(sum, kernels.sum_values(data, first, last, scale));
+        add(sum, typed.sum_values(data, first, last, scale));
     });
     task.total[0] = static_cast<double>(sum) / scale;
 }
 
 template <class T>
-void variance(CpuQueue& queue, const AssignKernels& isa, const detail::Variance<T>& task) {
+void variance(CpuQueue& queue, const SumsKernels& kernels, const detail::Variance<T>& task) {
     const std::int64_t n = task.points.rows, d = task.points.cols;
     const std::int64_t count = divide_up(n, math::sum_block);
     const Values<T> values(task.points, {}, nullptr);
@@ -345,8 +336,7 @@ void variance(CpuQueue& queue, const AssignKernels& isa, const detail::Variance<
     for_blocks(queue, n, math::sum_block, [&](std::int64_t first, std::int64_t last, int) {
         double* sums = task.sums + first / math::sum_block * 2 * d;
         std::vector<T> space;
-        sums_kernels_of<T>(isa).variance(values.block(first, last, space), first_row.data(), first, last, sums,
-                                         sums + d);
+        of_type<T>(kernels).variance(values.block(first, last, space), first_row.data(), first, last, sums, sums + d);
     });
     double total = 0;
     for (std::int64_t j = 0; j < d; ++j) {
@@ -360,13 +350,13 @@ void variance(CpuQueue& queue, const AssignKernels& isa, const detail::Variance<
     *task.mean = total / static_cast<double>(d);
 }
 
-#define CUEBM_INSTANTIATE(T)                                                                                \
-    template void scales<T>(CpuQueue&, const AssignKernels&, const detail::Scales<T>&);                     \
-    template std::size_t accumulate_scratch<T>(int, const detail::Accumulate<T>&);                          \
-    template void accumulate<T>(CpuQueue&, const AssignKernels&, const detail::Accumulate<T>&, std::byte*); \
-    template void finish<T>(CpuQueue&, const AssignKernels&, const detail::Finish<T>&);                     \
-    template void total<T>(CpuQueue&, const AssignKernels&, const detail::Total<T>&);                       \
-    template void variance<T>(CpuQueue&, const AssignKernels&, const detail::Variance<T>&);
+#define CUEBM_INSTANTIATE(T)                                                                              \
+    template void scales<T>(CpuQueue&, const SumsKernels&, const detail::Scales<T>&);                     \
+    template std::size_t accumulate_scratch<T>(int, const detail::Accumulate<T>&);                        \
+    template void accumulate<T>(CpuQueue&, const SumsKernels&, const detail::Accumulate<T>&, std::byte*); \
+    template void finish<T>(CpuQueue&, const SumsKernels&, const detail::Finish<T>&);                     \
+    template void total<T>(CpuQueue&, const SumsKernels&, const detail::Total<T>&);                       \
+    template void variance<T>(CpuQueue&, const SumsKernels&, const detail::Variance<T>&);
 CUEBM_INSTANTIATE(float)
 CUEBM_INSTANTIATE(double)
 

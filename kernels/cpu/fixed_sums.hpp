@@ -4,7 +4,6 @@
 #pragma once
 
 #include "assign_operations.hpp"
-#include "cpu/assign_kernels.hpp"
 #include "cpu/sums_kernels.hpp"
 #include "cpu_queue.hpp"
 
@@ -13,29 +12,26 @@ namespace cuebm::cpu {
 // What scales() leaves as the weights' scale when it has reported bad data: nothing is added then.
 inline constexpr double no_scale = 0;
 
-// The sums of the same instruction set.
-const SumsKernels& sums_kernels(const AssignKernels& isa);
-
 template <class T>
-const SumsKernelsOf<T>& sums_kernels_of(const AssignKernels& isa) {
+const SumsKernelsOf<T>& of_type(const SumsKernels& kernels) {
     if constexpr (sizeof(T) == sizeof(float))
-        return sums_kernels(isa).of_float;
+        return kernels.of_float;
     else
-        return sums_kernels(isa).of_double;
+        return kernels.of_double;
 }
 
 template <class T>
-void scales(detail::CpuQueue& queue, const AssignKernels& isa, const detail::Scales<T>& task);
+void scales(detail::CpuQueue& queue, const SumsKernels& kernels, const detail::Scales<T>& task);
 template <class T>
 std::size_t accumulate_scratch(int threads, const detail::Accumulate<T>& task);
 template <class T>
-void accumulate(detail::CpuQueue& queue, const AssignKernels& isa, const detail::Accumulate<T>& task,
+void accumulate(detail::CpuQueue& queue, const SumsKernels& kernels, const detail::Accumulate<T>& task,
                 std::byte* scratch);
 template <class T>
-void finish(detail::CpuQueue& queue, const AssignKernels& isa, const detail::Finish<T>& task);
+void finish(detail::CpuQueue& queue, const SumsKernels& kernels, const detail::Finish<T>& task);
 template <class T>
-void total(detail::CpuQueue& queue, const AssignKernels& isa, const detail::Total<T>& task);
+void total(detail::CpuQueue& queue, const SumsKernels& kernels, const detail::Total<T>& task);
 template <class T>
-void variance(detail::CpuQueue& queue, const AssignKernels& isa, const detail::Variance<T>& task);
+void variance(detail::CpuQueue& queue, const SumsKernels& kernels, const detail::Variance<T>& task);
 
 }  // namespace cuebm::cpu

@@ -6,11 +6,13 @@
 
 #include "cpu/assign_kernels.hpp"
 #include "cpu/screen_kernels.hpp"
+#include "cpu/sums_kernels.hpp"
 
 namespace cuebm::cpu {
 
 struct Isa {
     const AssignKernels* kernels;
+    const SumsKernels* sums;
     std::vector<const ScreenKernels*> screens;  // the preferred one first
 };
 

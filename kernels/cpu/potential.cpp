@@ -59,16 +59,16 @@ void fold_rows(const detail::Fold<T>& task, std::int64_t column, std::int64_t fi
 }  // namespace
 
 template <class T>
-void fold(CpuQueue& queue, const AssignKernels& isa, const detail::Fold<T>& task) {
+void fold(CpuQueue& queue, const SumsKernels& kernels, const detail::Fold<T>& task) {
     const std::int64_t n = task.of.closest.size;
     detail::PotentialTotal& total = *task.of.total;
-    const auto& kernels = sums_kernels_of<T>(isa);
+    const auto& typed = of_type<T>(kernels);
     const auto data = data_of(task.of);
     const std::int64_t column = task.energies.cols > 1 ? total.column : 0;
     double largest = 0;
     for_blocks(queue, n, [&](std::int64_t, std::int64_t first, std::int64_t last) {
         fold_rows(task, column, first, last);
-        const double own = kernels.largest_value(data, first, last);
+        const double own = typed.largest_value(data, first, last);
         const std::atomic_ref<double> shared(largest);
         double seen = shared.load(std::memory_order_relaxed);
         while (own > seen && !shared.compare_exchange_weak(seen, own, std::memory_order_relaxed)) {
@@ -80,7 +80,7 @@ void fold(CpuQueue& queue, const AssignKernels& isa, const detail::Fold<T>& task
     const bool overflows = !std::isfinite(largest);
     if (overflows) total.overflowed = 1;
     for_blocks(queue, n, [&](std::int64_t block, std::int64_t first, std::int64_t last) {
-        task.of.blocks[block] = overflows ? 0 : kernels.sum_values(data, first, last, total.scale);
+        task.of.blocks[block] = overflows ? 0 : typed.sum_values(data, first, last, total.scale);
         add(total.sum, task.of.blocks[block]);
     });
 }
@@ -142,12 +142,12 @@ private:
 };
 
 template <class T>
-void candidates(CpuQueue& queue, const AssignKernels& isa, const detail::Candidates<T>& task) {
-    const auto& kernels = sums_kernels_of<T>(isa);
+void candidates(CpuQueue& queue, const SumsKernels& kernels, const detail::Candidates<T>& task) {
+    const auto& typed = of_type<T>(kernels);
     const Rows<T> rows = rows_of(task.points);
     const std::int64_t d = task.points.cols;
     const int m = static_cast<int>(task.prototypes.rows);
-    const Apart<T> apart(task, kernels);
+    const Apart<T> apart(task, typed);
     for_blocks(queue, task.points.rows, [&](std::int64_t, std::int64_t first, std::int64_t last) {
         std::vector<T> row(is_converted(rows) ? static_cast<std::size_t>(d) : 0);
         for (std::int64_t i = first; i < last; ++i) {
@@ -161,17 +161,17 @@ void candidates(CpuQueue& queue, const AssignKernels& isa, const detail::Candida
             if (count == 0) continue;
             const T* y = row_of(rows, i, d, row.data());
             const auto compute = [&](int c, int candidates) {
-                kernels.candidates({.points = y,
-                                    .point_stride = d,
-                                    .d = d,
-                                    .candidates = task.prototypes.data + c * task.prototypes.stride,
-                                    .candidate_stride = task.prototypes.stride,
-                                    .m = candidates,
-                                    .closest = closest,
-                                    .closest_stride = 1,
-                                    .energies = energies + c,
-                                    .energies_stride = 1},
-                                   0, 1);
+                typed.candidates({.points = y,
+                                  .point_stride = d,
+                                  .d = d,
+                                  .candidates = task.prototypes.data + c * task.prototypes.stride,
+                                  .candidate_stride = task.prototypes.stride,
+                                  .m = candidates,
+                                  .closest = closest,
+                                  .closest_stride = 1,
+                                  .energies = energies + c,
+                                  .energies_stride = 1},
+                                 0, 1);
             };
             if (2 * count > m)
                 compute(0, m);  // several at a time
@@ -182,14 +182,14 @@ void candidates(CpuQueue& queue, const AssignKernels& isa, const detail::Candida
 }
 
 template <class T>
-void choose(CpuQueue& queue, const AssignKernels& isa, const detail::Choose<T>& task) {
+void choose(CpuQueue& queue, const SumsKernels& kernels, const detail::Choose<T>& task) {
     const std::int64_t n = task.of.closest.size, m = task.energies.cols;
     const auto data = data_of(task.of);
     std::fill_n(task.potentials, m, 0);
     for_blocks(queue, n, [&](std::int64_t, std::int64_t first, std::int64_t last) {
         std::int64_t own[detail::most_candidates] = {};
-        sums_kernels_of<T>(isa).potentials(data, task.energies.data, task.energies.stride, static_cast<int>(m), first,
-                                           last, own);
+        of_type<T>(kernels).potentials(data, task.energies.data, task.energies.stride, static_cast<int>(m), first, last,
+                                       own);
         for (std::int64_t c = 0; c < m; ++c) add(task.potentials[c], own[c]);
     });
     const std::int64_t best = std::min_element(task.potentials, task.potentials + m) - task.potentials;
@@ -214,11 +214,11 @@ void select(CpuQueue& queue, const detail::Select<T>& task) {
     });
 }
 
-#define CUEBM_INSTANTIATE(T)                                                                    \
-    template void fold<T>(CpuQueue&, const AssignKernels&, const detail::Fold<T>&);             \
-    template void draw<T>(CpuQueue&, const detail::Draw<T>&);                                   \
-    template void candidates<T>(CpuQueue&, const AssignKernels&, const detail::Candidates<T>&); \
-    template void choose<T>(CpuQueue&, const AssignKernels&, const detail::Choose<T>&);         \
+#define CUEBM_INSTANTIATE(T)                                                                  \
+    template void fold<T>(CpuQueue&, const SumsKernels&, const detail::Fold<T>&);             \
+    template void draw<T>(CpuQueue&, const detail::Draw<T>&);                                 \
+    template void candidates<T>(CpuQueue&, const SumsKernels&, const detail::Candidates<T>&); \
+    template void choose<T>(CpuQueue&, const SumsKernels&, const detail::Choose<T>&);         \
     template void select<T>(CpuQueue&, const detail::Select<T>&);
 CUEBM_INSTANTIATE(float)
 CUEBM_INSTANTIATE(double)

@@ -127,9 +127,9 @@ void pack(const AssignData<float>& task, const Screen& screen, const PackedPoint
 
 template <class Tile>
 constexpr ScreenKernels table(const char* name, const char* isa) {
-    return {name,        isa,         Tile::Format::format, Tile::points,
-            Tile::panel, Tile::group, block_points<Tile>,   scratch_bytes<Tile>,
-            run<Tile>,   pack<Tile>};
+    return {
+        name,      isa,       Tile::Format::format, Tile::points, Tile::panel, block_points<Tile>, scratch_bytes<Tile>,
+        run<Tile>, pack<Tile>};
 }
 
 }  // namespace

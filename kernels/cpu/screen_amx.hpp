@@ -21,6 +21,7 @@ struct AmxTile {
         Configuration configuration{};
         configuration.palette = 1;
         for (int t = 0; t < 8; ++t) configuration.bytes_a_row[t] = 64, configuration.rows[t] = 16;
+        asm volatile("" ::: "memory");  // g++ 12 knows 8 of the 64 bytes as read
         _tile_loadconfig(&configuration);
     }
     static void end() { _tile_release(); }  // else every switch of threads saves 8 KiB
@@ -70,6 +71,7 @@ private:
     CUEBM_INLINE void multiply(const std::uint32_t* y, const std::uint32_t* w, std::int64_t words, bool set,
                                float* sums, const char* ahead) {
         constexpr int word = sizeof(std::uint32_t);
+        asm volatile("" ::: "memory");  // nor what the loads below read
         if (set) {
             _tile_zero(0);
             _tile_zero(1);

@@ -177,7 +177,8 @@ CUEBM_INLINE void keep_bounds(const AssignData<float>& task, const Screen& scree
         kept.others[first + i] = at_least(kept, norm, math::broadcast(others), math::broadcast(block.margins[i]))[0];
     }
     // Rows that fill the last tile repeat the last: they need nothing of their own.
-    for (std::int64_t i = count; i % Tile::points != 0; ++i) kept.upper[first + i] = __builtin_inff();
+    for (std::int64_t i = count; i % Tile::points != 0; ++i)
+        kept.upper[first + i] = __builtin_inff(), kept.others[first + i] = 0;
 }
 
 }  // namespace

@@ -55,7 +55,7 @@ inline constexpr float screen_absent = 1e38f;  // beyond every score within reac
 
 // Points less the shift, times the scale, rounded and packed in tiles; the last tile repeats the last point.
 struct PackedPoints {
-    std::uint32_t* words;  // [tiles][words_a_row / group][points of a tile][group]
+    std::uint32_t* words;  // [tiles][words_a_row / g][points of a tile][g], g: Tile::group
     float *norms, *rests;  // [tiles * points of a tile]: N >= |y'|, and >= |y' - yq|
     float* steps;          // int8, the same shape: y' = step * integer, nearly
     KeptBounds bounds;
@@ -66,7 +66,6 @@ struct ScreenKernels {
     const char *name, *isa;  // "bf16" (what CUEBM_ASSIGN calls it), "avx512"
     ScreenFormat format;
     int tile_points, panel;  // the register tile: points x prototypes
-    int group;               // words of a row that lie together
     int rows_a_task;
     std::size_t (*scratch)(std::int64_t words_a_row, std::int64_t depth, std::size_t direct_bytes);
     // Labels and energies; returns the first row that has an energy that is not finite, or no_bad_row. Points are

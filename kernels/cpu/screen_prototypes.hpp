@@ -50,7 +50,6 @@ public:
     void pack(std::int64_t task);
     void finish();
 
-    float scale() const { return scale_; }
     bool hides_some() const { return hides_some_; }
     // The constants of KeptBounds, and where its drifts are; false where bounds would say nothing.
     bool fill(KeptBounds& bounds) const;

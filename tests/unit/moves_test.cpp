@@ -151,18 +151,17 @@ TYPED_TEST(SumsOfMoves, CandidatesAreExactWhereTheyMatter) {
                 closest.push_back(std::fabs(spread[static_cast<std::size_t>(i)]) * static_cast<T>(2 * d));
             for (const auto& isa : eb::cpu::available_isas()) {
                 std::vector<T> got(static_cast<std::size_t>(n * 8), T(-1));
-                eb::cpu::sums_kernels_of<T>(*isa.kernels)
-                    .candidates({.points = y.data(),
-                                 .point_stride = d,
-                                 .d = d,
-                                 .candidates = w.data(),
-                                 .candidate_stride = depth,
-                                 .m = m,
-                                 .closest = closest.data(),
-                                 .closest_stride = 1,
-                                 .energies = got.data(),
-                                 .energies_stride = 8},
-                                0, n);
+                eb::cpu::of_type<T>(*isa.sums).candidates({.points = y.data(),
+                                                           .point_stride = d,
+                                                           .d = d,
+                                                           .candidates = w.data(),
+                                                           .candidate_stride = depth,
+                                                           .m = m,
+                                                           .closest = closest.data(),
+                                                           .closest_stride = 1,
+                                                           .energies = got.data(),
+                                                           .energies_stride = 8},
+                                                          0, n);
                 int below = 0;
                 for (std::int64_t i = 0; i < n; ++i)
                     for (std::int64_t c = 0; c < m; ++c) {
