@@ -101,6 +101,26 @@ std::vector<Problem> problems() {
     auto& twins = add("a second chunk that repeats the first", 40, 4096 + 50, 20);
     for (std::size_t i = 4096 * 20; i < twins.prototypes.size(); ++i)
         twins.prototypes[i] = twins.prototypes[i - 4096 * 20];
+    // The winner is one of ten in a class, all within the bound.
+    auto& crowded = add("one class of nearly equal prototypes", 90, 160, 40);
+    std::uniform_real_distribution<float> little(-1e-6f, 1e-6f);
+    for (std::size_t z = 5; z < 160; z += 16)
+        for (std::size_t j = 0; j < 40; ++j)
+            crowded.prototypes[z * 40 + j] = crowded.prototypes[5 * 40 + j] * (1 + little(generator));
+    for (std::size_t i = 0; i < 90; ++i)
+        for (std::size_t j = 0; j < 40; ++j)
+            crowded.points[i * 40 + j] = crowded.prototypes[(5 + i % 10 * 16) * 40 + j] * (1 + little(generator));
+    // Norms of points are as nothing: what errs is the prototypes' own.
+    auto& centred = add("points in the middle of prototypes of one length", 100, 128, 200);
+    for (std::size_t z = 0; z < 128; ++z) {
+        double square = 0;
+        auto* w = &centred.prototypes[z * 200];
+        if (z % 2 == 1)
+            for (std::size_t j = 0; j < 200; ++j) w[j] = -w[j - 200];  // so that the mean is 0
+        for (std::size_t j = 0; j < 200; ++j) square += static_cast<double>(w[j]) * static_cast<double>(w[j]);
+        for (std::size_t j = 0; j < 200; ++j) w[j] = static_cast<float>(static_cast<double>(w[j]) / std::sqrt(square));
+    }
+    for (auto& x : centred.points) x *= 1e-9f;
     add("far from the origin", 113, 50, 20, 1e-2f, 1e4f);
     add("huge", 60, 40, 30, 1e18f / 6);
     add("beyond the screen, not overflowing", 60, 40, 30, 1e18f);
@@ -314,6 +334,43 @@ int wrong_labels(const Problem& p, const std::vector<Values>& steps, const std::
 
 }  // namespace
 
+namespace {
+
+// Points close to prototypes that are far apart, so that nearly all keep their label; then single prototypes come to
+// one of them. Points are at even prototypes; odd ones have none.
+std::vector<Values> single_moves(const Problem& p) {
+    std::vector<Values> steps(2, p.prototypes);
+    const auto row = [&](Values& values, std::int64_t r) { return values.begin() + r * p.d; };
+    const auto change = [&](auto how) {
+        steps.push_back(steps.back());
+        how(steps.back());
+        steps.push_back(steps.back());  // and nothing moves
+    };
+    auto points = p.points;
+    const auto onto = [&](std::int64_t z, std::int64_t i) {
+        change([&](Values& w) { std::copy_n(row(points, i), p.d, row(w, z)); });
+    };
+    onto(77, 0);                       // of another panel, and not its first
+    onto(2 * (1 % (p.k / 2)) + 1, 1);  // of the same panel: point i is at prototype 2 i
+    change([&](Values& w) { std::swap_ranges(row(w, 10), row(w, 11), row(w, 140)); });
+    change(
+        [&](Values& w) { std::copy_n(row(w, 6), p.d, row(w, 101)); });  // 101 is hidden behind 6, and point 3 is near
+    change([&](Values& w) {
+        for (std::int64_t j = 0; j < p.d; ++j) w[static_cast<std::size_t>(6 * p.d + j)] += 0.01f;
+    });
+    return steps;
+}
+
+Problem tight(std::mt19937& generator, std::int64_t k, std::int64_t d) {
+    Problem p{"tight", k / 2, k, d, draw(generator, k / 2 * d, 1e-3f), draw(generator, k * d)};
+    for (std::int64_t i = 0; i < p.n; ++i)
+        for (std::int64_t j = 0; j < d; ++j)
+            p.points[static_cast<std::size_t>(i * d + j)] += p.prototypes[static_cast<std::size_t>(2 * i * d + j)];
+    return p;
+}
+
+}  // namespace
+
 // A panel that is skipped although its prototypes have come near; a label that is kept although it was beaten; a twin
 // that was hidden, and moves away; rows that are gathered to the wrong places.
 TEST(Screening, KeptBoundsChangeNoLabel) {
@@ -340,7 +397,10 @@ TEST(Screening, KeptBoundsChangeNoLabel) {
     };
     std::vector<Walk> walks;
     for (const auto& path : {steps, twins, shaken}) walks.push_back({blobs, path, right_answers(blobs, path)});
-    for (const float scale : {1e-18f, 1e16f}) {
+    const Problem close = tight(generator, 150, 40);
+    const auto moves = single_moves(close);
+    walks.push_back({close, moves, right_answers(close, moves)});
+    for (const float scale : {1e-12f, 1e16f}) {
         Walk scaled{blobs, steps, {}};
         for (auto& x : scaled.points.points) x *= scale;
         for (auto& step : scaled.steps)
