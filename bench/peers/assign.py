@@ -13,8 +13,8 @@ as a run beforehand found out; none does more than 100. Starts are random, so so
 how many reached it. Inertia is computed here, in float64.
 
 Prints tables, and writes a JSON row for each pair to bench/results/: family, case, peer, peer_version, ours, theirs,
-unit, ratio (theirs over ours), device, processor, peaks, and what else was seen. A peer that is not installed is left
-out.
+unit, ratio (theirs over ours), device, processor, peaks, commit, and what else was seen. A peer that is not installed is
+left out.
 """
 
 import argparse
@@ -51,6 +51,14 @@ GROUPS = {
 
 
 MOST_ITERATIONS = 100  # from scratch
+
+
+def commit():
+    """The commit measured, with -dirty where files differ from it; a copy of the tree may have no git."""
+    try:
+        return subprocess.check_output(["git", "describe", "--always", "--dirty"], text=True).strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
 
 
 def has_gpu():
@@ -404,7 +412,7 @@ def main():
             except (ImportError, metadata.PackageNotFoundError) as error:
                 print(f"  {peer.name}: left out ({error}); pip install {peer.package}")
         about = {"device": ours.device, "processor": processor, "peaks": peaks, "threads": options.threads,
-                 "cuebm": ours.version}
+                 "cuebm": ours.version, "commit": commit()}
         for iterations in options.iterations:
             print(f"{name}: {n} x {d}, k {k}, at most {iterations} iterations, {options.repetitions} repetitions\n"
                   f"  {'system':20} {'version':9} {'ms/iter':>10} {'ratio':>7} {'done':>6} {'right %':>8} {'inertia':>14}")

@@ -4,6 +4,7 @@
 
 #include "support/assign_problem.hpp"
 #include "support/backends.hpp"
+#include "support/complaint.hpp"
 #include "support/fitted.hpp"
 
 namespace eb = cuebm;
@@ -12,24 +13,6 @@ using namespace cuebm::test;
 CUEBM_SUITE(BadData);
 
 namespace {
-
-struct Complaint {
-    std::string argument;
-    std::int64_t row = -1;
-    bool operator==(const Complaint&) const = default;
-};
-void PrintTo(const Complaint& c, std::ostream* out) { *out << c.argument << " row " << c.row; }
-
-template <class Call>
-Complaint complaint(Call call) {
-    try {
-        call();
-    } catch (const eb::DataError& error) {
-        EXPECT_NE(std::string(error.what()).find("row " + std::to_string(error.row())), std::string::npos);
-        return {error.argument(), error.row()};
-    }
-    return {"none"};
-}
 
 template <class T>
 const std::vector<T> not_finite{static_cast<T>(NAN), static_cast<T>(INFINITY), static_cast<T>(-INFINITY)};

@@ -4,6 +4,7 @@
 
 #include "support/assign_problem.hpp"
 #include "support/backends.hpp"
+#include "support/complaint.hpp"
 #include "support/fitted.hpp"
 
 namespace eb = cuebm;
@@ -74,22 +75,6 @@ Answers<float> solve_stored(eb::Context& context, const Both<Element>& both, uns
     task.points = points.view();
     eb::assign(context, task);
     return there.answers(both.floats);
-}
-
-struct Complaint {
-    std::string argument;
-    std::int64_t row = -1;
-    bool operator==(const Complaint&) const = default;
-};
-void PrintTo(const Complaint& c, std::ostream* out) { *out << c.argument << " row " << c.row; }
-template <class Call>
-Complaint complaint(Call call) {
-    try {
-        call();
-    } catch (const eb::DataError& error) {
-        return {error.argument(), error.row()};
-    }
-    return {"none"};
 }
 
 }  // namespace
