@@ -1,7 +1,5 @@
 // Points stored as uint8, fp16 or bf16: every call gives the bits of the same call on a copy in float, in any layout,
 // on every backend and path; and what those types hold that is bad is an error that names the row.
-#include <cuebm/error.hpp>
-
 #include "support/assign_problem.hpp"
 #include "support/backends.hpp"
 #include "support/complaint.hpp"
