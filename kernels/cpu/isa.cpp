@@ -20,6 +20,7 @@ bool amx_is_granted() {
     unsigned a = 0, b = 0, c = 0, d = 0;
     constexpr unsigned bf16 = 1u << 22, tile = 1u << 24;
     if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0 || (d & bf16) == 0 || (d & tile) == 0) return false;
+    if (!__builtin_cpu_supports("avx512bf16")) return false;  // which rounds the points
     constexpr long ask = 0x1023, tile_data = 18;
     return syscall(SYS_arch_prctl, ask, tile_data) == 0;
 }

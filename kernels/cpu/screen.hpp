@@ -7,7 +7,7 @@
 namespace cuebm::cpu::CUEBM_ISA {
 namespace {
 
-// Where a thread's scratch has what: a Block; its points' words, or later what direct() needs; a line of words; a row.
+// Where a thread's scratch has what: a Block; its points' words, or later what direct() needs; a row.
 template <class Tile>
 CUEBM_INLINE std::size_t points_bytes(std::int64_t words_a_row, std::size_t direct_bytes) {
     const auto words = sizeof(std::uint32_t) * static_cast<std::size_t>(block_points<Tile> * words_a_row);
@@ -16,7 +16,7 @@ CUEBM_INLINE std::size_t points_bytes(std::int64_t words_a_row, std::size_t dire
 template <class Tile>
 std::size_t scratch_bytes(std::int64_t words_a_row, std::int64_t depth, std::size_t direct_bytes) {
     return sizeof(Block<Tile>) + points_bytes<Tile>(words_a_row, direct_bytes) +
-           sizeof(float) * static_cast<std::size_t>(words_a_row + 16 + depth);
+           sizeof(float) * static_cast<std::size_t>(depth);
 }
 
 CUEBM_INLINE void prefetch_row(const AssignData<float>& task, std::int64_t i) {
@@ -64,12 +64,11 @@ std::int64_t run(const AssignData<float>& task, const Screen& screen, const Pack
     auto& block = *reinterpret_cast<Block<Tile>*>(scratch);
     std::byte* const space = scratch + sizeof(Block<Tile>);
     const std::size_t direct_bytes = screen.direct->direct_scratch(sizeof(float), task.depth, false);
-    auto* line = reinterpret_cast<std::uint32_t*>(space + points_bytes<Tile>(screen.words_a_row, direct_bytes));
-    auto* padded = reinterpret_cast<float*>(line + screen.words_a_row + 16);
+    auto* padded = reinterpret_cast<float*>(space + points_bytes<Tile>(screen.words_a_row, direct_bytes));
     const std::int64_t count = last - first, tiles = (count + Tile::points - 1) / Tile::points;
     PackedPoints points{reinterpret_cast<std::uint32_t*>(space), block.norms, block.rests, block.steps, {}};
     if (packed == nullptr)
-        pack_rows<Tile>(task, screen, points, first, last, line, padded);
+        pack_rows<Tile>(task, screen, points, first, last, padded);
     else
         points = {packed->words + first * screen.words_a_row, packed->norms + first, packed->rests + first,
                   packed->steps + first, packed->bounds};
@@ -118,11 +117,9 @@ std::int64_t run(const AssignData<float>& task, const Screen& screen, const Pack
 template <class Tile>
 void pack(const AssignData<float>& task, const Screen& screen, const PackedPoints& to, std::int64_t first,
           std::int64_t last, std::byte* scratch) {
-    auto* line = reinterpret_cast<std::uint32_t*>(scratch);
-    auto* row = reinterpret_cast<float*>(line + screen.words_a_row + 16);
     pack_rows<Tile>(task, screen,
                     {to.words + first * screen.words_a_row, to.norms + first, to.rests + first, to.steps + first, {}},
-                    first, last, line, row);
+                    first, last, reinterpret_cast<float*>(scratch));
 }
 
 template <class Tile>

@@ -40,15 +40,14 @@ struct alignas(64) Block {
     std::int64_t open[size];
 };
 
-// Rounds row i into its place in a tile, and bounds its norms. `line` holds a row of words.
+// Rounds row i into its place in a tile, and bounds its norms.
 template <class Tile>
-CUEBM_INLINE void pack_row(const AssignData<float>& task, const Screen& screen, std::int64_t i, std::uint32_t* line,
-                           float* row, std::uint32_t* place, float& norm, float& rest, float& step) {
+CUEBM_INLINE void pack_row(const AssignData<float>& task, const Screen& screen, std::int64_t i, float* row,
+                           std::uint32_t* words, float& norm, float& rest, float& step) {
     using Format = typename Tile::Format;
     const Shifting shifted{row_of(task.points, i, task.d, row), screen.shift, screen.scale, task.d};
-    const RowSums sums = Format::round(shifted, screen.words_a_row, line);
-    for (std::int64_t w = 0; w < screen.words_a_row; w += Tile::group)
-        __builtin_memcpy(place + w * Tile::points, line + w, sizeof(std::uint32_t) * Tile::group);
+    const RowSums sums =
+        Format::round(shifted, screen.words_a_row, Place<Tile::group, Tile::group * Tile::points>{words});
     const ScreenBound& bound = screen.bound;
     norm = __builtin_sqrtf(sums.square + bound.norm_floor) * bound.norm_growth;
     rest = Format::format == ScreenFormat::fp32 ? 0 : __builtin_sqrtf(sums.rest + bound.norm_floor) * bound.norm_growth;
@@ -59,14 +58,13 @@ CUEBM_INLINE void pack_row(const AssignData<float>& task, const Screen& screen, 
 // Rows [first, last) into tiles; the last tile repeats the last row.
 template <class Tile>
 CUEBM_INLINE void pack_rows(const AssignData<float>& task, const Screen& screen, const PackedPoints& to,
-                            std::int64_t first, std::int64_t last, std::uint32_t* line, float* row) {
+                            std::int64_t first, std::int64_t last, float* row) {
     const std::int64_t end = first + (last - first + Tile::points - 1) / Tile::points * Tile::points;
     for (std::int64_t i = first; i < end; ++i) {
         const std::int64_t at = i - first;
-        std::uint32_t* place =
+        std::uint32_t* words =
             to.words + (at / Tile::points * screen.words_a_row * Tile::points + at % Tile::points * Tile::group);
-        pack_row<Tile>(task, screen, i < last ? i : last - 1, line, row, place, to.norms[at], to.rests[at],
-                       to.steps[at]);
+        pack_row<Tile>(task, screen, i < last ? i : last - 1, row, words, to.norms[at], to.rests[at], to.steps[at]);
     }
 }
 

@@ -43,14 +43,25 @@ struct BlockRows {
     float* lows;  // the least lower bound in the panel just met, where it is wanted
 };
 
-// Prototypes of class `first` and on, as many as a register holds, have these scores. Returns their lower bounds.
-CUEBM_INLINE Pack note(const Columns& c, Pack score, float slope, Best& best, std::int64_t first) {
-    Pack lower = math::product_sum(math::broadcast(-slope), c.norms, score);
-    lower = math::from_bits((math::to_bits(lower) & c.kept_bits) | c.id);
-    const Pack m = math::load(best.least + first);
-    math::store(best.second + first, least_of(math::load(best.second + first), most_of(m, lower)));
-    math::store(best.least + first, least_of(m, lower));
-    return lower;
+// The lower bounds of some prototypes, from their scores; each with the number of its prototype in the low bits.
+CUEBM_INLINE Pack lower_bounds(const Columns& c, Pack score, float slope) {
+    const Pack lower = math::product_sum(math::broadcast(-slope), c.norms, score);
+    return math::from_bits((math::to_bits(lower) & c.kept_bits) | c.id);
+}
+
+// These are of class `first` and on, as many as a register holds.
+CUEBM_INLINE void note(Pack lower, Best& best, std::int64_t first) {
+    const Pack least = math::load(best.least + first), second = math::load(best.second + first);
+    math::store(best.least + first, least_of(least, lower));
+    math::store(best.second + first, least_of(second, most_of(least, lower)));
+}
+// Two packs of the same classes, so that what is kept is looked at once. Returns the lesser of each two.
+CUEBM_INLINE Pack note_both(Pack a, Pack b, Best& best) {
+    const Pack least = math::load(best.least), second = math::load(best.second);
+    const Pack low = least_of(a, b), high = most_of(a, b);
+    math::store(best.least, least_of(least, low));
+    math::store(best.second, least_of(least_of(second, high), most_of(least, low)));
+    return low;
 }
 
 CUEBM_INLINE float least_in(Pack x) {
@@ -62,6 +73,40 @@ CUEBM_INLINE float least_in(Pack x) {
     return least;
 #endif
 }
+
+// lows[which[i]] = the least of row i. Packs of 16 are taken 16 rows at a time, so `rows` has as many.
+#if defined(__AVX512F__)
+// Lane i: the least of row i. Halves of two registers meet in one, four times.
+CUEBM_INLINE Pack least_of_rows(const float (*rows)[16]) {
+    __m512 four[4];
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; ++j) {
+        __m512 two[2];
+#pragma GCC unroll 2
+        for (int h = 0; h < 2; ++h) {
+            const __m512 a = _mm512_load_ps(rows[8 * h + j]), b = _mm512_load_ps(rows[8 * h + j + 4]);
+            two[h] = _mm512_min_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xee));
+        }
+        four[j] = _mm512_min_ps(_mm512_shuffle_f32x4(two[0], two[1], 0x88), _mm512_shuffle_f32x4(two[0], two[1], 0xdd));
+    }
+    const auto zip = [](__m512 a, __m512 b) {
+        return _mm512_min_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+    };
+    const __m512 even = zip(four[0], four[1]), odd = zip(four[2], four[3]);
+    return Pack(_mm512_min_ps(_mm512_shuffle_ps(even, odd, 0x44), _mm512_shuffle_ps(even, odd, 0xee)));
+}
+template <int count>
+CUEBM_INLINE void write_least(const float (*rows)[16], const std::int32_t* which, float* lows) {
+    alignas(64) float least[16];
+    math::store(least, least_of_rows(rows));
+    for (int i = 0; i < count; ++i) lows[which[i]] = least[i];
+}
+#else
+template <int count>
+CUEBM_INLINE void write_least(const float (*rows)[width], const std::int32_t* which, float* lows) {
+    for (int i = 0; i < count; ++i) lows[which[i]] = least_in(math::load(rows[i]));
+}
+#endif
 
 // Fills the registers: 14 x 2 accumulators, 2 packs of prototypes and 1 of points are 31 of 32; 6 x 2 make 15 of 16.
 template <class F>
@@ -89,7 +134,10 @@ private:
                                                     const BlockRows& rows, const std::int32_t* which,
                                                     const char* ahead) {
         const std::uint32_t* w = screen.words + number * screen.words_a_row * panel;
-        typename Format::Sum sums[points][2] = {};
+        const Columns c[2] = {columns(screen, number * panel), columns(screen, number * panel + width)};
+        typename Format::Sum sums[points][2];
+#pragma GCC unroll 14
+        for (int i = 0; i < points; ++i) sums[i][0] = Format::begin(c[0]), sums[i][1] = Format::begin(c[1]);
         for (std::int64_t g = 0; g < screen.words_a_row; g += group) {
             __builtin_prefetch(ahead, 0, 2);
             ahead += 64;
@@ -111,21 +159,24 @@ private:
             y += group * points;
             w += group * panel;
         }
-        Pack least[lows ? points : 1];
+        Pack lower[points][2];
+        alignas(64) float low[lows ? 16 : 1][width];
 #pragma GCC unroll 2
-        for (int u = 0; u < 2; ++u) {
-            const std::int64_t z = number * panel + u * width;
-            const Columns c = columns(screen, z);
+        for (int u = 0; u < 2; ++u)
 #pragma GCC unroll 14
             for (int i = 0; i < points; ++i) {
                 const std::int32_t r = which[i];
-                const Pack score = Format::score(sums[i][u], c, rows.steps[r]);
-                const Pack lower = note(c, score, rows.slopes[r], rows.best[r], z % screen_classes);
-                if constexpr (lows) least[i] = u == 0 ? lower : least_of(least[i], lower);
+                lower[i][u] = lower_bounds(c[u], Format::score(sums[i][u], c[u], rows.steps[r]), rows.slopes[r]);
+                if constexpr (width < screen_classes)
+                    note(lower[i][u], rows.best[r], (number * panel + u * width) % screen_classes);
             }
+#pragma GCC unroll 14
+        for (int i = 0; i < points; ++i) {
+            Pack both = least_of(lower[i][0], lower[i][1]);
+            if constexpr (width == screen_classes) both = note_both(lower[i][0], lower[i][1], rows.best[which[i]]);
+            if constexpr (lows) math::store(low[i], both);
         }
-        if constexpr (lows)
-            for (int i = 0; i < points; ++i) rows.lows[which[i]] = least_in(least[i]);
+        if constexpr (lows) write_least<points>(low, which, rows.lows);
     }
 };
 
