@@ -7,6 +7,7 @@
 
 #include <cuebm/error.hpp>
 
+#include "cpu/screen_groups.hpp"
 #include "math/canonical.hpp"
 #include "math/screening.hpp"
 
@@ -127,21 +128,24 @@ static bool keeps_bounds(const AssignPlan& plan, std::int64_t k, std::int64_t d)
 KeptPoints::KeptPoints(detail::Carver& carver, const AssignPlan& plan, std::int64_t n, std::int64_t k, std::int64_t d) {
     const auto shape = screen_shape(*plan.screen, k, d);
     const std::int64_t block = plan.screen->rows_a_task, blocks = divide_up(n, block), points = blocks * block;
+    constexpr std::int64_t behind = 16;  // what is read a register at a time
     shift = carver.take<float>(shape.depth);
     scale = carver.take<float>(1);
     aged = carver.take<std::int64_t>(1);
     packed = {.words = carver.take<std::uint32_t>(points * shape.words_a_row),
-              .norms = carver.take<float>(points + 64),  // read a register at a time
-              .rests = carver.take<float>(points),
-              .steps = carver.take<float>(points),
+              .norms = carver.take<float>(points + behind),
+              .rests = carver.take<float>(points + behind),
+              .steps = carver.take<float>(points + behind),
               .bounds = {}};
     previous = nullptr;
+    order = nullptr;
     if (!keeps_bounds(plan, k, d)) return;
     previous = carver.take<float>(k * d);
     packed.bounds.lower = carver.take<float>(blocks * shape.panels * bounds_stride(static_cast<int>(block)));
     packed.bounds.upper = carver.take<float>(points);
     packed.bounds.others = carver.take<float>(points);
-    packed.bounds.labels = carver.take<std::int32_t>(points);
+    packed.bounds.slots = carver.take<std::int32_t>(points);
+    order = carver.take<std::int32_t>(k);
 }
 
 namespace {
@@ -238,7 +242,8 @@ void AssignRun<T>::keep_shift() {
     if (kept_->previous == nullptr) return;
     const std::int64_t block = plan_.rows_a_task, points = divide_up(task_.points.rows, block) * block;
     std::fill_n(kept_->previous, task_.prototypes.rows * task_.prototypes.cols, 0.0f);
-    std::fill_n(kept_->packed.bounds.labels, points, 0);
+    std::fill_n(kept_->packed.bounds.slots, points, 0);
+    if constexpr (sizeof(T) == sizeof(float)) group_prototypes(task_.prototypes, plan_.screen->panel, kept_->order);
 }
 
 // Bounds are of no use to the next call where a prototype was hidden in this one: it may move away from its twin.

@@ -48,10 +48,11 @@ struct AssignScratch {
 // What a screened task may keep of its points, for tasks with the same points that follow.
 struct KeptPoints {
     KeptPoints(detail::Carver& carver, const AssignPlan& plan, std::int64_t n, std::int64_t k, std::int64_t d);
-    float* shift;        // [depth of the format]
-    float* scale;        // [1]
-    std::int64_t* aged;  // [1]: the calls that the bounds have seen since they were last of no use
-    float* previous;     // [k x d], the prototypes of the last call; null: no bounds are kept
+    float* shift;         // [depth of the format]
+    float* scale;         // [1]
+    std::int64_t* aged;   // [1]: the calls that the bounds have seen since they were last of no use
+    float* previous;      // [k x d], the prototypes of the last call, by slot; null: no bounds are kept
+    std::int32_t* order;  // [k], which prototype is in a slot; null without bounds
     PackedPoints packed;
 };
 
@@ -87,7 +88,7 @@ private:
     void prepare(Each each, BadPrototype bad_prototype, bool choose_shift) {
         if (screen_) {
             if (choose_shift) each(screen_->shift_tasks(), [&](std::int64_t task, int) { screen_->shift(task); });
-            if (!choose_shift) screen_->use(kept_->shift, *kept_->scale, kept_->previous);
+            if (!choose_shift) screen_->use(kept_->shift, *kept_->scale, kept_->previous, kept_->order);
             each(screen_->row_tasks(), [&](std::int64_t task, int) { screen_->measure(task); });
             screen_->choose_scale();
             each(screen_->row_tasks(), [&](std::int64_t task, int) { screen_->pack(task); });

@@ -30,12 +30,15 @@ CUEBM_INLINE void begin_block(const Screen& screen, const PackedPoints& points, 
                               Block<Tile>& block) {
     const ScreenBound& bound = screen.bound;
     for (std::int64_t i = 0; i < block.size; ++i) block.all_rows[i] = static_cast<std::int32_t>(i);
+    for (std::int64_t i = 0; i < count; i += width) {
+        const Pack norm = math::load(points.norms + i);
+        math::store(block.steps + i, math::load(points.steps + i));
+        math::store(block.slopes + i,
+                    bound.per_norm * norm + bound.per_rest * math::load(points.rests + i) + bound.constant);
+        math::store(block.margins + i, bound.spread * norm * norm + bound.floor);
+    }
     for (std::int64_t i = 0; i < count; ++i) {
-        const float norm = points.norms[i];
-        block.steps[i] = points.steps[i];
-        block.slopes[i] = bound.per_norm * norm + bound.per_rest * points.rests[i] + bound.constant;
-        block.margins[i] = bound.spread * norm * norm + bound.floor;
-        const bool all = !(norm <= bound.reach_limit);  // NaN, too
+        const bool all = !(points.norms[i] <= bound.reach_limit);  // NaN, too
         block.known[i] = {screen_absent, __builtin_inff(), 0, all, false, 0, 0};
     }
 }
@@ -80,9 +83,11 @@ std::int64_t run(const AssignData<float>& task, const Screen& screen, const Pack
             meet_needed<Tile>(screen, points, first, tiles, block, reinterpret_cast<std::uint32_t*>(space));
         else
             meet_chunk<Tile>(screen, points, chunk, tiles, block);
+        find_least<Tile>(count, block);
         for (std::int64_t i = 0; i < count; ++i) {
             if (tracked && block.idle[i] != 0) continue;
-            look(screen, chunk, block.best[i], block.slopes[i], block.margins[i], energy_wanted, block.known[i]);
+            look(screen, chunk, block.best[i], block.least[i], block.slopes[i], block.margins[i], energy_wanted,
+                 block.known[i]);
             if (packed != nullptr && block.known[i].open) prefetch_row(task, first + i);  // it is not near
         }
         for (std::int64_t i = 0; i < count; ++i)
@@ -99,7 +104,8 @@ std::int64_t run(const AssignData<float>& task, const Screen& screen, const Pack
             block.open[given_up++] = first + i;
             continue;
         }
-        if (task.labels != nullptr) task.labels[(first + i) * task.labels_stride] = point.label;
+        if (task.labels != nullptr)
+            task.labels[(first + i) * task.labels_stride] = static_cast<std::int32_t>(number_of(screen, point.slot));
         if (task.energies != nullptr) task.energies[(first + i) * task.energies_stride] = point.energy;
     }
     // Points of which nothing is known, or too little: every prototype's canonical energy, a tile at a time.

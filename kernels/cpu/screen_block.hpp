@@ -18,8 +18,8 @@ constexpr int most_crowded = 4;
 // What is known of a point after some chunks of prototypes.
 struct Known {
     float least_upper;  // no canonical winner has a lower bound above it
-    float energy;       // the least canonical energy so far, of `label`; infinity: not computed
-    std::int32_t label;
+    float energy;       // the least canonical energy so far, of `slot`; infinity: not computed
+    std::int32_t slot;
     bool all;                     // any prototype may be the winner
     bool open;                    // this chunk has several candidates
     std::uint16_t some, crowded;  // classes with a candidate, and with several
@@ -29,10 +29,11 @@ struct Known {
 template <class Tile>
 struct alignas(64) Block {
     static constexpr int size = block_points<Tile>, stride = bounds_stride(size), padded = stride + 16;
-    Best best[size + 1];
+    Best best[padded];
     float slopes[padded], margins[padded];  // the bound is slope * R + margin
     float norms[padded], rests[padded], steps[padded], lows[padded];
-    float upper[padded], bars[padded];  // of distances: screen_bounds.hpp
+    float least[padded];                                // of a row's lower bounds
+    float upper[padded], others[padded], bars[padded];  // of distances: screen_bounds.hpp
     std::int32_t all_rows[size], which[padded + Tile::points];
     std::int32_t own[padded];   // the panel of a row's last label
     std::int32_t idle[padded];  // all bits: keeps its label without meeting any prototype
@@ -40,61 +41,93 @@ struct alignas(64) Block {
     std::int64_t open[size];
 };
 
-// Rounds row i into its place in a tile, and bounds its norms.
-template <class Tile>
-CUEBM_INLINE void pack_row(const AssignData<float>& task, const Screen& screen, std::int64_t i, float* row,
-                           std::uint32_t* words, float& norm, float& rest, float& step) {
-    using Format = typename Tile::Format;
-    const Shifting shifted{row_of(task.points, i, task.d, row), screen.shift, screen.scale, task.d};
-    const RowSums sums =
-        Format::round(shifted, screen.words_a_row, Place<Tile::group, Tile::group * Tile::points>{words});
-    const ScreenBound& bound = screen.bound;
-    norm = __builtin_sqrtf(sums.square + bound.norm_floor) * bound.norm_growth;
-    rest = Format::format == ScreenFormat::fp32 ? 0 : __builtin_sqrtf(sums.rest + bound.norm_floor) * bound.norm_growth;
-    if constexpr (Format::format != ScreenFormat::fp32) rest += (norm + rest) * 0x1p-22f;  // y' - yq was rounded, too
-    step = sums.step;
+CUEBM_INLINE Pack root(Pack x) {
+#if defined(__AVX512F__)
+    return Pack(_mm512_sqrt_ps(__m512(x)));
+#else
+    Pack r{};
+    for (int l = 0; l < width; ++l) r[l] = __builtin_sqrtf(x[l]);
+    return r;
+#endif
 }
 
-// Rows [first, last) into tiles; the last tile repeats the last row.
+// Rows [first, last) rounded into tiles, with bounds of their norms; the last tile repeats the last row.
 template <class Tile>
 CUEBM_INLINE void pack_rows(const AssignData<float>& task, const Screen& screen, const PackedPoints& to,
                             std::int64_t first, std::int64_t last, float* row) {
+    using Format = typename Tile::Format;
     const std::int64_t end = first + (last - first + Tile::points - 1) / Tile::points * Tile::points;
     for (std::int64_t i = first; i < end; ++i) {
         const std::int64_t at = i - first;
         std::uint32_t* words =
             to.words + (at / Tile::points * screen.words_a_row * Tile::points + at % Tile::points * Tile::group);
-        pack_row<Tile>(task, screen, i < last ? i : last - 1, row, words, to.norms[at], to.rests[at], to.steps[at]);
+        const float* y = row_of(task.points, i < last ? i : last - 1, task.d, row);
+        const RowSums sums = Format::round(Shifting{y, screen.shift, screen.scale, task.d}, screen.words_a_row,
+                                           Place<Tile::group, Tile::group * Tile::points>{words});
+        to.norms[at] = sums.square;
+        to.rests[at] = sums.rest;
+        to.steps[at] = sums.step;
+    }
+    const ScreenBound& bound = screen.bound;
+    const auto norm_of = [&](auto squares) { return root(squares + bound.norm_floor) * bound.norm_growth; };
+    for (std::int64_t at = 0; at < end - first; at += width) {
+        const std::int64_t left = end - first - at, count = left < width ? left : width;
+        Pack norms = {}, rests = {};
+        __builtin_memcpy(&norms, to.norms + at, sizeof(float) * static_cast<std::size_t>(count));
+        __builtin_memcpy(&rests, to.rests + at, sizeof(float) * static_cast<std::size_t>(count));
+        norms = norm_of(norms);
+        rests = Format::format == ScreenFormat::fp32 ? Pack{} : norm_of(rests);
+        if constexpr (Format::format != ScreenFormat::fp32)
+            rests += (norms + rests) * 0x1p-22f;  // y' - yq was rounded, too
+        __builtin_memcpy(to.norms + at, &norms, sizeof(float) * static_cast<std::size_t>(count));
+        __builtin_memcpy(to.rests + at, &rests, sizeof(float) * static_cast<std::size_t>(count));
     }
 }
 
 CUEBM_INLINE unsigned at_most(const float* x, float bar) {  // one bit a class
+#if defined(__AVX512F__)
+    return _mm512_cmp_ps_mask(_mm512_loadu_ps(x), _mm512_set1_ps(bar), _CMP_LE_OQ);
+#else
     unsigned bits = 0;
 #pragma GCC unroll 4
     for (int l = 0; l < screen_classes; l += width)
         bits |= math::lane_bits(math::load(x + l) <= math::broadcast(bar)) << l;
     return bits;
+#endif
 }
 
-CUEBM_INLINE float least_class(const float* classes) {
-    Pack least = math::load(classes);
+// block.least: of all classes, for rows up to a multiple of 16.
+template <class Tile>
+CUEBM_INLINE void find_least(std::int64_t rows, Block<Tile>& block) {
+#if defined(__AVX512F__)
+    constexpr int stride = sizeof(Best) / sizeof(float);
+    for (std::int64_t i = 0; i < rows; i += 16)
+        math::store(block.least + i, least_of_rows(block.best[i].least, stride));
+#else
+    for (std::int64_t i = 0; i < rows; ++i) {
+        const float* classes = block.best[i].least;
+        Pack least = math::load(classes);
 #pragma GCC unroll 4
-    for (int l = width; l < screen_classes; l += width) least = least_of(least, math::load(classes + l));
-    return least_in(least);
+        for (int l = width; l < screen_classes; l += width) least = least_of(least, math::load(classes + l));
+        block.least[i] = least_in(least);
+    }
+#endif
 }
 
-CUEBM_INLINE std::int64_t label_of(const Screen& screen, std::int64_t chunk, float lower, int of_class) {
+CUEBM_INLINE std::int64_t number_of(const Screen& screen, std::int64_t slot) {
+    return screen.order == nullptr ? slot : screen.order[slot];
+}
+CUEBM_INLINE std::int64_t slot_of(const Screen& screen, std::int64_t chunk, float lower, int of_class) {
     return chunk + (math::to_bits(lower) & screen.id_mask) * screen_classes + of_class;
 }
 
 // Which of the chunk's prototypes may win: mostly one, and then no energy is needed.
-CUEBM_INLINE void look(const Screen& screen, std::int64_t chunk, const Best& best, float slope, float margin,
-                       bool energy_wanted, Known& point) {
+CUEBM_INLINE void look(const Screen& screen, std::int64_t chunk, const Best& best, float least, float slope,
+                       float margin, bool energy_wanted, Known& point) {
     if (point.all) return;
-    const float least = least_class(best.least);
-    const std::int64_t label =
-        label_of(screen, chunk, least, __builtin_ctz(at_most(best.least, least) | 1u << screen_classes));
-    const float upper = least + 2 * (slope * screen.norms[label] + margin) * (1 + 0x1p-10f);
+    const std::int64_t slot =
+        slot_of(screen, chunk, least, __builtin_ctz(at_most(best.least, least) | 1u << screen_classes));
+    const float upper = least + 2 * (slope * screen.norms[slot] + margin) * (1 + 0x1p-10f);
     if (upper < point.least_upper) point.least_upper = upper;
     const unsigned some = at_most(best.least, point.least_upper), crowded = at_most(best.second, point.least_upper);
     point.some = static_cast<std::uint16_t>(some);
@@ -103,7 +136,7 @@ CUEBM_INLINE void look(const Screen& screen, std::int64_t chunk, const Best& bes
     if (__builtin_popcount(crowded) > most_crowded) {
         point.all = true;
     } else if (!energy_wanted && crowded == 0 && (some & (some - 1)) == 0 && some != 0) {
-        point.label = static_cast<std::int32_t>(label);
+        point.slot = static_cast<std::int32_t>(slot);
         point.open = false;
     }
 }
@@ -132,8 +165,10 @@ CUEBM_INLINE const float* padded_row(const AssignData<float>& task, std::int64_t
 }
 
 // The canonical energy of a label that is known.
-CUEBM_INLINE void settle_one(const AssignData<float>& task, std::int64_t i, Known& point, float* space) {
-    point.energy = pair_energy(padded_row(task, i, space), task.prototypes + point.label * task.depth, task.depth);
+CUEBM_INLINE void settle_one(const AssignData<float>& task, const Screen& screen, std::int64_t i, Known& point,
+                             float* space) {
+    const float* w = task.prototypes + number_of(screen, point.slot) * task.depth;
+    point.energy = pair_energy(padded_row(task, i, space), w, task.depth);
 }
 
 // The canonical energies of a chunk's candidates. `space` has room for a row.
@@ -144,14 +179,15 @@ CUEBM_INLINE void settle(const AssignData<float>& task, const Screen& screen, st
     for (unsigned left = point.some; left != 0; left &= left - 1) {
         const int l = __builtin_ctz(left);
         const bool whole = (point.crowded >> l & 1) != 0;
-        for (std::int64_t z = whole ? chunk + l : label_of(screen, chunk, best.least[l], l); z < end;
+        for (std::int64_t z = whole ? chunk + l : slot_of(screen, chunk, best.least[l], l); z < end;
              z += screen_classes) {
             const float energy = screen.half_squares[z] < screen_absent
-                                     ? pair_energy(y, task.prototypes + z * task.depth, task.depth)
+                                     ? pair_energy(y, task.prototypes + number_of(screen, z) * task.depth, task.depth)
                                      : __builtin_inff();
-            if (energy < point.energy || (energy == point.energy && z < point.label)) {
+            if (energy < point.energy ||
+                (energy == point.energy && number_of(screen, z) < number_of(screen, point.slot))) {
                 point.energy = energy;
-                point.label = static_cast<std::int32_t>(z);
+                point.slot = static_cast<std::int32_t>(z);
             }
             if (!whole) break;
         }

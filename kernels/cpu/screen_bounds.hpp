@@ -9,15 +9,6 @@
 namespace cuebm::cpu::CUEBM_ISA {
 namespace {
 
-CUEBM_INLINE Pack root(Pack x) {
-#if defined(__AVX512F__)
-    return Pack(_mm512_sqrt_ps(__m512(x)));
-#else
-    Pack r{};
-    for (int l = 0; l < width; ++l) r[l] = __builtin_sqrtf(x[l]);
-    return r;
-#endif
-}
 CUEBM_INLINE Pack size_of(Pack x) { return most_of(x, Pack{} - x); }
 
 // Distances by |y' - w'|^2 = |y'|^2 + 2 s, from bounds of the score s, rounded down and up.
@@ -47,15 +38,23 @@ CUEBM_INLINE Pack lowered(Pack bound, Pack by) {
 template <class Tile>
 CUEBM_INLINE void age_bounds(const Screen& screen, const KeptBounds& kept, const PackedPoints& points,
                              std::int64_t first, std::int64_t rows, Block<Tile>& block) {
+    alignas(64) float around[Block<Tile>::padded];  // how far a prototype of the label's panel has moved
     for (std::int64_t i = 0; i < rows; ++i) {
-        const std::int32_t label = kept.labels[first + i];
-        const float upper = kept.upper[first + i] + kept.drifts[label];
-        block.own[i] = label / Tile::panel;
-        block.upper[i] = upper + upper * 0x1p-22f;
-        block.bars[i] = block.upper[i] * kept.growth + (points.norms[i] + kept.largest_norm) * kept.slack;
-        const float others = kept.others[first + i] - kept.panel_drifts[label / Tile::panel];
-        kept.others[first + i] = others - (others < 0 ? -others : others) * 0x1p-22f;
-        block.idle[i] = kept.others[first + i] > block.bars[i] ? -1 : 0;
+        const std::int32_t slot = kept.slots[first + i];
+        block.own[i] = slot / Tile::panel;
+        block.upper[i] = kept.upper[first + i] + kept.drifts[slot];
+        block.others[i] = kept.others[first + i];
+        around[i] = kept.panel_drifts[block.own[i]];
+    }
+    for (std::int64_t i = 0; i < rows; i += width) {
+        const Pack upper = math::load(block.upper + i);
+        const Pack raised = upper + upper * 0x1p-22f;
+        const Pack bars = raised * kept.growth + (math::load(points.norms + i) + kept.largest_norm) * kept.slack;
+        const Pack others = lowered(math::load(block.others + i), math::load(around + i));
+        math::store(block.upper + i, raised);
+        math::store(block.bars + i, bars);
+        math::store(block.others + i, others);
+        store_words(block.idle + i, others > bars);
     }
     float* lower = kept.lower + first / block.size * block.stride * screen.panels;
     for (std::int64_t p = 0; p < screen.panels; ++p, lower += block.stride) {
@@ -155,26 +154,35 @@ template <class Tile>
 CUEBM_INLINE void keep_bounds(const AssignData<float>& task, const Screen& screen, const PackedPoints& points,
                               std::int64_t first, std::int64_t count, Block<Tile>& block, float* padded) {
     const KeptBounds& kept = points.bounds;
+    alignas(64) float highest[Block<Tile>::padded];  // of the score of the label
     for (std::int64_t i = 0; i < count; ++i) {
         Known& point = block.known[i];
+        highest[i] = point.least_upper;
         if (block.idle[i] != 0) {
-            point.label = kept.labels[first + i];
-            kept.upper[first + i] = block.upper[i];
-            if (task.energies != nullptr) settle_one(task, first + i, point, padded);
+            point.slot = kept.slots[first + i];
+            if (task.energies != nullptr) settle_one(task, screen, first + i, point, padded);
             continue;
         }
-        kept.labels[first + i] = point.all ? 0 : point.label;
-        kept.upper[first + i] = __builtin_inff();
-        kept.others[first + i] = 0;
+        kept.slots[first + i] = point.all ? 0 : point.slot;
         if (point.all) continue;
         Best& best = block.best[i];
-        float& own = best.least[point.label % screen_classes];
-        if (label_of(screen, 0, own, point.label % screen_classes) == point.label)
-            own = best.second[point.label % screen_classes];
-        const float others = least_class(best.least);
-        const Pack norm = math::broadcast(points.norms[i]);
-        kept.upper[first + i] = at_most(kept, norm, math::broadcast(point.least_upper))[0];
-        kept.others[first + i] = at_least(kept, norm, math::broadcast(others), math::broadcast(block.margins[i]))[0];
+        float& own = best.least[point.slot % screen_classes];
+        if (slot_of(screen, 0, own, point.slot % screen_classes) == point.slot)
+            own = best.second[point.slot % screen_classes];
+    }
+    find_least<Tile>(count, block);
+    for (std::int64_t i = 0; i < count; i += width) {
+        const auto idle = load_words(block.idle + i);
+        const Pack norm = math::load(points.norms + i);
+        const Pack upper = at_most(kept, norm, math::load(highest + i));
+        const Pack others = at_least(kept, norm, math::load(block.least + i), math::load(block.margins + i));
+        math::store(block.upper + i, math::select(idle, math::load(block.upper + i), upper));
+        math::store(block.others + i, math::select(idle, math::load(block.others + i), others));
+    }
+    for (std::int64_t i = 0; i < count; ++i) {
+        const bool unknown = block.known[i].all && block.idle[i] == 0;
+        kept.upper[first + i] = unknown ? __builtin_inff() : block.upper[i];
+        kept.others[first + i] = unknown ? 0 : block.others[i];
     }
     // Rows that fill the last tile repeat the last: they need nothing of their own.
     for (std::int64_t i = count; i % Tile::points != 0; ++i)

@@ -12,7 +12,7 @@ constexpr int values_a_word(ScreenFormat format) {
     return format == ScreenFormat::fp32 ? 1 : format == ScreenFormat::bf16 ? 2 : 4;
 }
 
-inline constexpr int screen_classes = 16;               // of prototypes: their number mod 16
+inline constexpr int screen_classes = 16;               // of prototypes: their slot mod 16
 inline constexpr std::int64_t screen_chunk = 16 * 256;  // prototypes that meet a block before it is looked at: 8 bits
 
 constexpr int bounds_stride(int rows_a_task) { return (rows_a_task + 15) / 16 * 16; }
@@ -22,7 +22,7 @@ constexpr int bounds_stride(int rows_a_task) { return (rows_a_task + 15) / 16 * 
 struct KeptBounds {
     float* lower;                 // [rows / rows_a_task][panels][bounds_stride(rows_a_task)]; null: not kept
     float *upper, *others;        // [rows]: others: at least this far are others of the label's panel
-    std::int32_t* labels;         // [rows]
+    std::int32_t* slots;          // [rows]: of the label
     const float* drifts;          // [panels * panel]: how far prototypes have moved since; null: the first call
     const float* panel_drifts;    // [panels]: the most of each panel
     float shrink, growth, slack;  // N^2 shrink <= |y'|^2; a lower bound decides if it exceeds upper growth + slack S
@@ -37,8 +37,8 @@ struct ScreenBound {
     float reach_limit;              // points with a larger N are not screened
 };
 
-// Prototypes less the shift, times the scale, rounded and packed. What pads is zero; a prototype that is not there, or
-// that repeats an earlier one, has half_squares = absent.
+// Prototypes less the shift, times the scale, rounded and packed, each in its slot. What pads is zero; a prototype that
+// is not there, or that repeats an earlier one, has half_squares = absent.
 struct Screen {
     const float* shift;                 // [depth], padded with zeros
     float scale;                        // a power of two
@@ -46,8 +46,9 @@ struct Screen {
     const float *half_squares, *norms;  // [panels * panel]: h = |w'|^2 / 2, R >= |w'|
     const float* steps;                 // int8, the same shape: w' = step * integer, nearly
     const std::int32_t* offsets;        // int8: 128 * the sum of the integers, since points are stored less -128
+    const std::int32_t* order;          // [k]: the prototype in a slot; null: each in the slot of its number
     std::int64_t words_a_row, panels, k;
-    std::int32_t id_mask;  // the low bits of a score that hold a prototype's number / 16
+    std::int32_t id_mask;  // the low bits of a score that hold a slot / 16
     ScreenBound bound;
     const AssignKernels* direct;  // for points that the bound says nothing about
 };

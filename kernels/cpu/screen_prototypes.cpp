@@ -73,10 +73,11 @@ void ScreenPrototypes::shift(std::int64_t task) {
         scratch_.shift[j] = j < d ? static_cast<float>(sums[j - first] / static_cast<double>(k)) : 0.0f;
 }
 
-void ScreenPrototypes::use(const float* shift, float scale, float* previous) {
+void ScreenPrototypes::use(const float* shift, float scale, float* previous, const std::int32_t* order) {
     shift_ = shift;
     scale_ = scale;
     previous_ = previous;
+    order_ = order;
 }
 
 std::int64_t ScreenPrototypes::row_tasks() const { return divide_up(shape_.slots, rows_a_task); }
@@ -84,13 +85,13 @@ std::int64_t ScreenPrototypes::row_tasks() const { return divide_up(shape_.slots
 void ScreenPrototypes::measure(std::int64_t task) {
     const std::int64_t k = prototypes_.rows, d = prototypes_.cols;
     for (std::int64_t z = task * rows_a_task; z < std::min(k, (task + 1) * rows_a_task); ++z) {
-        const float* row = prototypes_.data + z * prototypes_.stride;
+        const float* w = row(z);
         double sums[4] = {};  // four chains each, since an addition waits for the one before
         std::uint64_t hashes[4] = {1, 2, 3, 4};
         for (std::int64_t j = 0; j < d; ++j) {
-            const auto w = static_cast<double>(row[j] - shift_[j]);
-            sums[j % 4] += w * w;
-            hashes[j % 4] = hashes[j % 4] * 0x9e3779b97f4a7c15 + std::bit_cast<std::uint32_t>(row[j]);
+            const auto shifted = static_cast<double>(w[j] - shift_[j]);
+            sums[j % 4] += shifted * shifted;
+            hashes[j % 4] = hashes[j % 4] * 0x9e3779b97f4a7c15 + std::bit_cast<std::uint32_t>(w[j]);
         }
         scratch_.squares[z] = (sums[0] + sums[1]) + (sums[2] + sums[3]);
         scratch_.hashes[z] = hashes[0] ^ std::rotl(hashes[1], 16) ^ std::rotl(hashes[2], 32) ^ std::rotl(hashes[3], 48);
@@ -98,10 +99,10 @@ void ScreenPrototypes::measure(std::int64_t task) {
         float* old = previous_ + z * d;
         double drift = 0;
         for (std::int64_t j = 0; j < d; ++j) {
-            const float now = (row[j] - shift_[j]) * scale_, before = (old[j] - shift_[j]) * scale_;
+            const float now = (w[j] - shift_[j]) * scale_, before = (old[j] - shift_[j]) * scale_;
             const double move = static_cast<double>(now) - static_cast<double>(before);
             drift += move * move;
-            old[j] = row[j];
+            old[j] = w[j];
         }
         scratch_.drifts[z] = math::screening_norm(drift) * bound_factor_;
     }
@@ -122,14 +123,14 @@ void ScreenPrototypes::pack(std::int64_t task) {
     const int per = values_a_word(kernels_.format);
     for (std::int64_t z = task * rows_a_task; z < std::min(shape_.slots, (task + 1) * rows_a_task); ++z) {
         std::uint32_t* to = scratch_.words + (z / width * shape_.words_a_row * width + z % width);
-        for (std::int64_t w = 0; w < shape_.words_a_row; ++w) to[w * width] = 0;
+        for (std::int64_t word = 0; word < shape_.words_a_row; ++word) to[word * width] = 0;
         scratch_.half_squares[z] = screen_absent;
         scratch_.norms[z] = scratch_.rests[z] = scratch_.rounded_norms[z] = 0;
         scratch_.steps[z] = 1;
         scratch_.offsets[z] = 0;
         if (z >= k) continue;
-        const float* row = prototypes_.data + z * prototypes_.stride;
-        const auto value = [&](std::int64_t j) { return (row[j] - shift_[j]) * scale_; };
+        const float* w = row(z);
+        const auto value = [&](std::int64_t j) { return (w[j] - shift_[j]) * scale_; };
         float step = 1, inverse = 1;
         if (kernels_.format == ScreenFormat::int8) {
             float top = 0;
@@ -177,18 +178,17 @@ void ScreenPrototypes::pack(std::int64_t task) {
 // prototypes would leave all of them as candidates.
 void ScreenPrototypes::hide_repeated() {
     const std::int64_t k = prototypes_.rows, d = prototypes_.cols;
-    std::vector<std::int32_t> order(static_cast<std::size_t>(k));
-    std::iota(order.begin(), order.end(), 0);
+    std::vector<std::int32_t> slots(static_cast<std::size_t>(k));
+    std::iota(slots.begin(), slots.end(), 0);
     const auto* hashes = scratch_.hashes;
-    std::sort(order.begin(), order.end(), [&](std::int32_t a, std::int32_t b) {
-        return hashes[a] < hashes[b] || (hashes[a] == hashes[b] && a < b);
+    std::sort(slots.begin(), slots.end(), [&](std::int32_t a, std::int32_t b) {
+        return hashes[a] < hashes[b] || (hashes[a] == hashes[b] && number(a) < number(b));
     });
     std::int32_t first = -1;  // of a run with one hash: rows that only share the hash stay
-    for (const std::int32_t z : order) {
+    for (const std::int32_t z : slots) {
         if (first < 0 || hashes[z] != hashes[first]) {
             first = z;
-        } else if (std::memcmp(prototypes_.data + z * prototypes_.stride, prototypes_.data + first * prototypes_.stride,
-                               static_cast<std::size_t>(d) * sizeof(float)) == 0) {
+        } else if (std::memcmp(row(z), row(first), static_cast<std::size_t>(d) * sizeof(float)) == 0) {
             scratch_.half_squares[z] = screen_absent;
             scratch_.norms[z] = 0;
             hides_some_ = true;
@@ -256,6 +256,7 @@ Screen ScreenPrototypes::screen(const AssignKernels& direct) const {
             .norms = scratch_.norms,
             .steps = scratch_.steps,
             .offsets = scratch_.offsets,
+            .order = order_,
             .words_a_row = shape_.words_a_row,
             .panels = shape_.panels,
             .k = prototypes_.rows,

@@ -40,9 +40,10 @@ public:
     // The shift: the mean of the prototypes. Any shift is exact; this one keeps norms, and so the bound, small.
     std::int64_t shift_tasks() const;
     void shift(std::int64_t task);
-    // Or one that points have been packed with, and the scale. previous [k x d]: the prototypes of the last call, from
-    // which drifts are measured and which these replace; null: not wanted.
-    void use(const float* shift, float scale, float* previous);
+    // Or one that points have been packed with, and the scale. previous [k x d]: the prototypes of the last call by
+    // slot, from which drifts are measured and which these replace; order [k]: which prototype is in a slot. null: not
+    // wanted.
+    void use(const float* shift, float scale, float* previous, const std::int32_t* order);
 
     std::int64_t row_tasks() const;
     void measure(std::int64_t task);
@@ -57,6 +58,8 @@ public:
 
 private:
     void hide_repeated();
+    std::int64_t number(std::int64_t slot) const { return order_ == nullptr ? slot : order_[slot]; }
+    const float* row(std::int64_t slot) const { return prototypes_.data + number(slot) * prototypes_.stride; }
 
     const ScreenKernels& kernels_;
     MatrixView<const float> prototypes_;
@@ -65,6 +68,7 @@ private:
     float bound_factor_, scale_ = 0, largest_norm_ = 0;
     const float* shift_;
     float* previous_ = nullptr;
+    const std::int32_t* order_ = nullptr;
     bool hides_some_ = false;
     std::int32_t id_mask_ = 0;
     ScreenBound bound_{};

@@ -77,14 +77,15 @@ CUEBM_INLINE float least_in(Pack x) {
 // lows[which[i]] = the least of row i. Packs of 16 are taken 16 rows at a time, so `rows` has as many.
 #if defined(__AVX512F__)
 // Lane i: the least of row i. Halves of two registers meet in one, four times.
-CUEBM_INLINE Pack least_of_rows(const float (*rows)[16]) {
+CUEBM_INLINE Pack least_of_rows(const float* rows, int stride) {
     __m512 four[4];
 #pragma GCC unroll 4
     for (int j = 0; j < 4; ++j) {
         __m512 two[2];
 #pragma GCC unroll 2
         for (int h = 0; h < 2; ++h) {
-            const __m512 a = _mm512_load_ps(rows[8 * h + j]), b = _mm512_load_ps(rows[8 * h + j + 4]);
+            const __m512 a = _mm512_load_ps(rows + (8 * h + j) * stride),
+                         b = _mm512_load_ps(rows + (8 * h + j + 4) * stride);
             two[h] = _mm512_min_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xee));
         }
         four[j] = _mm512_min_ps(_mm512_shuffle_f32x4(two[0], two[1], 0x88), _mm512_shuffle_f32x4(two[0], two[1], 0xdd));
@@ -98,7 +99,7 @@ CUEBM_INLINE Pack least_of_rows(const float (*rows)[16]) {
 template <int count>
 CUEBM_INLINE void write_least(const float (*rows)[16], const std::int32_t* which, float* lows) {
     alignas(64) float least[16];
-    math::store(least, least_of_rows(rows));
+    math::store(least, least_of_rows(rows[0], 16));
     for (int i = 0; i < count; ++i) lows[which[i]] = least[i];
 }
 #else

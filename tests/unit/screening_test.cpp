@@ -5,6 +5,7 @@
 #include <cstring>
 #include <functional>
 #include <random>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@
 #include "cpu/assign.hpp"
 #include "cpu/isa.hpp"
 #include "cpu/pack.hpp"
+#include "cpu/screen_groups.hpp"
 
 namespace eb = cuebm;
 
@@ -110,6 +112,14 @@ std::vector<Problem> problems() {
     for (std::size_t i = 0; i < 90; ++i)
         for (std::size_t j = 0; j < 40; ++j)
             crowded.points[i * 40 + j] = crowded.prototypes[(5 + i % 10 * 16) * 40 + j] * (1 + little(generator));
+    // The winner is one of two, whose places in a panel are 16 apart.
+    auto& pairs = add("pairs of nearly equal prototypes in a class", 160, 160, 40);
+    for (std::size_t z = 0; z < 160; ++z)
+        if (z % 32 >= 16)
+            for (std::size_t j = 0; j < 40; ++j)
+                pairs.prototypes[z * 40 + j] = pairs.prototypes[(z - 16) * 40 + j] * (1 + little(generator));
+    for (std::size_t v = 0; v < pairs.points.size(); ++v)
+        pairs.points[v] = pairs.prototypes[v] * (1 + little(generator));
     // Norms of points are as nothing: what errs is the prototypes' own.
     auto& centred = add("points in the middle of prototypes of one length", 100, 128, 200);
     for (std::size_t z = 0; z < 128; ++z) {
@@ -337,8 +347,18 @@ int wrong_labels(const Problem& p, const std::vector<Values>& steps, const std::
 namespace {
 
 // Points close to prototypes that are far apart, so that nearly all keep their label; then single prototypes come to
-// one of them. Points are at even prototypes; odd ones have none.
-std::vector<Values> single_moves(const Problem& p) {
+// one of them. Points are at even prototypes; odd ones have none. order: as the first call groups them into panels.
+std::vector<Values> single_moves(const Problem& p, std::int64_t panel, const std::vector<std::int32_t>& order) {
+    std::vector<std::int64_t> slots(order.size());
+    for (std::size_t s = 0; s < order.size(); ++s)
+        slots[static_cast<std::size_t>(order[s])] = static_cast<std::int64_t>(s);
+    // An odd prototype of the panel of prototype `of`, or of another and there not the first.
+    const auto odd = [&](std::size_t of, bool same_panel) {
+        for (std::size_t z = 1; z < slots.size(); z += 2)
+            if ((slots[z] / panel == slots[of] / panel) == same_panel && slots[z] % panel != 0)
+                return static_cast<std::int64_t>(z);
+        throw std::logic_error("no such prototype");
+    };
     std::vector<Values> steps(2, p.prototypes);
     const auto row = [&](Values& values, std::int64_t r) { return values.begin() + r * p.d; };
     const auto change = [&](auto how) {
@@ -350,14 +370,27 @@ std::vector<Values> single_moves(const Problem& p) {
     const auto onto = [&](std::int64_t z, std::int64_t i) {
         change([&](Values& w) { std::copy_n(row(points, i), p.d, row(w, z)); });
     };
-    onto(77, 0);                       // of another panel, and not its first
-    onto(2 * (1 % (p.k / 2)) + 1, 1);  // of the same panel: point i is at prototype 2 i
+    onto(odd(0, false), 0);  // point i is at prototype 2 i
+    onto(odd(2, true), 1);
+    const auto move = [&](std::int64_t z, float by) {
+        change([&](Values& w) {
+            for (std::int64_t j = 0; j < p.d; ++j) w[static_cast<std::size_t>(z * p.d + j)] += by;
+        });
+    };
+    for (const std::int64_t z : {14, 30, 46}) move(z, 10);  // from its point, to which an unmoved one is nearest now
+    for (std::size_t s = 0; panel > 16 && s + 16 < order.size();
+         ++s)  // of the same panel and class, first near, then nearest
+        if (s % static_cast<std::size_t>(panel) < 16 && order[s] % 2 == 0 && order[s] > 60 && order[s + 16] % 2 == 1) {
+            onto(order[s + 16], order[s] / 2);
+            move(order[s + 16], 0.1f);
+            move(order[s], 0.05f);
+            move(order[s + 16], -0.1f);
+            break;
+        }
     change([&](Values& w) { std::swap_ranges(row(w, 10), row(w, 11), row(w, 140)); });
     change(
         [&](Values& w) { std::copy_n(row(w, 6), p.d, row(w, 101)); });  // 101 is hidden behind 6, and point 3 is near
-    change([&](Values& w) {
-        for (std::int64_t j = 0; j < p.d; ++j) w[static_cast<std::size_t>(6 * p.d + j)] += 0.01f;
-    });
+    move(6, 0.01f);
     return steps;
 }
 
@@ -398,8 +431,14 @@ TEST(Screening, KeptBoundsChangeNoLabel) {
     std::vector<Walk> walks;
     for (const auto& path : {steps, twins, shaken}) walks.push_back({blobs, path, right_answers(blobs, path)});
     const Problem close = tight(generator, 150, 40);
-    const auto moves = single_moves(close);
-    walks.push_back({close, moves, right_answers(close, moves)});
+    const Problem equal = near_ties(generator, n, k, d, 1, 0);  // the lower number wins, wherever its slot is
+    auto together = std::vector<Values>{equal.prototypes};
+    for (int s = 0; s < 4; ++s) {
+        together.push_back(together.back());
+        for (std::size_t v = 0; v < together.back().size(); ++v)
+            if (v % d != 0) together.back()[v] += 0.1f * std::sin(static_cast<float>(v / (2 * d) + v % d));
+    }
+    walks.push_back({equal, together, right_answers(equal, together)});
     for (const float scale : {1e-12f, 1e16f}) {
         Walk scaled{blobs, steps, {}};
         for (auto& x : scaled.points.points) x *= scale;
@@ -410,6 +449,10 @@ TEST(Screening, KeptBoundsChangeNoLabel) {
     }
     for_each_screen([&](const auto& isa, const auto& screen) {
         for (const auto& w : walks) EXPECT_EQ(wrong_labels(w.points, w.steps, w.rights, isa, screen, 1), 0);
+        std::vector<std::int32_t> order(150);
+        eb::cpu::group_prototypes(eb::view(close.prototypes, 150, 40), screen.panel, order.data());
+        const auto moves = single_moves(close, screen.panel, order);
+        EXPECT_EQ(wrong_labels(close, moves, right_answers(close, moves), isa, screen, 1), 0);
         const Walk& w = walks[2];
         EXPECT_GT(wrong_labels(w.points, w.steps, w.rights, isa, screen, 0), 0);  // the test has teeth
     });
