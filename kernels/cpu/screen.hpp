@@ -54,10 +54,13 @@ CUEBM_INLINE void meet_chunk(const Screen& screen, const PackedPoints& points, s
     // The next block comes from memory: each panel asks for a part of it.
     const char* next = reinterpret_cast<const char*>(points.words + tiles * tile_words);
     const std::int64_t part = tiles * screen.words_a_row * 16, parts = Tile::points / 4;
-    for (std::int64_t z = chunk; z < end; z += Tile::panel)
-        Tile::template meet<false>(screen, points.words, tiles, z / Tile::panel,
-                                   {block.all_rows, block.slopes, block.steps, block.best, nullptr},
-                                   next + z / Tile::panel % parts * part);
+    for (std::int64_t t = 0; t < tiles; t += Tile::together) {
+        const std::int64_t some = tiles - t < Tile::together ? tiles - t : Tile::together;
+        const BlockRows rows{block.all_rows + t * Tile::points, block.slopes, block.steps, block.best, nullptr};
+        for (std::int64_t z = chunk; z < end; z += Tile::panel)
+            Tile::template meet<false>(screen, points.words + t * tile_words, some, z / Tile::panel, rows,
+                                       next + z / Tile::panel % parts * part + t * screen.words_a_row * 16);
+    }
     Tile::end();
 }
 

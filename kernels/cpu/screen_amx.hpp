@@ -10,7 +10,8 @@ struct AmxTile {
     using Format = Bf16;
     static constexpr int points = 32, panel = 32;
     static constexpr int group = 16;  // words: a row of a tile
-    static constexpr int tiles_a_block = 4;
+    // Two tiles at a time, so that with their scores, what is kept of them and a part of the panel they stay in L1.
+    static constexpr int tiles_a_block = 4, together = 2;
 
     struct alignas(64) Configuration {
         std::uint8_t palette, start_row, reserved[14];
@@ -27,7 +28,6 @@ struct AmxTile {
     static void end() { _tile_release(); }  // else every switch of threads saves 8 KiB
 
     // Some tiles of points meet a panel. Points are [groups][32 points][16 words], prototypes [words][32 prototypes].
-    // Two tiles at a time: their scores, the panel's part and a part of the points then stay in L1.
     template <bool lows>
     __attribute__((noinline)) static void meet(const Screen& screen, const std::uint32_t* y, std::int64_t tiles,
                                                std::int64_t number, const BlockRows& rows, const char* ahead) {
@@ -55,7 +55,7 @@ struct AmxTile {
 private:
     // Of 256 coordinates, 16 KiB of a panel; and with four tiles together 2.1 instead of 2.4 TFLOP/s at d = 784
     // (products alone, a core of a Xeon, family 6, model 167, with 48 KiB of L1).
-    static constexpr std::int64_t part = 128, together = 2;
+    static constexpr std::int64_t part = 128;
 
     template <bool lows>
     CUEBM_INLINE void note_tile(const Screen& screen, const float (*sums)[panel], std::int64_t number,

@@ -48,7 +48,8 @@ TEST(ScreenGroups, WhatLiesTogetherSharesAPanel) {
         ASSERT_TRUE(is_permutation(order));
         for (std::size_t s = 0; s < order.size(); ++s)  // blobs of 16 on a line; the short one may be at either end
             if (s % 16 != 0) {
-                const auto a = blob[static_cast<std::size_t>(order[s - 1])], b = blob[static_cast<std::size_t>(order[s])];
+                const auto a = blob[static_cast<std::size_t>(order[s - 1])],
+                           b = blob[static_cast<std::size_t>(order[s])];
                 EXPECT_LE(std::abs(a - b), 1) << "d " << d << ", slot " << s;
             }
     }
