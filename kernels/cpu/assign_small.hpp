@@ -57,10 +57,26 @@ struct Nearest {
 // 32: 13.6 14.2 14.4, 19.7 20.1.
 constexpr int packs_together(int d) { return d <= 4 ? small_packs : d <= 8 ? 2 : 1; }
 
-// A tile of points meets all prototypes.
+// Lines of 64 bytes that the next tile reads, some to each pack of points and prototype: its points then come from memory
+// while this tile is computed.
+struct NextTile {
+    const char* from;
+    int lines;
+};
+CUEBM_INLINE NextTile next_tile(const AssignData<float>& task, std::int64_t first, int together) {
+    const auto size = static_cast<std::int64_t>(bytes_of(task.points.type));
+    const std::int64_t bytes = small_points * task.points.stride * size, steps = small_packs / together * task.k;
+    const bool together_in_memory = task.points.stride < 2 * task.d;
+    return {static_cast<const char*>(task.points.data) + first * task.points.stride * size,
+            together_in_memory ? static_cast<int>((bytes / 64 + steps - 1) / steps) : 0};
+}
+
+// A tile of points meets all prototypes. next: the first row of the next tile.
 template <int d>
-__attribute__((noinline)) void meet_all(const AssignData<float>& task, const float* y, Nearest& out) {
+__attribute__((noinline)) void meet_all(const AssignData<float>& task, const float* y, std::int64_t next,
+                                        Nearest& out) {
     constexpr int U = packs_together(d);
+    NextTile ahead = next_tile(task, next, U);
     for (int first = 0; first < small_packs; first += U, y += U * width<float>) {
         Packs<U> least;
         math::FloatPackBits labels[U], label = {};
@@ -68,6 +84,7 @@ __attribute__((noinline)) void meet_all(const AssignData<float>& task, const flo
         for (int u = 0; u < U; ++u) least.of[u] = Pack<float>{} + __builtin_inff(), labels[u] = label;
         const float* w = task.prototypes;
         for (std::int64_t z = 0; z < task.k; ++z, w += task.depth, label = label + 1) {
+            for (int line = 0; line < ahead.lines; ++line, ahead.from += 64) __builtin_prefetch(ahead.from);
             Packs<U> energy;
             branch_energy<d, U, 0, 1>(y, w, energy);
 #pragma GCC unroll 4
@@ -81,7 +98,7 @@ __attribute__((noinline)) void meet_all(const AssignData<float>& task, const flo
     }
 }
 
-using MeetAll = void (*)(const AssignData<float>&, const float*, Nearest&);
+using MeetAll = void (*)(const AssignData<float>&, const float*, std::int64_t, Nearest&);
 
 // The kernel of the least depth that holds d; coordinates from d to there are zeros on both sides.
 struct SmallKernel {
@@ -191,7 +208,7 @@ std::int64_t small(const AssignData<float>& task, std::int64_t first, std::int64
         if (near) {
             Nearest nearest;
             turn(task, at, count, kernel.depth, y);
-            kernel.run(task, y, nearest);
+            kernel.run(task, y, at + count, nearest);
             constexpr unsigned all = (1u << width<float>)-1;
             for (int u = 0; u < small_packs; ++u)
                 sure = sure & (math::lane_bits(nearest.least.of[u] <= small_energy_limit) == all);
