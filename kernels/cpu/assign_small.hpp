@@ -57,8 +57,8 @@ struct Nearest {
 // 32: 13.6 14.2 14.4, 19.7 20.1.
 constexpr int packs_together(int d) { return d <= 4 ? small_packs : d <= 8 ? 2 : 1; }
 
-// Lines of 64 bytes that the next tile reads, some to each pack of points and prototype: its points then come from memory
-// while this tile is computed.
+// Lines of 64 bytes that the next tile reads, some to each pack of points and prototype: its points then come from
+// memory while this tile is computed.
 struct NextTile {
     const char* from;
     int lines;

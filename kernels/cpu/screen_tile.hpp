@@ -115,6 +115,7 @@ struct VectorTile {
     using Format = F;
     static constexpr int points = math::pack_registers == 32 ? 14 : 6, panel = 2 * width;
     static constexpr int group = 4;  // words of a row that lie together: 16 bytes, so that packing needs no transpose
+    static constexpr bool fetches_rows = true;
     static constexpr int tiles_a_block = 4, together = 4;  // together: meet all panels before the others do
 
     static void begin() {}
