@@ -35,8 +35,7 @@ struct AmxTile {
         const std::int64_t words = screen.words_a_row;
         const std::uint32_t* w = screen.words + number * words * panel;
         alignas(64) float sums[together][points][panel];
-        std::int64_t ready =
-            -1;  // a tile whose scores are noted behind the next products: the vector units then have work
+        std::int64_t ready = -1;  // the tile to be noted: a tile behind, so that the vector units have work meanwhile
         for (std::int64_t pair = 0; pair < tiles; pair += together) {
             const std::int64_t end = tiles - pair < together ? tiles : pair + together;
             for (std::int64_t first = 0; first < words; first += part) {

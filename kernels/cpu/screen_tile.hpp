@@ -43,7 +43,7 @@ struct BlockRows {
     float* lows;  // the least lower bound in the panel just met, where it is wanted
 };
 
-// The lower bounds of some prototypes, from their scores; each with the number of its prototype in the low bits.
+// The lower bounds of some prototypes, from their scores; each with what tells its slot in the low bits.
 CUEBM_INLINE Pack lower_bounds(const Columns& c, Pack score, float slope) {
     const Pack lower = math::product_sum(math::broadcast(-slope), c.norms, score);
     return math::from_bits((math::to_bits(lower) & c.kept_bits) | c.id);
