@@ -15,6 +15,8 @@
 #else
 #include <immintrin.h>
 #endif
+#elif defined(__SSE2__)
+#include <emmintrin.h>
 #elif defined(__aarch64__)
 #include <arm_neon.h>
 #endif
@@ -43,7 +45,9 @@ static constexpr bool pack_fma = false;
 
 typedef float FloatPack __attribute__((vector_size(CUEBM_PACK_BYTES)));
 typedef double DoublePack __attribute__((vector_size(CUEBM_PACK_BYTES)));
-// Of integers as wide; the compilers differ in the integer's name.
+typedef std::uint32_t FloatPackWords __attribute__((vector_size(CUEBM_PACK_BYTES)));
+typedef std::uint64_t DoublePackWords __attribute__((vector_size(CUEBM_PACK_BYTES)));
+// Of signed integers as wide; the compilers differ in the integer's name.
 using FloatPackBits = decltype(FloatPack{} < FloatPack{});
 using DoublePackBits = decltype(DoublePack{} < DoublePack{});
 
@@ -51,11 +55,13 @@ template <>
 struct LaneTraits<FloatPack> {
     using Scalar = float;
     using Bits = FloatPackBits;
+    using Unsigned = FloatPackWords;
 };
 template <>
 struct LaneTraits<DoublePack> {
     using Scalar = double;
     using Bits = DoublePackBits;
+    using Unsigned = DoublePackWords;
 };
 
 template <class T>
@@ -125,6 +131,46 @@ CUEBM_MATH DoublePackBits to_bits(DoublePack x) { return DoublePackBits(x); }
 CUEBM_MATH FloatPack from_bits(FloatPackBits bits) { return FloatPack(bits); }
 CUEBM_MATH DoublePack from_bits(DoublePackBits bits) { return DoublePack(bits); }
 
+CUEBM_MATH FloatPack from_integer(FloatPackBits i) { return __builtin_convertvector(i, FloatPack); }
+CUEBM_MATH DoublePack from_integer(DoublePackBits i) {  // of |i| < 2^51
+#if defined(__AVX512DQ__)
+    return __builtin_convertvector(i, DoublePack);
+#else
+    constexpr double large = 6755399441055744.0;  // 1.5 * 2^52
+    return DoublePack(i + to_bits(DoublePack{} + large)) - large;
+#endif
+}
+
+// Correctly rounded.
+CUEBM_MATH FloatPack square_root(FloatPack x) {
+#if defined(__AVX512F__)
+    return FloatPack(_mm512_sqrt_ps(__m512(x)));
+#elif defined(__AVX2__)
+    return FloatPack(_mm256_sqrt_ps(__m256(x)));
+#elif defined(__SSE2__)
+    return FloatPack(_mm_sqrt_ps(__m128(x)));
+#elif defined(__aarch64__)
+    return FloatPack(vsqrtq_f32(float32x4_t(x)));
+#else
+    for (int l = 0; l < CUEBM_PACK_BYTES / 4; ++l) x[l] = __builtin_sqrtf(x[l]);
+    return x;
+#endif
+}
+CUEBM_MATH DoublePack square_root(DoublePack x) {
+#if defined(__AVX512F__)
+    return DoublePack(_mm512_sqrt_pd(__m512d(x)));
+#elif defined(__AVX2__)
+    return DoublePack(_mm256_sqrt_pd(__m256d(x)));
+#elif defined(__SSE2__)
+    return DoublePack(_mm_sqrt_pd(__m128d(x)));
+#elif defined(__aarch64__)
+    return DoublePack(vsqrtq_f64(float64x2_t(x)));
+#else
+    for (int l = 0; l < CUEBM_PACK_BYTES / 8; ++l) x[l] = __builtin_sqrt(x[l]);
+    return x;
+#endif
+}
+
 // A comparison's result as one bit a lane.
 CUEBM_MATH unsigned lane_bits(FloatPackBits mask) {
 #if defined(__AVX512F__)
@@ -185,3 +231,5 @@ CUEBM_MATH void store(T* to, typename PackOf<T>::Type x) {
 }
 
 }  // namespace cuebm::math
+
+#include "cpu/pack_words.hpp"

@@ -1,6 +1,7 @@
-// exp and log over a lane, in float and double: the same bits on every device. Errors, measured by
-// tests/unit/functions_test.cpp against a wider type: exp_nonpositive <= 1.2 ulp (float) and 1.2 ulp
-// (double), log_positive <= 2 ulp in both.
+// exp and log over a lane, in float and double: the same bits on every device. Those of the free energy; newer ones,
+// for all arguments and quicker, are in functions_exponential.hpp, functions_logarithm.hpp and functions_circular.hpp.
+// Errors, measured by tests/unit/functions_test.cpp against a wider type: exp_nonpositive <= 1.2 ulp (float) and 1.2
+// ulp (double), log_positive <= 2 ulp in both.
 #pragma once
 
 #include "math/lane.hpp"
