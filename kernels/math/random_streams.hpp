@@ -30,6 +30,28 @@ CUEBM_MATH PhiloxBlock random_block(PhiloxKey key, std::uint64_t index, std::uin
     return philox({{static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(index >> 32), step, draw}}, key);
 }
 
+// The first words of the counters of lanes: lane l is for index + l.
+template <class R>
+struct LaneIndex {
+    typename LaneTraits<R>::Unsigned low, high;
+};
+template <class R>
+CUEBM_MATH LaneIndex<R> lane_index(std::uint64_t index) {
+    using U = typename LaneTraits<R>::Unsigned;
+    const auto low = static_cast<WordOf<R>>(index);
+    const U lane = lane_numbers(U{}), sum = lane + low;
+    if constexpr (sizeof(WordOf<R>) == 8)
+        return {sum, sum >> 32};
+    else  // the carry is the highest bit that both had, or one had and the sum has not
+        return {sum, (((lane & low) | ((lane | low) & ~sum)) >> 31) + static_cast<std::uint32_t>(index >> 32)};
+}
+
+template <class R>
+CUEBM_MATH PhiloxWords<typename LaneTraits<R>::Unsigned> random_block(PhiloxKey key, LaneIndex<R> index,
+                                                                      std::uint32_t step, std::uint32_t draw) {
+    return philox_of_lanes(index.low, index.high, step, draw, key);
+}
+
 CUEBM_MATH std::uint64_t random_u64(PhiloxKey key, std::uint64_t index, std::uint32_t step, std::uint32_t draw) {
     const PhiloxBlock b = random_block(key, index, step, draw);
     return std::uint64_t{b.word[0]} | std::uint64_t{b.word[1]} << 32;

@@ -1,0 +1,77 @@
+// Uniform and standard normal numbers from Philox's words, the same bits in a thread and in a pack.
+//
+// A lane of float has words of 32 bits; a lane of double has 64 bits, made of two words.
+#pragma once
+
+#include "math/functions_circular.hpp"
+#include "math/functions_logarithm.hpp"
+#include "math/random_streams.hpp"
+
+namespace cuebm::math {
+
+// Uniform in (0, 1]: never 0, of which there is no logarithm. float: 31 bits, rounded to the nearest float; the least
+// is 2^-32, and 1 comes with probability 2^-25. double: k + 1/2 of 2^52 parts, so 1 does not come either.
+template <class R>
+CUEBM_MATH R uniform_positive(typename LaneTraits<R>::Unsigned word) {
+    using T = typename LaneTraits<R>::Scalar;
+    using Bits = typename LaneTraits<R>::Bits;
+    if constexpr (sizeof(T) == 4) {  // only signed integers are converted by all instruction sets
+        return fused(from_integer(Bits(word >> 1)), R{} + 0x1p-31f, R{} + 0x1p-32f);
+    } else {
+        constexpr WordOf<R> one = 0x3ff0000000000000;
+        return from_bits(Bits((word >> 12) | one)) - (1 - 0x1p-53);
+    }
+}
+
+// Uniform in (0, 1).
+template <class R>
+CUEBM_MATH R uniform_open(typename LaneTraits<R>::Unsigned word) {
+    using T = typename LaneTraits<R>::Scalar;
+    const R u = uniform_positive<R>(word);
+    if constexpr (sizeof(T) == 4)
+        return minimum(u, R{} + (1 - 0x1p-24f));
+    else
+        return u;
+}
+
+// Two standard normal numbers of two words (G. E. P. Box and M. E. Muller, 1958): the radius sqrt(-2 ln u) of the
+// first, the angle of the second.
+template <class R>
+CUEBM_MATH void normal_pair(typename LaneTraits<R>::Unsigned radius_word, typename LaneTraits<R>::Unsigned angle_word,
+                            R& first, R& second) {
+    using T = typename LaneTraits<R>::Scalar;
+    const R radius = square_root(logarithm_of_normal(uniform_positive<R>(radius_word)) * T(-2));
+    R sine, cosine;
+    sincos_of_word(angle_word, sine, cosine);
+    first = radius * cosine;
+    second = radius * sine;
+}
+
+// What one block gives: 4 floats or 2 doubles a lane. The largest magnitude is sqrt(64 ln 2) = 6.66 in float, which
+// only one number in 4e10 would pass, and sqrt(106 ln 2) = 8.57 in double. A radius has 2^31 values in float (2^52 in
+// double), finest in the tail, and its least but 0 is 3.5e-4 (1.5e-8); an angle has 2^32 values (2^54).
+template <class R>
+struct NormalBlock {
+    static constexpr int count = 16 / sizeof(typename LaneTraits<R>::Scalar);
+    R value[count];
+};
+template <class R>
+CUEBM_MATH NormalBlock<R> normals_of_block(PhiloxWords<typename LaneTraits<R>::Unsigned> block) {
+    NormalBlock<R> normals;
+    if constexpr (NormalBlock<R>::count == 4) {
+        normal_pair<R>(block.word[0], block.word[1], normals.value[0], normals.value[1]);
+        normal_pair<R>(block.word[2], block.word[3], normals.value[2], normals.value[3]);
+    } else {
+        normal_pair<R>(join_words(block.word[0], block.word[1]), join_words(block.word[2], block.word[3]),
+                       normals.value[0], normals.value[1]);
+    }
+    return normals;
+}
+
+// Of lanes from `index` on, at a step of theirs: block `draw`.
+template <class R>
+CUEBM_MATH NormalBlock<R> random_normals(PhiloxKey key, LaneIndex<R> index, std::uint32_t step, std::uint32_t draw) {
+    return normals_of_block<R>(random_block<R>(key, index, step, draw));
+}
+
+}  // namespace cuebm::math
