@@ -10,6 +10,7 @@
 #include <cuebm/context.hpp>
 
 #include "assign_operations.hpp"
+#include "energy_operations.hpp"
 #include "math/platform.hpp"
 
 namespace cuebm::detail {
@@ -77,6 +78,8 @@ public:
     virtual std::unique_ptr<Queue> wrap_queue(Pool& pool, void* native) = 0;
     virtual const AssignOperations<float>& assign_float() const = 0;
     virtual const AssignOperations<double>& assign_double() const = 0;
+    virtual const EnergyOperations<float>& energy_float() const = 0;
+    virtual const EnergyOperations<double>& energy_double() const = 0;
 };
 
 template <class T>
@@ -87,12 +90,20 @@ const AssignOperations<T>& assign_operations(const Backend& backend) {
         return backend.assign_double();
 }
 
+template <class T>
+const EnergyOperations<T>& energy_operations(const Backend& backend) {
+    if constexpr (sizeof(T) == sizeof(float))
+        return backend.energy_float();
+    else
+        return backend.energy_double();
+}
+
 // The plug-in's one exported function, extern "C". `interface` is this header's number, raised when the seam changes:
 // a plug-in of another build says so instead of crashing. On failure returns nullptr and a sentence in `problem`
 // that says what is missing (driver, device, a newer plug-in) and what to do; for a device beyond the last it begins
 // with `no_such_device`.
 inline constexpr const char* no_such_device = "no such device";
-inline constexpr int backend_interface = 5;
+inline constexpr int backend_interface = 6;
 inline constexpr const char* open_cuda_backend_name = "cuebm_open_cuda_backend";
 using OpenCudaBackend = Backend* (*)(int interface, int device, std::string* problem);
 

@@ -11,6 +11,7 @@
 #include <cuebm/error.hpp>
 
 #include "cpu/assign.hpp"
+#include "cpu/energy.hpp"
 #include "cpu/fixed_sums.hpp"
 #include "cpu/isa.hpp"
 #include "cpu/potential.hpp"
@@ -21,6 +22,12 @@
 
 namespace cuebm::detail {
 namespace {
+
+template <class F>
+void enqueue(Queue& queue, F work) {
+    auto& cpu_queue = static_cast<CpuQueue&>(queue);
+    cpu_queue.enqueue([&cpu_queue, work] { work(cpu_queue); });
+}
 
 template <class T>
 class CpuAssign final : public AssignOperations<T> {
@@ -95,12 +102,6 @@ public:
     }
 
 private:
-    template <class F>
-    static void enqueue(Queue& queue, F work) {
-        auto& cpu_queue = static_cast<CpuQueue&>(queue);
-        cpu_queue.enqueue([&cpu_queue, work] { work(cpu_queue); });
-    }
-
     cpu::AssignPlan plan(const Assign<T>& task) const { return cpu::plan(task, isa_, threads_, path_); }
 
     static void run(CpuQueue& queue, const cpu::AssignPlan& plan, const Assign<T>& task, std::byte* scratch,
@@ -136,6 +137,23 @@ private:
     std::string path_;
 };
 
+template <class T>
+class CpuEnergy final : public EnergyOperations<T> {
+public:
+    CpuEnergy(const cpu::Isa& isa, int threads) : isa_(isa), threads_(threads) {}
+
+    std::size_t scratch_bytes(const EvaluateEnergy<T>& task) const override {
+        return cpu::energy_scratch_bytes(threads_, task);
+    }
+    void evaluate(Queue& queue, const EvaluateEnergy<T>& task, std::byte* scratch) const override {
+        enqueue(queue, [=, &kernels = *isa_.energy](CpuQueue& q) { cpu::evaluate(q, kernels, task, scratch); });
+    }
+
+private:
+    const cpu::Isa& isa_;
+    int threads_;
+};
+
 // Large blocks ask for huge pages: each page costs its first touch, and rows in any order a look-up of their page.
 void* allocate_pages(std::size_t bytes) {
     constexpr std::size_t huge_page = std::size_t{1} << 21, large = 2 * huge_page, alignment = 256;
@@ -157,7 +175,9 @@ public:
         : isa_(cpu::choose_isa()),
           team_(threads_of(options)),
           float_(isa_, team_.threads()),
-          double_(isa_, team_.threads()) {
+          double_(isa_, team_.threads()),
+          energy_float_(isa_, team_.threads()),
+          energy_double_(isa_, team_.threads()) {
         properties_.name = "CPU (" + cpu::describe(isa_) + ", " + std::to_string(team_.threads()) +
                            (team_.threads() == 1 ? " thread)" : " threads)");
         properties_.processors = team_.threads();
@@ -177,6 +197,8 @@ public:
     }
     const AssignOperations<float>& assign_float() const override { return float_; }
     const AssignOperations<double>& assign_double() const override { return double_; }
+    const EnergyOperations<float>& energy_float() const override { return energy_float_; }
+    const EnergyOperations<double>& energy_double() const override { return energy_double_; }
 
 private:
     const cpu::Isa isa_;
@@ -184,6 +206,8 @@ private:
     DeviceProperties properties_;
     CpuAssign<float> float_;
     CpuAssign<double> double_;
+    CpuEnergy<float> energy_float_;
+    CpuEnergy<double> energy_double_;
 };
 
 }  // namespace

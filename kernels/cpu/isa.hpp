@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "cpu/assign_kernels.hpp"
+#include "cpu/energy_kernels.hpp"
 #include "cpu/screen_kernels.hpp"
 #include "cpu/sums_kernels.hpp"
 
@@ -13,6 +14,7 @@ namespace cuebm::cpu {
 struct Isa {
     const AssignKernels* kernels;
     const SumsKernels* sums;
+    const EnergyKernels* energy;
     std::vector<const ScreenKernels*> screens;  // the preferred one first
 };
 

@@ -9,6 +9,7 @@
 #include "backend.hpp"
 #include "cuda/assign/chunks.hpp"
 #include "cuda/assign/operations.hpp"
+#include "cuda/energy/operations.hpp"
 #include "cuda/queue.hpp"
 
 namespace cuebm::cuda {
@@ -162,6 +163,21 @@ private:
     std::optional<AssignPath> forced_;
 };
 
+template <class T>
+class CudaEnergy final : public detail::EnergyOperations<T> {
+public:
+    explicit CudaEnergy(const DeviceProperties& properties) : properties_(properties) {}
+    std::size_t scratch_bytes(const detail::EvaluateEnergy<T>& task) const override {
+        return evaluate_scratch_bytes(task, properties_);
+    }
+    void evaluate(detail::Queue& queue, const detail::EvaluateEnergy<T>& task, std::byte* scratch) const override {
+        cuda::evaluate(cuda_queue(queue), task, properties_, scratch);
+    }
+
+private:
+    const DeviceProperties& properties_;
+};
+
 class CudaBackend final : public detail::Backend {
 public:
     CudaBackend(int device, std::optional<AssignPath> forced)
@@ -169,7 +185,9 @@ public:
           properties_(find_properties(device)),
           cache_(device),
           float_(properties_, forced),
-          double_(properties_, forced) {}
+          double_(properties_, forced),
+          energy_float_(properties_),
+          energy_double_(properties_) {}
 
     const DeviceProperties& properties() const override { return properties_; }
     void* allocate(std::size_t bytes) override {
@@ -201,6 +219,8 @@ public:
     }
     const detail::AssignOperations<float>& assign_float() const override { return float_; }
     const detail::AssignOperations<double>& assign_double() const override { return double_; }
+    const detail::EnergyOperations<float>& energy_float() const override { return energy_float_; }
+    const detail::EnergyOperations<double>& energy_double() const override { return energy_double_; }
 
 private:
     int device_;
@@ -208,6 +228,8 @@ private:
     QueuePartsCache cache_;
     CudaAssign<float> float_;
     CudaAssign<double> double_;
+    CudaEnergy<float> energy_float_;
+    CudaEnergy<double> energy_double_;
 };
 
 std::unique_ptr<detail::Backend> open_backend(int interface, int device, std::string& problem) {

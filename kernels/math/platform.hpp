@@ -6,6 +6,8 @@
 
 #if defined(__CUDACC__)
 #define CUEBM_MATH static __host__ __device__ __forceinline__
+#define CUEBM_MATH_MEMBER __host__ __device__ __forceinline__
 #else
 #define CUEBM_MATH static inline __attribute__((always_inline, unused))
+#define CUEBM_MATH_MEMBER inline __attribute__((always_inline))
 #endif

@@ -86,6 +86,12 @@ std::vector<Backend> backends() {
     return all;
 }
 
+std::vector<Backend> backends_of_one_path() {
+    auto result = backends();
+    std::erase_if(result, [](const Backend& backend) { return !backend.path.empty(); });
+    return result;
+}
+
 std::vector<Case> cases(const std::vector<Backend>& backends) {
     std::vector<Case> result;
     for (const auto& backend : backends)

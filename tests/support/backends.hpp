@@ -37,6 +37,7 @@ struct Backend {
 
 std::vector<Backend> cpu_backends();
 std::vector<Backend> backends();
+std::vector<Backend> backends_of_one_path();  // without those that force a way of assign, for the other families
 
 // A backend with a type of data.
 struct Case {

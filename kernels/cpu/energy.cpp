@@ -1,0 +1,63 @@
+// See energy.hpp. The packed kernels are in energy_tiles.hpp.
+#include "cpu/energy.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+
+namespace cuebm::cpu {
+namespace {
+
+template <class T>
+const EnergyKernelsOf<T>& of_type(const EnergyKernels& kernels) {
+    if constexpr (sizeof(T) == sizeof(float))
+        return kernels.of_float;
+    else
+        return kernels.of_double;
+}
+
+// Rows of a task: whole tiles, and some hundred kilobytes, that starting it is repaid.
+std::int64_t rows_a_task(std::int64_t d) {
+    return std::clamp<std::int64_t>((1 << 16) / (d * tile_lanes), 1, 256) * tile_lanes;
+}
+
+}  // namespace
+
+template <class T>
+std::size_t energy_scratch_bytes(int threads, const detail::EvaluateEnergy<T>& task) {
+    const auto elements = tile_scratch(task.program->d, task.program->scratch_rows);
+    return static_cast<std::size_t>(threads) * static_cast<std::size_t>(elements) * sizeof(T);
+}
+
+template <class T>
+void evaluate(detail::CpuQueue& queue, const EnergyKernels& kernels, const detail::EvaluateEnergy<T>& task,
+              std::byte* scratch) {
+    const std::int64_t n = task.points.rows, d = task.program->d, rows = rows_a_task(d);
+    const std::int64_t elements = tile_scratch(d, task.program->scratch_rows);
+    const EnergyData<T> data{.program = task.program->view(),
+                             .points = task.points.data,
+                             .point_stride = task.points.stride,
+                             .values = task.values.data,
+                             .values_stride = task.values.stride,
+                             .gradients = task.gradients.data,
+                             .gradients_stride = task.gradients.stride,
+                             .over_read = task.points.stride == d,
+                             .n = n};
+    queue.team().parallel_for((n + rows - 1) / rows, [&](std::int64_t block, int slot) {
+        const std::int64_t bad =
+            of_type<T>(kernels).rows(data, block * rows, std::min(n, (block + 1) * rows),
+                                     reinterpret_cast<T*>(scratch) + slot * elements);
+        if (bad < 0 || !task.check_finite) return;
+        const T* row = task.points.data + bad * task.points.stride;
+        const bool finite = std::all_of(row, row + d, [](T value) { return std::isfinite(value); });
+        queue.report(bad, finite ? detail::energy_overflow : detail::points_not_finite);
+    });
+}
+
+#define CUEBM_INSTANTIATE(T)                                                                 \
+    template std::size_t energy_scratch_bytes<T>(int, const detail::EvaluateEnergy<T>&);     \
+    template void evaluate<T>(detail::CpuQueue&, const EnergyKernels&, const detail::EvaluateEnergy<T>&, std::byte*);
+CUEBM_INSTANTIATE(float)
+CUEBM_INSTANTIATE(double)
+
+}  // namespace cuebm::cpu

@@ -1,0 +1,54 @@
+// The table of energy kernels that each instruction set provides, and the plain data that they work on
+// (docs/design/simd.md).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "math/energy_program.hpp"
+
+namespace cuebm::cpu {
+
+// Points that are worked on together: lane l of coordinate j lies at [j * tile_lanes + l].
+inline constexpr int tile_lanes = 64;
+
+// EvaluateEnergy<T> as plain data. Outputs that are null are not wanted. Strides are in elements.
+template <class T>
+struct EnergyData {
+    math::EnergyProgram<T> program;
+    const T* points = nullptr;  // [n x d]
+    std::int64_t point_stride = 0;
+    T* values = nullptr;  // [n]
+    std::int64_t values_stride = 0;
+    T* gradients = nullptr;  // [n x d]
+    std::int64_t gradients_stride = 0;
+    bool over_read = false;  // behind each row but the last lies the next, which may be read
+    std::int64_t n = 0;
+};
+
+// Of points x [d x lanes]: values [lanes] and gradient [d x lanes]; null: not wanted. lanes: whole packs, at most
+// tile_lanes.
+template <class T>
+using EnergyOfTile = void (*)(const math::EnergyProgram<T>&, const T* x, T* values, T* gradient, T* scratch, int lanes);
+
+template <class T>
+struct EnergyKernelsOf {
+    // Values and gradients of rows [first, last); returns the first row that is not finite or whose energy is NaN, or
+    // -1. `scratch`: tile_scratch(d, scratch_rows) elements.
+    std::int64_t (*rows)(const EnergyData<T>&, std::int64_t first, std::int64_t last, T* scratch);
+    EnergyOfTile<T> tile;
+    int pack_lanes;
+};
+
+struct EnergyKernels {
+    EnergyKernelsOf<float> of_float;
+    EnergyKernelsOf<double> of_double;
+};
+
+extern const EnergyKernels energy_base, energy_avx2, energy_avx512;
+
+constexpr std::int64_t tile_scratch(std::int64_t d, std::int64_t scratch_rows) {
+    return (2 * d + scratch_rows + 1) * tile_lanes;
+}
+
+}  // namespace cuebm::cpu

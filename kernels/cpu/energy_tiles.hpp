@@ -1,0 +1,129 @@
+// Energies of tiles of points, a pack of them at a time: rows of points become columns, the program runs, and gradients
+// become rows again. Included by the file of one instruction set, which names CUEBM_ISA.
+#pragma once
+
+#include "cpu/pack.hpp"  // before the templates of kernels/math/, which find its overloads
+
+#include "cpu/energy_kernels.hpp"
+#include "cpu/transpose.hpp"
+#include "math/energies/evaluate.hpp"
+
+namespace cuebm::cpu::CUEBM_ISA {
+namespace {
+
+using math::Coordinates;
+
+template <bool Value, bool Gradient, class T>
+void run_tile(const math::EnergyProgram<T>& program, const T* x, T* values, T* gradient, T* scratch, int lanes,
+              int pitch) {
+    using Pack = typename math::PackOf<T>::Type;
+    for (int l = 0; l < lanes; l += pack_lanes<T>) {
+        const Pack value = math::evaluate_energy<Value, Gradient, Pack>(
+            program, Coordinates<Pack>{const_cast<T*>(x) + l, pitch},
+            Coordinates<Pack>{Gradient ? gradient + l : nullptr, pitch}, Coordinates<Pack>{scratch, pack_lanes<T>});
+        if constexpr (Value) math::store(values + l, value);
+    }
+}
+
+template <class T>
+void run_tile(const math::EnergyProgram<T>& program, const T* x, T* values, T* gradient, T* scratch, int lanes,
+              int pitch) {
+    if (gradient == nullptr)
+        run_tile<true, false>(program, x, values, gradient, scratch, lanes, pitch);
+    else if (values == nullptr)
+        run_tile<false, true>(program, x, values, gradient, scratch, lanes, pitch);
+    else
+        run_tile<true, true>(program, x, values, gradient, scratch, lanes, pitch);
+}
+
+// x(j, l) = row first + l of the points, the last one again behind the end.
+template <class T>
+void load_tile(const EnergyData<T>& data, std::int64_t first, int count, T* x) {
+    using Pack = typename math::PackOf<T>::Type;
+    constexpr int lanes = pack_lanes<T>;
+    const int d = data.program.d;
+    for (int l = 0; l < count; l += lanes) {
+        const T* row[lanes];
+        for (int i = 0; i < lanes; ++i)
+            row[i] = data.points + (first + (l + i < count ? l + i : count - 1)) * data.point_stride;
+        const bool all_read = data.over_read && first + l + lanes < data.n - lanes;  // of every row, a pack behind its end
+        for (int j = 0; j < d; j += lanes) {
+            const int part = d - j < lanes ? d - j : lanes;
+            Pack block[lanes];
+            if (part == lanes || all_read) {
+#pragma GCC unroll 16
+                for (int i = 0; i < lanes; ++i) block[i] = math::load(row[i] + j);
+            } else {
+#pragma GCC unroll 16
+                for (int i = 0; i < lanes; ++i) block[i] = load_part(row[i] + j, part);
+            }
+            transpose<T>(block);
+            if (part == lanes) {
+#pragma GCC unroll 16
+                for (int i = 0; i < lanes; ++i) math::store(x + (j + i) * tile_lanes + l, block[i]);
+            } else {
+#pragma GCC unroll 16
+                for (int i = 0; i < lanes; ++i)
+                    if (i < part) math::store(x + (j + i) * tile_lanes + l, block[i]);
+            }
+        }
+    }
+}
+
+// The first lane of the tile that holds NaN or infinity, or whose value is NaN; -1: none.
+template <class T>
+int bad_lane(const T* x, int d, const T* values, int count) {
+    using Pack = typename math::PackOf<T>::Type;
+    constexpr int lanes = pack_lanes<T>;
+    for (int l = 0; l < count; l += lanes) {
+        Pack zero{};  // NaN for a lane with a value that is not finite
+        for (int j = 0; j < d; ++j) zero += math::load(x + j * tile_lanes + l) * T(0);
+        if (values != nullptr) {
+            const Pack value = math::load(values + l);
+            zero = math::select(value == value, zero, value);
+        }
+        const unsigned bad = math::lane_bits(zero != zero);
+        if (bad == 0) continue;
+        const int lane = l + __builtin_ctz(bad);
+        if (lane < count) return lane;
+    }
+    return -1;
+}
+
+template <class T>
+std::int64_t evaluate_rows(const EnergyData<T>& data, std::int64_t first, std::int64_t last, T* scratch) {
+    const int d = data.program.d;
+    T *x = scratch, *gradient = x + static_cast<std::int64_t>(d) * tile_lanes,
+      *values = gradient + static_cast<std::int64_t>(d) * tile_lanes, *rest = values + tile_lanes;
+    std::int64_t bad = -1;
+    for (std::int64_t tile = first; tile < last; tile += tile_lanes) {
+        const int count = last - tile < tile_lanes ? static_cast<int>(last - tile) : tile_lanes;
+        load_tile(data, tile, count, x);
+        run_tile(data.program, x, data.values != nullptr ? values : nullptr,
+                 data.gradients != nullptr ? gradient : nullptr, rest, count, tile_lanes);
+        if (bad < 0) {
+            const int lane = bad_lane(x, d, data.values != nullptr ? values : nullptr, count);
+            if (lane >= 0) bad = tile + lane;
+        }
+        if (data.values != nullptr)
+            for (int l = 0; l < count; ++l) data.values[(tile + l) * data.values_stride] = values[l];
+        if (data.gradients != nullptr)
+            store_rows(gradient, tile_lanes, d, count, data.gradients + tile * data.gradients_stride,
+                       data.gradients_stride);
+    }
+    return bad;
+}
+
+template <class T>
+void evaluate_tile(const math::EnergyProgram<T>& program, const T* x, T* values, T* gradient, T* scratch, int lanes) {
+    run_tile(program, x, values, gradient, scratch, lanes, lanes);
+}
+
+template <class T>
+constexpr EnergyKernelsOf<T> energy_kernels() {
+    return {evaluate_rows<T>, evaluate_tile<T>, pack_lanes<T>};
+}
+constexpr EnergyKernels energy_table() { return {energy_kernels<float>(), energy_kernels<double>()}; }
+
+}  // namespace
+}  // namespace cuebm::cpu::CUEBM_ISA

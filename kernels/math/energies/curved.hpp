@@ -1,0 +1,107 @@
+// Small energies that are hard to sample, each for one difficulty.
+//
+//   banana:      1/2 (x_0 / s)^2 + 1/2 (x_1 - b (x_0^2 - s^2))^2 + 1/2 sum_{j>1} x_j^2      curved
+//                H. Haario, E. Saksman and J. Tamminen, Computational Statistics 14, 1999; s = 10, b = 0.03
+//   Rosenbrock:  sum_{j<d-1} a (x_{j+1} - x_j^2)^2 + (1 - x_j)^2                             curved and narrow
+//                H. H. Rosenbrock, The Computer Journal 3, 1960, in d coordinates
+//   funnel:      1/2 (x_0 / s)^2 + (d - 1) / 2 x_0 + 1/2 exp(-x_0) sum_{j>0} x_j^2           of many scales
+//                R. M. Neal, Annals of Statistics 31, 2003; s = 3
+//   ring:        1/2 ((|x| - r) / w)^2                                                       no coordinate is alone
+//   double well: h ((x_0 / a)^2 - 1)^2 + 1/2 sum_{j>0} x_j^2                                 two modes, h between them
+//
+// Parameters: (s, b), (a), (s), (r, w), (h, a).
+#pragma once
+
+#include "math/energy_program.hpp"
+#include "math/functions_exponential.hpp"
+#include "math/functions_logarithm.hpp"
+
+namespace cuebm::math {
+
+template <bool Value, bool Gradient, class R, class T>
+CUEBM_MATH R banana(const EnergyStep<T>& step, const T* parameters, const LaneArrays<R>& lane) {
+    const T s = parameters[0], b = parameters[1], over = T(1) / (s * s);
+    const R x0 = lane.x[0], off = fused(x0 * x0 - s * s, spread<R>(-b), lane.x[1]);
+    if constexpr (Gradient) {
+        lane.gradient.add(0, step.scale * fused(off * x0, spread<R>(T(-2) * b), x0 * over));
+        lane.gradient.add(1, step.scale * off);
+        for (int j = 2; j < step.d; ++j) lane.gradient.add(j, step.scale * lane.x[j]);
+    }
+    if constexpr (!Value) return R{};
+    return T(0.5) * sum_coordinates<R>(step.d, [&](int j, R sum) {
+               const R x = j == 1 ? off : lane.x[j];
+               return fused(j == 0 ? x * over : x, x, sum);
+           });
+}
+
+template <bool Value, bool Gradient, class R, class T>
+CUEBM_MATH R rosenbrock(const EnergyStep<T>& step, const T* parameters, const LaneArrays<R>& lane) {
+    const T a = parameters[0];
+    const int d = step.d;
+    const auto off = [&](int j) { return lane.x[j + 1] - lane.x[j] * lane.x[j]; };
+    if constexpr (Gradient)
+        for (int j = 0; j < d; ++j) {
+            R slope{};
+            if (j + 1 < d) {
+                slope = T(2) * (lane.x[j] - T(1));
+                slope = fused(off(j) * lane.x[j], spread<R>(T(-4) * a), slope);
+            }
+            if (j > 0) slope = fused(off(j - 1), spread<R>(T(2) * a), slope);
+            lane.gradient.add(j, step.scale * slope);
+        }
+    if constexpr (!Value) return R{};
+    return sum_coordinates<R>(d - 1, [&](int j, R sum) {
+        const R wide = lane.x[j] - T(1), narrow = off(j);
+        return fused(wide, wide, fused(narrow * a, narrow, sum));
+    });
+}
+
+template <bool Value, bool Gradient, class R, class T>
+CUEBM_MATH R funnel(const EnergyStep<T>& step, const T* parameters, const LaneArrays<R>& lane) {
+    const T over = T(1) / (parameters[0] * parameters[0]), half = T(0.5) * static_cast<T>(step.d - 1);
+    const R x0 = lane.x[0], precision = exponential(-x0);
+    const R squares = sum_coordinates<R>(step.d - 1, [&](int j, R sum) {
+        const R x = lane.x[j + 1];
+        return fused(x, x, sum);
+    });
+    const R inner = T(0.5) * (precision * squares);
+    if constexpr (Gradient) {
+        lane.gradient.add(0, step.scale * (fused(x0, spread<R>(over), spread<R>(half)) - inner));
+        for (int j = 1; j < step.d; ++j) lane.gradient.add(j, step.scale * (precision * lane.x[j]));
+    }
+    if constexpr (!Value) return R{};
+    return fused(x0 * (T(0.5) * over), x0, fused(x0, spread<R>(half), inner));
+}
+
+template <bool Value, bool Gradient, class R, class T>
+CUEBM_MATH R ring(const EnergyStep<T>& step, const T* parameters, const LaneArrays<R>& lane) {
+    const T radius = parameters[0], over = T(1) / (parameters[1] * parameters[1]);
+    const R length = square_root(sum_coordinates<R>(step.d, [&](int j, R sum) {
+        const R x = lane.x[j];
+        return fused(x, x, sum);
+    }));
+    const R off = length - radius;
+    if constexpr (Gradient) {
+        const R factor = select(length > T(0), off * over / length, R{});  // the origin is a maximum
+        for (int j = 0; j < step.d; ++j) lane.gradient.add(j, step.scale * (factor * lane.x[j]));
+    }
+    return off * off * (T(0.5) * over);
+}
+
+template <bool Value, bool Gradient, class R, class T>
+CUEBM_MATH R double_well(const EnergyStep<T>& step, const T* parameters, const LaneArrays<R>& lane) {
+    const T height = parameters[0], over = T(1) / (parameters[1] * parameters[1]);
+    const R x0 = lane.x[0], off = fused(x0 * over, x0, spread<R>(T(-1)));
+    if constexpr (Gradient) {
+        lane.gradient.add(0, (T(4) * height * over * step.scale) * (off * x0));
+        for (int j = 1; j < step.d; ++j) lane.gradient.add(j, step.scale * lane.x[j]);
+    }
+    if constexpr (!Value) return R{};
+    const R squares = sum_coordinates<R>(step.d - 1, [&](int j, R sum) {
+        const R x = lane.x[j + 1];
+        return fused(x, x, sum);
+    });
+    return fused(off * off, spread<R>(height), T(0.5) * squares);
+}
+
+}  // namespace cuebm::math

@@ -1,0 +1,94 @@
+// The coordinates of a lane in memory: those of neighbouring lanes lie side by side, so that a pack is one load on the
+// CPU, and a warp's loads are one line on a GPU.
+#pragma once
+
+#include "math/lane.hpp"
+
+namespace cuebm::math {
+
+// One value in every lane.
+template <class R>
+CUEBM_MATH R spread(typename LaneTraits<R>::Scalar value) {
+    if constexpr (sizeof(R) == sizeof(value))
+        return value;
+    else
+        return value - R{};
+}
+
+template <class R>
+struct Coordinates {
+    using Scalar = typename LaneTraits<R>::Scalar;
+    Scalar* data;
+    std::int64_t stride;  // elements from one coordinate of a lane to its next
+
+    CUEBM_MATH_MEMBER R operator[](int j) const {
+        if constexpr (sizeof(R) == sizeof(Scalar)) {
+            return data[j * stride];
+        } else {
+            R value;
+            __builtin_memcpy(&value, data + j * stride, sizeof value);
+            return value;
+        }
+    }
+    CUEBM_MATH_MEMBER void set(int j, R value) const {
+        if constexpr (sizeof(R) == sizeof(Scalar))
+            data[j * stride] = value;
+        else
+            __builtin_memcpy(data + j * stride, &value, sizeof value);
+    }
+    CUEBM_MATH_MEMBER Coordinates from(int first) const { return {data + first * stride, stride}; }
+};
+
+// Where a gradient is added up. `first`: nothing is there yet, so that each coordinate's first value is set.
+template <class R>
+struct GradientCoordinates {
+    Coordinates<R> at;
+    bool first;
+
+    CUEBM_MATH_MEMBER void add(int j, R value) const { at.set(j, first ? value : at[j] + value); }
+    // For a term that adds to a coordinate more than once.
+    CUEBM_MATH_MEMBER GradientCoordinates cleared(int d) const {
+        if (first)
+            for (int j = 0; j < d; ++j) at.set(j, R{});
+        return {at, false};
+    }
+};
+
+// A sum over d coordinates, add(j, sum) = sum + term j. In order up to 32 of them. Beyond, in the order of a warp that
+// shares them: coordinate j goes to partial sum j mod 32, in order, and those 16 apart are added first, then 8, and so
+// on.
+template <class R, class Add>
+CUEBM_MATH R sum_coordinates(int d, Add add) {
+    constexpr int width = 32;
+    R sum{};
+    if (d <= width) {
+        for (int j = 0; j < d; ++j) sum = add(j, sum);
+        return sum;
+    }
+    // A binary counter of finished sums: those of 1, 2, 4, 8 and 16 partial sums wait for their partner.
+    R one{}, two{}, four{}, eight{}, sixteen{};
+    int first = 0;  // the bits of `count` in reverse
+    for (int count = 0; count < width; ++count) {
+        sum = R{};
+        for (int j = first; j < d; j += width) sum = add(j, sum);
+        if ((count & 1) == 0) {
+            one = sum;
+        } else if (sum = one + sum; (count & 2) == 0) {
+            two = sum;
+        } else if (sum = two + sum; (count & 4) == 0) {
+            four = sum;
+        } else if (sum = four + sum; (count & 8) == 0) {
+            eight = sum;
+        } else if (sum = eight + sum; (count & 16) == 0) {
+            sixteen = sum;
+        } else {
+            sum = sixteen + sum;
+        }
+        int bit = width / 2;
+        for (; (first & bit) != 0; bit /= 2) first ^= bit;
+        first |= bit;
+    }
+    return sum;
+}
+
+}  // namespace cuebm::math

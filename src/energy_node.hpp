@@ -1,0 +1,49 @@
+// An energy on the host: a tree of terms, sums, weights and maps, with its parameters in double; and the program that it
+// becomes for one type of data.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <cuebm/energy.hpp>
+
+#include "math/energy_program.hpp"
+
+namespace cuebm::detail {
+
+struct EnergyNode {
+    enum class Kind { term, sum, weight, map, names };
+    Kind kind;
+    std::int64_t d;                                               // coordinates that it reads
+    std::string text;                                             // of a term or a map
+    math::EnergyOp op = {};                                       // of a term, or of a map forward
+    std::int64_t rows = 0;                                        // as in math::EnergyStep
+    std::int64_t scratch = 0;                                     // rows of a term
+    std::vector<double> parameters{};
+    std::vector<std::int32_t> indices{};
+    double beta = 1;                                              // of a weight
+    std::vector<std::string> names{};
+    std::vector<std::shared_ptr<const EnergyNode>> children{};
+};
+
+// The program, with its memory.
+template <class T>
+struct OwnedProgram {
+    std::vector<math::EnergyStep<T>> steps;
+    std::vector<T> parameters;
+    std::vector<std::int32_t> indices;
+    std::int32_t d = 0, scratch_rows = 0;
+
+    math::EnergyProgram<T> view() const {
+        return {steps.data(), static_cast<std::int32_t>(steps.size()), d, scratch_rows, parameters.data(),
+                indices.data()};
+    }
+};
+
+// Throws InvalidArgument for no energy, or if T cannot hold a parameter.
+template <class T>
+std::shared_ptr<const OwnedProgram<T>> program_of(const char* function, const Energy& energy);
+
+}  // namespace cuebm::detail

@@ -1,0 +1,132 @@
+// What energies are made of, and what is refused; densities that integrate to what they should.
+#include <cmath>
+#include <functional>
+
+#include <gtest/gtest.h>
+
+#include <cuebm/array.hpp>
+#include <cuebm/energy.hpp>
+#include <cuebm/error.hpp>
+
+#include "support/energy_cases.hpp"
+
+namespace eb = cuebm;
+using namespace cuebm::test;
+using eb::energy::Support;
+
+namespace {
+
+void expect_refused(const char* argument, const std::function<void()>& call) {
+    try {
+        call();
+        ADD_FAILURE() << argument << " was not refused";
+    } catch (const eb::InvalidArgument& error) {
+        EXPECT_EQ(error.argument(), argument) << error.what();
+    }
+}
+
+// The integral of exp(-E) over [low, high], by the trapezoid rule.
+double mass(const eb::Energy& energy, double low, double high) {
+    constexpr int steps = 20000;
+    std::vector<double> points;
+    for (int i = 0; i <= steps; ++i) points.push_back(low + (high - low) * i / steps);
+    std::vector<double> values(points.size());
+    const auto n = static_cast<std::int64_t>(points.size());
+    eb::energy::evaluate(
+        eb::Context::cpu(), energy,
+        eb::energy::Evaluate<double>{.points = eb::view(points, n, 1), .values = eb::view(values)});
+    double sum = 0;
+    for (std::size_t i = 0; i < values.size(); ++i)
+        sum += std::exp(-values[i]) * (i == 0 || i + 1 == values.size() ? 0.5 : 1.0);
+    return sum * (high - low) / steps;
+}
+
+}  // namespace
+
+// A missing constant of the mixture: weights of components would not be theirs.
+TEST(Energy, MixtureIsNormalised) {
+    const auto e = eb::energy::mixture(
+        {.weights = {0.3, 0.7}, .means = table({-2, 3}, 1), .precisions = table({4, 0.25}, 1)});
+    EXPECT_NEAR(mass(e, -40, 40), 1, 1e-9);
+}
+
+// A Jacobian of the wrong sign or size: the constrained density would be another one.
+TEST(Energy, ConstraintsKeepTheMass) {
+    const auto normal_above = [](double bound) { return 0.5 * std::erfc(bound / std::sqrt(2.0)) * std::sqrt(2 * M_PI); };
+    const auto e = eb::energy::gaussian({.precision = {1}});
+    EXPECT_NEAR(mass(eb::energy::constrain(e, {Support::positive()}), -40, 5), normal_above(0), 1e-6);
+    EXPECT_NEAR(mass(eb::energy::constrain(e, {Support::above(0.5)}), -40, 5), normal_above(0.5), 1e-6);
+    EXPECT_NEAR(mass(eb::energy::constrain(e, {Support::below(-0.5)}), -40, 5), normal_above(0.5), 1e-6);
+    EXPECT_NEAR(mass(eb::energy::constrain(e, {Support::interval(0.5, 2)}), -40, 40),
+                normal_above(0.5) - normal_above(2), 1e-6);
+}
+
+// A coordinate under another's name, or a bound that is not applied to what people read.
+TEST(Energy, NamesGoWithTheirCoordinates) {
+    const auto inner = eb::energy::named(eb::energy::gaussian({.precision = {1, 1, 1, 1}}), {"a", "b", "c", "d"});
+    const auto bounded = eb::energy::constrain(
+        inner, {Support::positive(), Support::ordered(), Support::interval(-1, 1), Support::below(2)});
+    const auto e = 2 * eb::energy::clamp(bounded, {.known = {0, 1, 0, 0}, .values = {9, 0.5, 9, 9}});
+    EXPECT_EQ(e.dimension(), 3);
+    EXPECT_EQ(e.names(), (std::vector<std::string>{"a", "b", "c", "d"}));
+    const auto x = e.coordinates({0.1, 0.2, 0.3});
+    ASSERT_EQ(x.size(), 4u);
+    EXPECT_DOUBLE_EQ(x[0], std::exp(0.1));
+    EXPECT_DOUBLE_EQ(x[1], std::exp(0.1) + std::exp(0.5));
+    EXPECT_DOUBLE_EQ(x[2], 2 / (1 + std::exp(-0.2)) - 1);
+    EXPECT_DOUBLE_EQ(x[3], 2 - std::exp(0.3));
+    EXPECT_EQ((e + e).names(), (std::vector<std::string>{"x[0]", "x[1]", "x[2]"}));
+    EXPECT_EQ((0.5 * (eb::energy::banana() + eb::energy::ring())).text(), "0.5 (banana(d = 2) + ring(d = 2))");
+}
+
+// A parameter that would give NaN or nonsense later.
+TEST(Energy, RefusesBadParameters) {
+    namespace en = eb::energy;
+    const double nan = std::nan("");
+    const auto t = [](std::vector<double> values, std::int64_t cols) { return table(values, cols); };
+    expect_refused("precision", [&] { en::gaussian({}); });
+    expect_refused("precision", [&] { en::gaussian({.precision = {1, 0}}); });
+    expect_refused("precision", [&] { en::gaussian({.precision = {1, nan}}); });
+    expect_refused("precision", [&] { en::gaussian({.precision = {1}, .precision_matrix = t({1}, 1)}); });
+    expect_refused("mean", [&] { en::gaussian({.mean = {1, 2}, .precision = {1}}); });
+    expect_refused("precision_matrix", [&] { en::gaussian({.precision_matrix = t({1, 0.5, 0.4, 1}, 2)}); });
+    expect_refused("precision_matrix", [&] { en::gaussian({.precision_matrix = t({1, 0, 0, -1}, 2)}); });
+    expect_refused("precision_matrix", [&] { en::gaussian({.precision_matrix = t({1, 2}, 2)}); });
+    expect_refused("weights", [&] { en::mixture({.weights = {1, 2}, .means = t({1}, 1)}); });
+    expect_refused("weights", [&] { en::mixture({.weights = {0}, .means = t({1}, 1)}); });
+    expect_refused("means", [&] { en::mixture({}); });
+    expect_refused("precisions", [&] { en::mixture({.means = t({1}, 1), .precisions = t({1, 1}, 2)}); });
+    expect_refused("beta", [&] { en::kmeans({.prototypes = t({1}, 1), .beta = 0}); });
+    expect_refused("prototypes", [&] { en::kmeans({}); });
+    expect_refused("dimension", [&] { en::banana({.dimension = 1}); });
+    expect_refused("scale", [&] { en::banana({.scale = -1}); });
+    expect_refused("steepness", [&] { en::rosenbrock({.steepness = nan}); });
+    expect_refused("dimension", [&] { en::funnel({.dimension = std::int64_t{1} << 40}); });
+    expect_refused("radius", [&] { en::ring({.radius = -1}); });
+    expect_refused("height", [&] { en::double_well({.height = 0}); });
+    expect_refused("outcomes", [&] { en::logistic({.features = t({1, 2}, 1), .outcomes = {0, 0.5}}); });
+    expect_refused("outcomes", [&] { en::logistic({.features = t({1, 2}, 1), .outcomes = {0}}); });
+    expect_refused("prior_sd", [&] { en::logistic({.features = t({1}, 1), .outcomes = {0}, .prior_sd = 0}); });
+    expect_refused("features", [&] { en::logistic({.features = t({nan}, 1), .outcomes = {0}}); });
+    expect_refused("noise_sd", [&] { en::linear({.features = t({1}, 1), .targets = {0}, .noise_sd = 0}); });
+    expect_refused("errors", [&] { en::eight_schools({.effects = {1}, .errors = {1, 2}}); });
+    expect_refused("lambda", [&] { en::sparse({.dictionary = t({1}, 1), .signal = {0}, .lambda = -1}); });
+    const auto e = en::gaussian({.precision = {1, 1}});
+    expect_refused("energy", [&] { (void)(e + en::gaussian({.precision = {1}})); });
+    expect_refused("energy", [&] { (void)(e + eb::Energy{}); });
+    expect_refused("beta", [&] { (void)(0.0 * e); });
+    expect_refused("beta", [&] { (void)(nan * e); });
+    expect_refused("scale", [&] { en::affine(e, {}); });
+    expect_refused("scale", [&] { en::affine(e, {.scale = {1}}); });
+    expect_refused("matrix", [&] { en::affine(e, {.matrix = t({1, 2, 3}, 1)}); });
+    expect_refused("shift", [&] { en::affine(e, {.scale = {1, 1}, .shift = {nan, 0}}); });
+    expect_refused("known", [&] { en::clamp(e, {.known = {1, 1}, .values = {0, 0}}); });
+    expect_refused("known", [&] { en::clamp(e, {.known = {1}, .values = {0, 0}}); });
+    expect_refused("values", [&] { en::clamp(e, {.known = {1, 0}, .values = {nan, 0}}); });
+    expect_refused("supports", [&] { en::constrain(e, {Support::ordered(), Support::real()}); });
+    expect_refused("supports", [&] { en::constrain(e, {Support::interval(1, 1), Support::real()}); });
+    expect_refused("supports", [&] { en::constrain(e, {Support::positive()}); });
+    expect_refused("names", [&] { en::named(e, {"a"}); });
+    expect_refused("energy", [&] { (void)eb::Energy{}.dimension(); });
+    expect_refused("point", [&] { (void)e.coordinates({1}); });
+}
