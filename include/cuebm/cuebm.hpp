@@ -4,6 +4,7 @@
 #include <cuebm/array.hpp>
 #include <cuebm/assign.hpp>
 #include <cuebm/context.hpp>
+#include <cuebm/diagnostics.hpp>
 #include <cuebm/error.hpp>
 #include <cuebm/file.hpp>
 #include <cuebm/kmeans.hpp>
