@@ -117,7 +117,7 @@ void QuantityDraws::sort() {
     std::size_t next = 0;
     for (std::int64_t c = 0; c < chains_; ++c)
         for (std::int64_t i = 0; i < draws_; ++i) order_[next++] = {values_[c * draws_ + i], split_place(c, i)};
-    std::sort(order_.begin(), order_.end(), [](const Ranked& a, const Ranked& b) { return a.value < b.value; });
+    sort_by_value(order_, folded_);
     split_order_.clear();
     std::copy_if(order_.begin(), order_.end(), std::back_inserter(split_order_),
                  [](const Ranked& r) { return r.place >= 0; });

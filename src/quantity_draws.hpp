@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "ranked.hpp"
+
 namespace cuebm::detail {
 
 // The means, and the mean variance, of chains of `draws` values each, one chain after the other. A chain of equal
@@ -48,10 +50,6 @@ public:
     double batch_means_ess() const;
 
 private:
-    struct Ranked {
-        double value;
-        std::int64_t place;  // in the split chains; -1 for a middle draw, which belongs to no half
-    };
     std::int64_t split_place(std::int64_t chain, std::int64_t draw) const;
     void sort();
     void normal_scores(const std::vector<Ranked>& ascending);
@@ -63,9 +61,11 @@ private:
     double mean_ = 0, sd_ = 0, scale_ = 1;
     bool sorted_ = false;
     const double* values_ = nullptr;
-    std::vector<Ranked> order_{}, split_order_{}, folded_{};
-    std::vector<double> split_{};   // [2 chains x half]
-    std::vector<double> scores_{};  // of the ranks 1, 1.5, 2, ... of so many values
+    std::vector<Ranked> order_{};        // of all draws; a place in the split chains, or -1 for a middle draw
+    std::vector<Ranked> split_order_{};  // without these
+    std::vector<Ranked> folded_{};       // and of distances from the median; else scratch
+    std::vector<double> split_{};        // [2 chains x half]
+    std::vector<double> scores_{};       // of the ranks 1, 1.5, 2, ... of so many values
 };
 
 }  // namespace cuebm::detail

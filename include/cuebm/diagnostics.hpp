@@ -89,4 +89,45 @@ CUEBM_API double batch_means_ess(MatrixView<const double> draws);
 CUEBM_API HostMatrix<double> autocorrelation(MatrixView<const float> draws, std::int64_t most_lag);
 CUEBM_API HostMatrix<double> autocorrelation(MatrixView<const double> draws, std::int64_t most_lag);
 
+// A quantity's row in a summary, by the functions above; mean, sd, quantiles and mcse_mean in the quantity's unit.
+struct Quantity {
+    std::string name{};
+    double mean = 0, sd = 0, median = 0, q5 = 0, q95 = 0;  // quantiles 0.5, 0.05, 0.95, of R's type 7
+    double mcse_mean = 0, ess_bulk = 0, ess_tail = 0, r_hat = 0;
+};
+
+// What the sampler knows beside the draws; all of it is optional.
+struct SamplerReport {
+    std::optional<std::int64_t> divergences{};         // >= 0, transitions in all chains
+    std::optional<std::int64_t> max_treedepth_hits{};  // >= 0, likewise
+    std::vector<double> e_bfmi{};                      // [chains], from e_bfmi(energies)
+};
+
+// What a run was worth.
+struct Summary {
+    std::vector<Quantity> quantities{};
+    std::int64_t chains = 0, draws_a_chain = 0;
+    SamplerReport sampler{};
+
+    // What is wrong, a sentence each, with what to try; empty if nothing was found. By the rules of VGSCB and Stan:
+    // R-hat over 1.01, bulk or tail ESS under 400 in all, any divergence or hit of the greatest tree depth, E-BFMI
+    // under 0.3; also draws that are not finite or all equal, a single chain, fewer than 4 draws a chain.
+    CUEBM_API std::vector<std::string> problems() const;
+    // These, a line each, or one line that says that nothing was found.
+    CUEBM_API std::string verdict() const;
+};
+
+// Of many quantities: draws [chains draws_a_chain x quantities], row c draws_a_chain + t being draw t of chain c. A row
+// of NaN for a quantity with a draw that is not finite; with fewer than 4 draws a chain, NaN for what wants 4.
+// Errors: also InvalidArgument for names that are not one a column, and for a report that does not fit.
+// Cost: for each quantity that of sorting and of 4 effective sample sizes: 0.2 ms for 4 x 1000 draws on one core, 4 ms
+// for 64 x 1000. Memory: 64 / sizeof(T) quantities at a time in double, so that a cache line of draws is read once.
+CUEBM_API Summary summarise(const std::vector<std::string>& names, MatrixView<const float> draws, std::int64_t chains,
+                            std::int64_t draws_a_chain, const SamplerReport& sampler = {});
+CUEBM_API Summary summarise(const std::vector<std::string>& names, MatrixView<const double> draws, std::int64_t chains,
+                            std::int64_t draws_a_chain, const SamplerReport& sampler = {});
+
+// The table, a line for each quantity, under a line of headings, and the verdict.
+CUEBM_API std::string to_string(const Summary& summary);
+
 }  // namespace cuebm::diagnostics
