@@ -5,6 +5,7 @@
 #include <cuebm/assign.hpp>
 #include <cuebm/context.hpp>
 #include <cuebm/diagnostics.hpp>
+#include <cuebm/draws_file.hpp>
 #include <cuebm/error.hpp>
 #include <cuebm/file.hpp>
 #include <cuebm/kmeans.hpp>

@@ -8,12 +8,13 @@
 //   Geyer, "Practical Markov chain Monte Carlo", Statistical Science 7, 1992: where the sum over lags ends.
 // R-hat and effective sample sizes have no unit; Monte Carlo standard errors (MCSE) have that of the quantity.
 //
-// For all functions: NaN if a draw is NaN or infinite or (but for nested_r_hat) if a chain has fewer than 4 draws. Of
-// an odd number of draws the middle one is left out where chains are split. Errors: InvalidArgument for a view without
-// rows or columns, null, misaligned or not on the host, and for parameters out of range. Cost, of N = chains x draws:
-// that of sorting N values where ranks or quantiles are wanted; of effective sample sizes N operations a lag, up to the
-// lag where Geyer's sum ends, or from lag 64 on N log(draws) for all of them. Memory: up to 100 bytes a draw of one
-// quantity.
+// For all functions: NaN if a draw is NaN or infinite, or if a chain has fewer than 4 draws (nested_r_hat and
+// autocorrelation want fewer). Of an odd number of draws the middle one is left out where chains are split.
+// Errors: InvalidArgument for a view without rows or columns, null, misaligned or not on the host, and for parameters
+// out of range.
+// Cost, of N = chains x draws: that of sorting N values where ranks or quantiles are wanted; of effective sample sizes
+// N operations a lag, up to the lag where Geyer's sum ends, or from lag 64 on N log(draws) for all of them. Memory: up
+// to 100 bytes a draw of one quantity.
 #pragma once
 
 #include <cstdint>
@@ -52,12 +53,12 @@ CUEBM_API double ess_quantile(MatrixView<const double> draws, double prob);
 // sd / sqrt(ess_mean).
 CUEBM_API double mcse_mean(MatrixView<const float> draws);
 CUEBM_API double mcse_mean(MatrixView<const double> draws);
-// Of the standard deviation, by the delta method from the squared distances from the mean. 0 if all
-// draws are equal (ArviZ: NaN).
+// Of the standard deviation, by the delta method from the squared distances from the mean. 0 if all draws
+// are equal (ArviZ: NaN).
 CUEBM_API double mcse_sd(MatrixView<const float> draws);
 CUEBM_API double mcse_sd(MatrixView<const double> draws);
-// Of a quantile: half the width of the interval that has the probability of one standard deviation (VGSCB,
-// section 4.4). 0 < prob < 1.
+// Of a quantile: half the width of the interval that has the probability of one standard deviation, from
+// ess_quantile (VGSCB). 0 < prob < 1.
 CUEBM_API double mcse_quantile(MatrixView<const float> draws, double prob);
 CUEBM_API double mcse_quantile(MatrixView<const double> draws, double prob);
 
