@@ -125,7 +125,7 @@ HostMatrix<double> run_autocorrelation(const MatrixView<const T>& draws, std::in
         for (auto& x : centred) x -= mean;
         Autocovariances covariances(centred.data(), 1, draws.cols);
         if (most_lag >= Autocovariances::direct_lags) (void)covariances.at(most_lag);  // then all come from there
-        const double variance = values.finite() ? covariances.at(0) : nan;
+        const double variance = covariances.at(0);  // NaN if a draw is not finite, since the mean then is not
         for (std::int64_t lag = 0; lag <= most_lag; ++lag) result.values.push_back(covariances.at(lag) / variance);
     }
     return result;

@@ -23,8 +23,9 @@ ChainMoments::ChainMoments(const double* values, std::int64_t chains, std::int64
         const double* x = values + c * draws;
         double from_first = 0, squares = 0;
         for (std::int64_t i = 0; i < draws; ++i) from_first += x[i] - x[0];
-        means.push_back(x[0] + from_first / n);
-        for (std::int64_t i = 0; i < draws; ++i) squares += square(x[i] - means.back());
+        from_first /= n;
+        means.push_back(x[0] + from_first);
+        for (std::int64_t i = 0; i < draws; ++i) squares += square(x[i] - x[0] - from_first);
         if (draws > 1) variance += squares / (n - 1);
     }
     variance /= static_cast<double>(chains);
@@ -46,6 +47,8 @@ double basic_ess(std::vector<double>& values, std::int64_t chains, std::int64_t 
     const double n = static_cast<double>(draws), size = static_cast<double>(chains) * n;
     const auto [least, most] = std::minmax_element(values.begin(), values.end());
     if (*least == *most) return size;
+    // Values that are far from 0 and near each other keep their digits.
+    for (const double origin = values[0]; auto& value : values) value -= origin;
     const ChainMoments chain(values.data(), chains, draws);
     for (std::int64_t c = 0; c < chains; ++c)
         for (std::int64_t i = 0; i < draws; ++i)
@@ -98,9 +101,9 @@ void QuantityDraws::look_at(const double* values) {
     scale_ = std::ldexp(1.0, std::clamp(-exponent, -1022, 1022));
     double from_first = 0, squares = 0;
     for (std::int64_t i = 0; i < size; ++i) from_first += values[i] * scale_ - values[0] * scale_;
-    const double mean = values[0] * scale_ + from_first / static_cast<double>(size);
-    for (std::int64_t i = 0; i < size; ++i) squares += square(values[i] * scale_ - mean);
-    mean_ = mean / scale_;
+    from_first /= static_cast<double>(size);
+    for (std::int64_t i = 0; i < size; ++i) squares += square(values[i] * scale_ - values[0] * scale_ - from_first);
+    mean_ = (values[0] * scale_ + from_first) / scale_;
     sd_ = std::sqrt(squares / static_cast<double>(size - 1)) / scale_;
 }
 

@@ -46,6 +46,8 @@ std::string refused(Call call) {
     try {
         call();
     } catch (const eb::InvalidArgument& error) {
+        EXPECT_EQ(std::string(error.what()).find("context"), std::string::npos)
+            << "there is none here: " << error.what();
         return error.argument();
     }
     return "nothing";
@@ -100,6 +102,11 @@ TEST(Summary, OfGoodChainsSaysThatNothingWasFound) {
 TEST(Summary, SaysWhatIsWrong) {
     expect_problem(changed([](std::int64_t chain, double* x) { x[1] += chain == 2 ? 0.5 : 0; }),
                    {"R-hat is over 1.01 for 1 of 3 quantities", "tau (1.0", "Warm up"}, 2);
+    const auto two = changed([](std::int64_t chain, double* x) {
+        x[1] += chain == 2 ? 0.5 : 0;
+        x[2] += chain == 3 ? 5 : 0;
+    });
+    EXPECT_NE(two.verdict().find("for 2 of 3 quantities, most for theta ("), std::string::npos) << two.verdict();
     double previous = 0;
     const auto slow = changed([&](std::int64_t, double* x) { x[2] = previous = 0.9 * previous + x[2]; });
     EXPECT_NE(slow.verdict().find("effective sample size is under 400 for 1 of 3 quantities, least for theta (bulk "),
@@ -132,6 +139,8 @@ TEST(Summary, PrintsATable) {
         "a long name   nan  nan     nan   nan   nan        nan       nan       nan    nan\n"
         "Draws of 1 of 2 quantities are NaN or infinite, the first of them a long name: ";
     EXPECT_EQ(text.substr(0, wanted.size()), wanted);
+    const auto one = to_string(diagnostics::summarise({"x"}, eb::view(std::as_const(x), 1, 1), 1, 1));
+    EXPECT_EQ(one.find("-nan"), std::string::npos) << one;
 }
 
 // An argument that is not looked at, or another one that is named.

@@ -54,6 +54,8 @@ std::string refused(Call call) {
         call();
     } catch (const eb::InvalidArgument& error) {
         EXPECT_TRUE(std::string(error.what()).starts_with("diagnostics::")) << error.what();
+        EXPECT_EQ(std::string(error.what()).find("context"), std::string::npos)
+            << "there is none here: " << error.what();
         return error.argument();
     }
     return "nothing";
@@ -119,6 +121,22 @@ TEST(Diagnostics, DoNotDependOnTheScale) {
             EXPECT_NEAR(of(eb::view(scaled, 4, 101)) / wanted, 1, mirrored ? 0.1 : 1e-12) << name << " " << scale;
         }
     }
+}
+
+// Ties that fall under their own quantile, which is a mean of equal numbers and may be rounded down: what a tie's value
+// is must not matter. A mean that is rounded where draws differ in their last digits alone.
+TEST(Diagnostics, DoNotDependOnWhereDrawsLie) {
+    std::vector<double> pattern, moved(400);
+    for (const double z : normal<double>(400, 3)) pattern.push_back(z > 0.5 ? 1 : 0);
+    const double wanted = diagnostics::ess_quantile(eb::view(pattern, 4, 100), 0.3);
+    for (int k = 1; k < 100; ++k) {
+        std::transform(pattern.begin(), pattern.end(), moved.begin(), [&](double v) { return v + 0.1 * k; });
+        ASSERT_EQ(diagnostics::ess_quantile(eb::view(moved, 4, 100), 0.3), wanted) << k;
+    }
+    std::transform(pattern.begin(), pattern.end(), moved.begin(), [](double v) { return 1 + 0x1p-52 * v; });
+    EXPECT_NEAR(diagnostics::ess_mean(eb::view(moved, 4, 100)), diagnostics::ess_mean(eb::view(pattern, 4, 100)), 1e-9);
+    EXPECT_NEAR(diagnostics::mcse_mean(eb::view(moved, 4, 100)),
+                0x1p-52 * diagnostics::mcse_mean(eb::view(pattern, 4, 100)), 1e-25);
 }
 
 // A chain that counts more than another; time that is taken to go one way.

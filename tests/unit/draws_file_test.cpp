@@ -42,6 +42,8 @@ protected:
         try {
             diagnostics::save_cmdstan_csv(path(), arguments...);
         } catch (const eb::InvalidArgument& error) {
+            EXPECT_EQ(std::string(error.what()).find("context"), std::string::npos)
+                << "there is none: " << error.what();
             return error.argument();
         }
         return "nothing";
