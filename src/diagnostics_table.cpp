@@ -57,7 +57,7 @@ std::string of_e_bfmi(const std::vector<double>& e_bfmi) {
         if (count++ == most_named) chains += ", ...";
     }
     if (count == 0) return "";
-    return "E-BFMI is under 0.3 in " + std::to_string(count) + " of " + std::to_string(e_bfmi.size()) +
+    return "E-BFMI does not reach 0.3 in " + std::to_string(count) + " of " + std::to_string(e_bfmi.size()) +
            " chains: " + chains +
            ". The energy is explored slowly, often because of heavy tails or a funnel: reparameterise, or draw more.";
 }

@@ -252,7 +252,7 @@ TEST(Diagnostics, NameTheArgumentThatIsWrong) {
     for (const auto& bad :
          {Draws{nullptr, 4, 10, 10, {}}, Draws{x.data(), 4, 10, 9, {}}, Draws{x.data(), 0, 10, 10, {}},
           Draws{x.data(), 4, 0, 10, {}}, Draws{x.data(), 4, 10, 10, {eb::Device::Kind::cuda, 0}}}) {
-        for (const auto& [name, of] : of_one_quantity) EXPECT_EQ(refused([&] { of(bad); }), "draws") << name;
+        for (const auto& one : of_one_quantity) EXPECT_EQ(refused([&] { one.second(bad); }), "draws") << one.first;
         EXPECT_EQ(refused([&] { (void)diagnostics::nested_r_hat(bad, 2); }), "draws");
         EXPECT_EQ(refused([&] { (void)diagnostics::e_bfmi(bad); }), "energies");
         EXPECT_EQ(refused([&] { (void)diagnostics::autocorrelation(bad, 1); }), "draws");
