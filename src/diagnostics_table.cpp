@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdio>
+#include <utility>
 
 #include <cuebm/diagnostics.hpp>
 
@@ -88,45 +89,33 @@ std::string aligned(const std::vector<std::vector<std::string>>& rows) {
 std::vector<std::string> Summary::problems() const {
     std::vector<std::string> found;
     const std::size_t all = quantities.size();
-    const auto report = [&](const Found& rule, const std::string& before, const std::string& after) {
-        if (rule.count > 0) found.push_back(before + some(rule.count, all) + after);
-    };
-    const Found not_finite(quantities, [](const Quantity& q) { return std::isnan(q.mean) ? 1.0 : 0.0; });
-    report(not_finite, "Draws of ",
-           not_finite.count == 0 ? ""
-                                 : " are NaN or infinite, the first of them " + not_finite.worst->name +
-                                       ": look at the energy there, and at where chains begin.");
+    if (const Found bad(quantities, [](const Quantity& q) { return std::isnan(q.mean) ? 1.0 : 0.0; }); bad.worst)
+        found.push_back("Draws of " + some(bad.count, all) + " are NaN or infinite, the first of them " +
+                        bad.worst->name + ": look at the energy there, and at where chains begin.");
     if (draws_a_chain < 4) {
         found.emplace_back("Fewer than 4 draws a chain: no diagnostic is defined. Draw more.");
-    } else {
-        const Found equal(quantities, [](const Quantity& q) { return q.sd == 0 ? 1.0 : 0.0; });
-        report(equal, "All draws are equal of ",
-               equal.count == 0 ? ""
-                                : ", the first of them " + equal.worst->name +
-                                      ": a constant, or chains that never moved; then take smaller steps.");
+    } else if (const Found bad(quantities, [](const Quantity& q) { return q.sd == 0 ? 1.0 : 0.0; }); bad.worst) {
+        found.push_back("All draws are equal of " + some(bad.count, all) + ", the first of them " + bad.worst->name +
+                        ": a constant, or chains that never moved; then take smaller steps.");
     }
-    const Found disagree(quantities, [](const Quantity& q) { return q.r_hat - most_r_hat; });
-    report(disagree, "R-hat is over 1.01 for ",
-           disagree.count == 0
-               ? ""
-               : ", most for " + disagree.worst->name + " (" + text_of("%.3g", disagree.worst->r_hat) +
-                     "): chains have not mixed. Warm up and draw for longer; if that does "
-                     "not help, chains may sit in modes of their own, or the energy wants other coordinates.");
-    const Found few(quantities, [](const Quantity& q) { return least_ess - lesser_ess(q); });
-    report(few, "The effective sample size is under 400 for ",
-           few.count == 0 ? ""
-                          : ", least for " + few.worst->name + " (bulk " + text_of("%.0f", few.worst->ess_bulk) +
-                                ", tail " + text_of("%.0f", few.worst->ess_tail) +
-                                "): R-hat and errors are rough. Draw more, or reparameterise.");
+    if (const Found bad(quantities, [](const Quantity& q) { return q.r_hat - most_r_hat; }); bad.worst)
+        found.push_back(
+            "R-hat is over 1.01 for " + some(bad.count, all) + ", most for " + bad.worst->name + " (" +
+            text_of("%.4g", bad.worst->r_hat) + "): chains have not mixed. Warm up and draw for longer; if " +
+            "that does not help, chains may sit in modes of their own, or the energy wants other coordinates.");
+    if (const Found bad(quantities, [](const Quantity& q) { return least_ess - lesser_ess(q); }); bad.worst)
+        found.push_back("The effective sample size is under 400 for " + some(bad.count, all) + ", least for " +
+                        bad.worst->name + " (bulk " + text_of("%.0f", bad.worst->ess_bulk) + ", tail " +
+                        text_of("%.0f", bad.worst->ess_tail) +
+                        "): R-hat and errors are rough. Draw more, or reparameterise.");
     const std::string in_all = " of " + std::to_string(chains * draws_a_chain) + " transitions ";
     if (sampler.divergences.value_or(0) > 0)
         found.push_back(std::to_string(*sampler.divergences) + in_all +
-                        "diverged: a region is left out, and estimates may "
-                        "be biased. Take smaller steps (a higher target acceptance), or reparameterise.");
+                        "diverged: a region is left out, and estimates " +
+                        "may be biased. Take smaller steps (a higher target acceptance), or reparameterise.");
     if (sampler.max_treedepth_hits.value_or(0) > 0)
-        found.push_back(std::to_string(*sampler.max_treedepth_hits) + in_all +
-                        "reached the greatest tree depth: right, "
-                        "but slow. Allow deeper trees, or scale the coordinates alike.");
+        found.push_back(std::to_string(*sampler.max_treedepth_hits) + in_all + "reached the greatest tree depth: " +
+                        "right, but slow. Allow deeper trees, or scale the coordinates alike.");
     if (auto text = of_e_bfmi(sampler.e_bfmi); !text.empty()) found.push_back(std::move(text));
     if (chains == 1)
         found.emplace_back(
