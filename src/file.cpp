@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <initializer_list>
 #include <limits>
 
 #include "check.hpp"
@@ -83,10 +84,10 @@ void check_host(const char* function, const MatrixView<const T>& values) {
 }
 
 template <class T>
-void save_npy(const std::string& path, const MatrixView<const T>& values, int dimensions) {
+void save_npy(const std::string& path, const MatrixView<const T>& values, std::initializer_list<std::int64_t> sizes) {
     check_host("write_npy", values);
     OutputFile file(path);
-    const auto header = npy_header({npy_type<T>, values.rows, values.cols, 0}, dimensions);
+    const auto header = npy_header(npy_type<T>, sizes);
     file.write(header.data(), header.size());
     for (std::int64_t i = 0; i < values.rows; ++i)
         file.write(values.data + i * values.stride, static_cast<std::size_t>(values.cols) * sizeof(T));
@@ -97,7 +98,15 @@ template <class T>
 void save_npy(const std::string& path, const VectorView<const T>& values) {
     if (values.size > 1 && values.stride < 1)
         refuse("write_npy", "values", "stride " + std::to_string(values.stride), "stride >= 1");
-    save_npy(path, MatrixView<const T>{values.data, values.size, 1, values.stride, values.device}, 1);
+    save_npy(path, MatrixView<const T>{values.data, values.size, 1, values.stride, values.device}, {values.size});
+}
+
+template <class T>
+void save_planes(const std::string& path, const MatrixView<const T>& values, std::int64_t planes) {
+    if (planes < 1 || values.rows % planes != 0)
+        refuse("write_npy", "planes", std::to_string(planes),
+               "1 or more that divide the " + std::to_string(values.rows) + " rows");
+    save_npy(path, values, {planes, values.rows / planes, values.cols});
 }
 
 template <class T>
@@ -172,9 +181,14 @@ template class RowReader<std::uint8_t>;
 template class RowReader<Half>;
 template class RowReader<std::int32_t>;
 
-#define CUEBM_WRITE_NPY(T)                                                                                     \
-    void write_npy(const std::string& path, MatrixView<const T> values) { detail::save_npy(path, values, 2); } \
-    void write_npy(const std::string& path, VectorView<const T> values) { detail::save_npy(path, values); }
+#define CUEBM_WRITE_NPY(T)                                                                                  \
+    void write_npy(const std::string& path, MatrixView<const T> values) {                                   \
+        detail::save_npy(path, values, {values.rows, values.cols});                                         \
+    }                                                                                                       \
+    void write_npy(const std::string& path, VectorView<const T> values) { detail::save_npy(path, values); } \
+    void write_npy(const std::string& path, MatrixView<const T> values, std::int64_t planes) {              \
+        detail::save_planes(path, values, planes);                                                          \
+    }
 CUEBM_WRITE_NPY(float)
 CUEBM_WRITE_NPY(double)
 CUEBM_WRITE_NPY(std::uint8_t)

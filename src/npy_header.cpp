@@ -144,10 +144,11 @@ NpyHeader read_npy_header(InputFile& file) {
     return Parser(file, text, at).parse();
 }
 
-std::string npy_header(const NpyHeader& header, int dimensions) {
-    std::string text = "{'descr': '" + header.type + "', 'fortran_order': False, 'shape': (" +
-                       std::to_string(header.rows) + (dimensions == 1 ? "," : ", " + std::to_string(header.cols)) +
-                       "), }";
+std::string npy_header(const std::string& type, std::initializer_list<std::int64_t> sizes) {
+    std::string text = "{'descr': '" + type + "', 'fortran_order': False, 'shape': (";
+    for (const auto* size = sizes.begin(); size != sizes.end(); ++size)
+        text += (size == sizes.begin() ? "" : ", ") + std::to_string(*size);
+    text += sizes.size() == 1 ? ",), }" : "), }";
     constexpr std::size_t before = 10, step = 64;
     const std::size_t size = (before + text.size() + 1 + step - 1) / step * step;
     text.resize(size - before - 1, ' ');

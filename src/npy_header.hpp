@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <string>
 
 #include "file_io.hpp"
@@ -17,7 +18,7 @@ struct NpyHeader {
 // Reads to the first value. Errors: FileError for anything but a C-ordered array of one or two dimensions.
 NpyHeader read_npy_header(InputFile& file);
 
-// Version 1.0, a multiple of 64 bytes. `dimensions`: 1 or 2.
-std::string npy_header(const NpyHeader& header, int dimensions);
+// Version 1.0, a multiple of 64 bytes. Of one size or more.
+std::string npy_header(const std::string& type, std::initializer_list<std::int64_t> sizes);
 
 }  // namespace cuebm::detail

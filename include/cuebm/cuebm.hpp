@@ -4,6 +4,8 @@
 #include <cuebm/array.hpp>
 #include <cuebm/assign.hpp>
 #include <cuebm/context.hpp>
+#include <cuebm/diagnostics.hpp>
+#include <cuebm/draws_file.hpp>
 #include <cuebm/energy.hpp>
 #include <cuebm/error.hpp>
 #include <cuebm/file.hpp>

@@ -2,8 +2,8 @@
 // of rows at a time where a file is larger than memory. All data are on the host.
 //
 // .npy: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html, versions 1.0 to 3.0, in C order and
-// little endian, of one dimension (read as n x 1) or two; written as version 1.0. Fortran order and big endian are
-// refused: numpy.ascontiguousarray and astype turn them.
+// little endian, of one dimension (read as n x 1) or two; written as version 1.0, of one to three dimensions. Fortran
+// order and big endian are refused: numpy.ascontiguousarray and astype turn them.
 //
 // .fvecs, .bvecs, .ivecs: for each row the number of its values d as int32, then d values: float, uint8, int32; the
 // same d in all rows (http://corpus-texmex.irisa.fr).
@@ -107,6 +107,13 @@ CUEBM_API void write_npy(const std::string& path, VectorView<const double> value
 CUEBM_API void write_npy(const std::string& path, VectorView<const std::uint8_t> values);
 CUEBM_API void write_npy(const std::string& path, VectorView<const Half> values);
 CUEBM_API void write_npy(const std::string& path, VectorView<const std::int32_t> values);
+// Of three dimensions, [planes x rows / planes x cols]: the draws of chains, a plane for each. RowReader does not read
+// them. Errors: also InvalidArgument for planes that do not divide the rows.
+CUEBM_API void write_npy(const std::string& path, MatrixView<const float> values, std::int64_t planes);
+CUEBM_API void write_npy(const std::string& path, MatrixView<const double> values, std::int64_t planes);
+CUEBM_API void write_npy(const std::string& path, MatrixView<const std::uint8_t> values, std::int64_t planes);
+CUEBM_API void write_npy(const std::string& path, MatrixView<const Half> values, std::int64_t planes);
+CUEBM_API void write_npy(const std::string& path, MatrixView<const std::int32_t> values, std::int64_t planes);
 CUEBM_API void write_vecs(const std::string& path, MatrixView<const float> values);
 CUEBM_API void write_vecs(const std::string& path, MatrixView<const std::uint8_t> values);
 CUEBM_API void write_vecs(const std::string& path, MatrixView<const std::int32_t> values);

@@ -1,0 +1,150 @@
+// What a summary says to people: a table, and what is wrong in words.
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdio>
+#include <utility>
+
+#include <cuebm/diagnostics.hpp>
+
+namespace cuebm::diagnostics {
+namespace {
+
+constexpr double most_r_hat = 1.01, least_ess = 400, least_e_bfmi = 0.3;
+
+std::string text_of(const char* format, double value) {
+    char text[40];
+    if (std::isnan(value)) return "nan";  // not "-nan"
+    std::snprintf(text, sizeof text, format, value);
+    return text;
+}
+
+// "1 quantity", "3 of 10 quantities".
+std::string some(std::size_t count, std::size_t all) {
+    return (count == all ? std::to_string(all) : std::to_string(count) + " of " + std::to_string(all)) +
+           (all == 1 ? " quantity" : " quantities");
+}
+
+// How many quantities a rule finds, and the worst of them: the largest badness over 0.
+struct Found {
+    std::size_t count = 0;
+    const Quantity* worst = nullptr;
+
+    template <class Badness>
+    Found(const std::vector<Quantity>& quantities, Badness badness) {
+        double most = 0;
+        for (const auto& quantity : quantities) {
+            const double bad = badness(quantity);
+            if (!(bad > 0)) continue;
+            ++count;
+            if (bad > most || worst == nullptr) {
+                worst = &quantity;
+                most = bad;
+            }
+        }
+    }
+};
+
+double lesser_ess(const Quantity& quantity) { return std::min(quantity.ess_bulk, quantity.ess_tail); }
+
+std::string of_e_bfmi(const std::vector<double>& e_bfmi) {
+    std::string chains;
+    std::size_t count = 0;
+    constexpr std::size_t most_named = 10;
+    for (std::size_t c = 0; c < e_bfmi.size(); ++c) {
+        if (e_bfmi[c] >= least_e_bfmi) continue;
+        if (count < most_named)
+            chains += (chains.empty() ? "" : ", ") + std::to_string(c) + " (" + text_of("%.2f", e_bfmi[c]) + ")";
+        if (count++ == most_named) chains += ", ...";
+    }
+    if (count == 0) return "";
+    return "E-BFMI does not reach 0.3 in " + std::to_string(count) + " of " + std::to_string(e_bfmi.size()) +
+           " chains: " + chains +
+           ". The energy is explored slowly, often because of heavy tails or a funnel: reparameterise, or draw more.";
+}
+
+// Cells of one width a column, the first column to the left; a character of UTF-8 has one byte that is not 10xxxxxx.
+std::size_t width_of(const std::string& text) {
+    return static_cast<std::size_t>(
+        std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+}
+
+std::string aligned(const std::vector<std::vector<std::string>>& rows) {
+    std::vector<std::size_t> widths(rows[0].size());
+    for (const auto& row : rows)
+        for (std::size_t j = 0; j < row.size(); ++j) widths[j] = std::max(widths[j], width_of(row[j]));
+    std::string text;
+    for (const auto& row : rows) {
+        for (std::size_t j = 0; j < row.size(); ++j) {
+            const std::string blanks(widths[j] - width_of(row[j]), ' ');
+            text += j == 0 ? row[j] + blanks : "  " + blanks + row[j];
+        }
+        text += '\n';
+    }
+    return text;
+}
+
+}  // namespace
+
+std::vector<std::string> Summary::problems() const {
+    std::vector<std::string> found;
+    const std::size_t all = quantities.size();
+    if (const Found bad(quantities, [](const Quantity& q) { return std::isnan(q.mean) ? 1.0 : 0.0; }); bad.worst)
+        found.push_back("Draws of " + some(bad.count, all) + " are NaN or infinite, the first of them " +
+                        bad.worst->name + ": look at the energy there, and at where chains begin.");
+    if (draws_a_chain < 4) {
+        found.emplace_back("Fewer than 4 draws a chain: no diagnostic is defined. Draw more.");
+    } else if (const Found bad(quantities, [](const Quantity& q) { return q.sd == 0 ? 1.0 : 0.0; }); bad.worst) {
+        found.push_back("All draws are equal of " + some(bad.count, all) + ", the first of them " + bad.worst->name +
+                        ": a constant, or chains that never moved; then take smaller steps.");
+    }
+    if (const Found bad(quantities, [](const Quantity& q) { return q.r_hat - most_r_hat; }); bad.worst)
+        found.push_back(
+            "R-hat is over 1.01 for " + some(bad.count, all) + ", most for " + bad.worst->name + " (" +
+            text_of("%.4g", bad.worst->r_hat) + "): chains have not mixed. Warm up and draw for longer; if " +
+            "that does not help, chains may sit in modes of their own, or the energy wants other coordinates.");
+    if (const Found bad(quantities, [](const Quantity& q) { return least_ess - lesser_ess(q); }); bad.worst)
+        found.push_back("The effective sample size is under 400 for " + some(bad.count, all) + ", least for " +
+                        bad.worst->name + " (bulk " + text_of("%.0f", bad.worst->ess_bulk) + ", tail " +
+                        text_of("%.0f", bad.worst->ess_tail) +
+                        "): R-hat and errors are rough. Draw more, or reparameterise.");
+    const std::string in_all = " of " + std::to_string(chains * draws_a_chain) + " transitions ";
+    if (sampler.divergences.value_or(0) > 0)
+        found.push_back(std::to_string(*sampler.divergences) + in_all +
+                        "diverged: a region is left out, and estimates " +
+                        "may be biased. Take smaller steps (a higher target acceptance), or reparameterise.");
+    if (sampler.max_treedepth_hits.value_or(0) > 0)
+        found.push_back(std::to_string(*sampler.max_treedepth_hits) + in_all + "reached the greatest tree depth: " +
+                        "right, but slow. Allow deeper trees, or scale the coordinates alike.");
+    if (auto text = of_e_bfmi(sampler.e_bfmi); !text.empty()) found.push_back(std::move(text));
+    if (chains == 1)
+        found.emplace_back(
+            "One chain: R-hat compares its halves, and cannot see what the chain has missed. Run 4 or more.");
+    return found;
+}
+
+std::string Summary::verdict() const {
+    std::string text;
+    for (const auto& problem : problems()) text += (text.empty() ? "" : "\n") + problem;
+    if (!text.empty() || quantities.empty()) return text;
+    double r_hat = 0, ess = lesser_ess(quantities[0]);
+    for (const auto& quantity : quantities) {
+        r_hat = std::max(r_hat, quantity.r_hat);
+        ess = std::min(ess, lesser_ess(quantity));
+    }
+    return "Nothing wrong was found: R-hat is at most " + text_of("%.4f", r_hat) +
+           ", the effective sample size at least " + text_of("%.0f", ess) + ".";
+}
+
+std::string to_string(const Summary& summary) {
+    std::vector<std::vector<std::string>> rows{
+        {"", "mean", "sd", "median", "5%", "95%", "mcse_mean", "ess_bulk", "ess_tail", "r_hat"}};
+    for (const auto& q : summary.quantities)
+        rows.push_back({q.name, text_of("%.4g", q.mean), text_of("%.3g", q.sd), text_of("%.4g", q.median),
+                        text_of("%.4g", q.q5), text_of("%.4g", q.q95), text_of("%.2g", q.mcse_mean),
+                        text_of("%.0f", q.ess_bulk), text_of("%.0f", q.ess_tail), text_of("%.3f", q.r_hat)});
+    return std::to_string(summary.chains) + (summary.chains == 1 ? " chain of " : " chains of ") +
+           std::to_string(summary.draws_a_chain) + " draws\n" + aligned(rows) + summary.verdict() + "\n";
+}
+
+}  // namespace cuebm::diagnostics

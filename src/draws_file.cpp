@@ -1,0 +1,169 @@
+// See cuebm/draws_file.hpp.
+#include <cuebm/draws_file.hpp>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstddef>
+#include <map>
+#include <set>
+#include <string_view>
+#include <type_traits>
+
+#include "check.hpp"
+#include "file_io.hpp"
+
+namespace cuebm::diagnostics {
+namespace {
+
+using namespace detail;
+
+constexpr auto function = "diagnostics::save_cmdstan_csv";
+
+template <class Value>
+void append(std::string& line, Value value) {
+    if constexpr (!std::is_integral_v<Value>)
+        if (std::isnan(value)) {  // to_chars may say -nan
+            line += "nan";
+            return;
+        }
+    char text[32];
+    line.append(text, std::to_chars(text, text + sizeof text, value).ptr);
+}
+
+// How many numbers without leading zeros, with this between them, the text consists of; 0: it does not.
+std::size_t count_indices(std::string_view text, char between) {
+    std::size_t count = 0;
+    for (;; text.remove_prefix(1)) {
+        const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
+        if (digits == 0 || text[0] == '0') return 0;
+        ++count;
+        text.remove_prefix(digits);
+        if (text.empty()) return count;
+        if (text[0] != between) return 0;
+    }
+}
+
+// Names as columns: theta[2,1] becomes theta.2.1. What ArviZ would read as something else is refused.
+std::vector<std::string> columns_of(const std::vector<std::string>& names) {
+    std::vector<std::string> columns;
+    std::set<std::string> seen;
+    std::map<std::string, std::size_t> indices_of;
+    for (const auto& name : names) {
+        std::string column = name;
+        if (name.ends_with(']') && name.find('[') != std::string::npos) {
+            column.pop_back();
+            const std::size_t open = column.find('[');
+            if (count_indices(std::string_view(column).substr(open + 1), ',') == 0)
+                refuse(function, "names", "\"" + name + "\"", "indices from 1, as in name[2,1]");
+            std::replace(column.begin() + static_cast<std::ptrdiff_t>(open), column.end(), ',', '.');
+            column[open] = '.';
+        }
+        const std::size_t dot = std::min(column.find('.'), column.size());
+        const std::string base = column.substr(0, dot);
+        const std::size_t indices =
+            dot == column.size() ? 0 : count_indices(std::string_view(column).substr(dot + 1), '.');
+        if (dot < column.size() && indices == 0)
+            refuse(function, "names", "\"" + name + "\"", "no dot but before an index from 1, as in name.2.1");
+        const bool plain = std::none_of(base.begin(), base.end(), [](char c) {
+            return static_cast<unsigned char>(c) <= ' ' || c == '\x7f' ||
+                   std::string_view(",\"'#[]").find(c) != std::string_view::npos;
+        });
+        if (base.empty() || !plain || base.ends_with("__"))
+            refuse(function, "names", "\"" + name + "\"",
+                   "a name without blanks, commas, quotes, # or brackets, and without __ at its end");
+        if (!seen.insert(column).second) refuse(function, "names", "\"" + name + "\" twice", "each name once");
+        if (indices_of.emplace(base, indices).first->second != indices)
+            refuse(function, "names", "\"" + name + "\"", "as many indices as the others of its name");
+        columns.push_back(std::move(column));
+    }
+    return columns;
+}
+
+void check_on_host(const char* argument, Device device) {
+    if (device != Device{}) refuse(function, argument, "memory of a device", "memory of the host");
+}
+
+template <class T>
+void check_column(const char* argument, const VectorView<const T>& column, std::int64_t draws) {
+    if (column && column.size > 1 && column.stride < 1)
+        refuse(function, argument, "stride " + std::to_string(column.stride), "stride >= 1");
+    check_on_host(argument, column.device);
+    check_optional(function, argument, column, draws, Device{});
+}
+
+std::string head_of(const CsvHead& head, std::int64_t draws) {
+    std::string text = "# model = " + head.model + "\n# method = sample\n#   sample\n";
+    text += "#     num_samples = " + std::to_string(draws) + "\n#     num_warmup = " + std::to_string(head.warmup);
+    text +=
+        "\n#     save_warmup = 0\n#     thin = " + std::to_string(head.thin) + "\n# id = " + std::to_string(head.id);
+    if (head.seed) text += "\n# random\n#   seed = " + std::to_string(*head.seed);
+    return text + "\n";
+}
+
+template <class T>
+void save(const std::string& path, const std::vector<std::string>& names, const MatrixView<const T>& draws,
+          const Transitions& t, const CsvHead& head) {
+    if (draws.rows < 1 || draws.cols < 1)
+        refuse(function, "draws", shape(draws.rows, draws.cols), "[draws x quantities], 1 x 1 or more");
+    check_on_host("draws", draws.device);
+    check_memory(function, "draws", draws, Device{});
+    if (static_cast<std::int64_t>(names.size()) != draws.cols)
+        refuse(function, "names", std::to_string(names.size()) + " names",
+               std::to_string(draws.cols) + ", one a column");
+    if (head.model.empty() || head.model.find_first_of(" \t\r\n") != std::string::npos)
+        refuse(function, "head.model", "\"" + head.model + "\"", "a name without blanks or line breaks");
+    if (head.warmup < 0) refuse(function, "head.warmup", std::to_string(head.warmup), "warmup >= 0");
+    if (head.thin < 1) refuse(function, "head.thin", std::to_string(head.thin), "thin >= 1");
+
+    // Names and values of the sampler's columns, in CmdStan's order.
+    std::string title;
+    const auto each = [&](auto visit) {
+        visit("lp", t.lp);
+        visit("accept_stat", t.accept_stat);
+        visit("stepsize", t.stepsize);
+        visit("treedepth", t.treedepth);
+        visit("n_leapfrog", t.n_leapfrog);
+        visit("divergent", t.divergent);
+        visit("energy", t.energy);
+    };
+    each([&](const std::string& name, const auto& column) {
+        check_column(("transitions." + name).c_str(), column, draws.rows);
+        if (column) title += name + "__,";
+    });
+    for (const auto& column : columns_of(names)) title += column + ",";
+    title.back() = '\n';
+
+    OutputFile file(path);
+    const std::string start = head_of(head, draws.rows) + title;
+    file.write(start.data(), start.size());
+    std::string line;
+    for (std::int64_t i = 0; i < draws.rows; ++i) {
+        line.clear();
+        each([&](const char*, const auto& column) {
+            if (!column) return;
+            append(line, column.data[i * column.stride]);
+            line += ',';
+        });
+        for (std::int64_t j = 0; j < draws.cols; ++j) {
+            append(line, draws.data[i * draws.stride + j]);
+            line += ',';
+        }
+        line.back() = '\n';
+        file.write(line.data(), line.size());
+    }
+    file.commit();
+}
+
+}  // namespace
+
+void save_cmdstan_csv(const std::string& path, const std::vector<std::string>& names, MatrixView<const float> draws,
+                      const Transitions& transitions, const CsvHead& head) {
+    save(path, names, draws, transitions, head);
+}
+void save_cmdstan_csv(const std::string& path, const std::vector<std::string>& names, MatrixView<const double> draws,
+                      const Transitions& transitions, const CsvHead& head) {
+    save(path, names, draws, transitions, head);
+}
+
+}  // namespace cuebm::diagnostics
