@@ -71,7 +71,8 @@ CUEBM_INLINE void meet_chunk(const Screen& screen, const PackedPoints& points, s
     const std::int64_t end = screen.k - chunk < screen_chunk ? screen.k : chunk + screen_chunk;
     for (std::int64_t i = 0; i < tiles * Tile::points; ++i) start(block.best[i]);
     Tile::begin();
-    const std::int64_t part = tiles * screen.words_a_row * 16, parts = (next.bytes + part - 1) / part;  // one a panel
+    const std::int64_t part = tiles * screen.words_a_row * 16;  // a panel's share
+    const std::int64_t parts = next.bytes > part ? (next.bytes + part - 1) / part : 1;
     for (std::int64_t t = 0; t < tiles; t += Tile::together) {
         const std::int64_t some = tiles - t < Tile::together ? tiles - t : Tile::together;
         const BlockRows rows{block.all_rows + t * Tile::points, block.slopes, block.steps, block.best, nullptr};
