@@ -127,7 +127,7 @@ CUEBM_INLINE void meet_needed(const Screen& screen, const PackedPoints& points, 
     block.steps[block.size] = 1;
     if (aged) age_bounds(screen, kept, points, first, rows, block);
     const char* next = reinterpret_cast<const char*>(points.words + rows * screen.words_a_row);
-    const std::int64_t part = tiles * screen.words_a_row * 16, parts = Tile::points / 4;
+    const std::int64_t part = tiles * screen.words_a_row * 16, parts = (Tile::points + 3) / 4;
     Tile::begin();
     for (std::int64_t p = 0; p < screen.panels; ++p) {
         float* lower = kept.lower + (first / block.size * screen.panels + p) * block.stride;
