@@ -604,6 +604,28 @@ TEST(Simd, TheEnvironmentChooses) {
     }
 }
 
+// More memory than kmeans.hpp says that a fit keeps.
+TEST(Plan, KeptMemoryIsAsPromised) {
+    float some;
+    std::int32_t label;
+    for_each_screen([&](const auto& isa, const auto& screen) {
+        for (const auto& [n, k, d] : {std::tuple{1, 1, 1},
+                                      {57, 8, 1},
+                                      {100000, 128, 16},
+                                      {100000, 256, 16},
+                                      {100000, 512, 16},
+                                      {9000, 4096, 300}}) {
+            const eb::Assign<float> task{
+                .points = {&some, n, d, d, {}}, .prototypes = {&some, k, d, d, {}}, .labels = {&label, n, 1, {}}};
+            const auto plan = eb::cpu::plan(task, isa, 1, screen.name);
+            const auto bytes = eb::detail::layout_bytes<eb::cpu::KeptPoints>(plan, n, k, d);
+            const double row = std::ceil(d * 4.0 / eb::cpu::values_a_word(screen.format) / 64) * 64;
+            const double promised = (n + 127) * (7 * row / 3 + 24) + 4.0 * (k + 1) * (d + 64) + 4096;
+            EXPECT_LE(static_cast<double>(bytes), promised) << n << " " << k << " " << d;
+        }
+    });
+}
+
 // A plan that screens what cannot be screened, or that explains what does not run.
 TEST(Plan, SaysWhatRuns) {
     const eb::cpu::Isa isa{&eb::cpu::assign_base, &eb::cpu::sums_base, {&eb::cpu::screen_base}};
