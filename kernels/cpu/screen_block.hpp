@@ -21,7 +21,7 @@ struct Known {
     float energy;       // the least canonical energy so far, of `slot`; infinity: not computed
     std::int32_t slot;
     bool all;                     // any prototype may be the winner
-    bool open;                    // this chunk has several candidates
+    bool open;                    // this chunk has candidates whose energies are needed
     std::uint16_t some, crowded;  // classes with a candidate, and with several
 };
 

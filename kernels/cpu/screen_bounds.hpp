@@ -38,7 +38,7 @@ CUEBM_INLINE Pack lowered(Pack bound, Pack by) {
 template <class Tile>
 CUEBM_INLINE void age_bounds(const Screen& screen, const KeptBounds& kept, const PackedPoints& points,
                              std::int64_t first, std::int64_t rows, Block<Tile>& block) {
-    alignas(64) float around[Block<Tile>::padded];  // how far a prototype of the label's panel has moved
+    alignas(64) float around[Block<Tile>::padded];  // the most that any prototype of the label's panel has moved
     for (std::int64_t i = 0; i < rows; ++i) {
         const std::int32_t slot = kept.slots[first + i];
         block.own[i] = slot / Tile::panel;
