@@ -64,16 +64,6 @@ CUEBM_INLINE Pack note_both(Pack a, Pack b, Best& best) {
     return low;
 }
 
-CUEBM_INLINE float least_in(Pack x) {
-#if defined(__AVX512F__)
-    return _mm512_reduce_min_ps(__m512(x));
-#else
-    float least = x[0];
-    for (int l = 1; l < width; ++l) least = x[l] < least ? x[l] : least;
-    return least;
-#endif
-}
-
 #if defined(__AVX512F__)
 // Lane i: the least of row i, of 16 rows of 16 values. Halves of two registers meet in one, four times. `rows` is
 // aligned to 64 bytes, and `stride` a multiple of 16; all 16 rows are read.
@@ -104,6 +94,11 @@ CUEBM_INLINE void write_least(const float (*rows)[16], const std::int32_t* which
     for (int i = 0; i < count; ++i) lows[which[i]] = least[i];
 }
 #else
+CUEBM_INLINE float least_in(Pack x) {
+    float least = x[0];
+    for (int l = 1; l < width; ++l) least = x[l] < least ? x[l] : least;
+    return least;
+}
 template <int count>
 CUEBM_INLINE void write_least(const float (*rows)[width], const std::int32_t* which, float* lows) {
     for (int i = 0; i < count; ++i) lows[which[i]] = least_in(math::load(rows[i]));
