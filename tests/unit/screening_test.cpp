@@ -467,7 +467,9 @@ TEST(Screening, KeptBoundsChangeNoLabel) {
     for_each_screen([&](const auto& isa, const auto& screen) {
         for (const auto& w : walks) EXPECT_EQ(wrong_labels(w.points, w.steps, w.rights, isa, screen, 1), 0);
         std::vector<std::int32_t> order(150);
-        eb::cpu::group_prototypes(eb::view(close.prototypes, 150, 40), screen.panel, order.data());
+        Values line(40), places(150);
+        eb::cpu::group_prototypes(eb::view(close.prototypes, 150, 40), screen.panel, order.data(), line.data(),
+                                  places.data());
         const auto moves = single_moves(close, screen.panel, order);
         EXPECT_EQ(wrong_labels(close, moves, right_answers(close, moves), isa, screen, 1), 0);
         const Walk& w = walks[2];
