@@ -124,13 +124,14 @@ private:
     }
     std::byte* scratch(const Assign<T>& task) { return queue_.workspace(operations_.scratch_bytes(task)); }
 
-    // The points as the backend likes them for the many calls that follow; without memory for that, as they are.
+    // The points as the backend likes them for the many calls that follow; without memory for that, as they are. Anew
+    // for each start, whose prototypes choose what lies together in a panel.
     void keep_points(const Model<T>& model) {
         const auto first = task(model, false);
         const auto bytes = static_cast<std::int64_t>(operations_.kept_bytes(first));
-        if (bytes == 0 || kept_.size() > 0 || o_.max_iterations < 2) return;
+        if (bytes == 0 || o_.max_iterations < 2) return;
         try {
-            kept_ = context_.vector<std::byte>(bytes);
+            if (kept_.size() == 0) kept_ = context_.vector<std::byte>(bytes);
         } catch (const OutOfMemory&) {
             return;
         }

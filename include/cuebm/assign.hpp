@@ -114,11 +114,12 @@ CUEBM_API void update(Stream& stream, const Update<float>& arguments);
 CUEBM_API void update(Stream& stream, const Update<double>& arguments);
 
 // How a call would run, in words, for people: "screened fp32, 14 x 32 tiles, avx512". Which way is taken depends on the
-// arguments' shapes and the device, and never changes a bit of the results.
+// arguments' shapes and the device, and never changes a bit of the results. Errors: the InvalidArguments of assign().
 CUEBM_API std::string explain(const Context& context, const Assign<float>& arguments);
 CUEBM_API std::string explain(const Context& context, const Assign<double>& arguments);
 
-// Bytes that the call takes from its stream's workspace, which grows to the largest call and is then kept.
+// Bytes that the call takes from its stream's workspace, which grows to the largest call and is then kept. Errors: the
+// InvalidArguments of the call.
 CUEBM_API std::size_t workspace_bytes(const Context& context, const Assign<float>& arguments);
 CUEBM_API std::size_t workspace_bytes(const Context& context, const Assign<double>& arguments);
 CUEBM_API std::size_t workspace_bytes(const Context& context, const AssignGradient<float>& arguments);

@@ -54,7 +54,7 @@ struct FitOptions {
     std::uint64_t seed = 0;
     Start start = Start::plus_plus;
     MatrixView<const T> prototypes{};  // [k x d], for Start::given; on the host or the context's device; not changed
-    VectorView<const T> weights{};     // [n], optional: >= 0, not all 0
+    VectorView<const T> weights{};     // [n], optional: >= 0, not all 0; on the context's device
     int n_init = 1;                    // starts tried; the lowest inertia wins; must be 1 for `given`
     int max_iterations = 300;          // >= 1
     double tolerance = 1e-4;           // stop when sum_k ||w_k' - w_k||^2 <= tolerance * mean over features of
@@ -95,15 +95,16 @@ struct Model {
 // Both forms block the calling thread. Memory on the device besides Y: 8 n for old labels and sums of 8 k d; for each
 // of at most two models 8 n (12 n in double) and the prototypes; the workspace of Assign; for k-means++ a copy of its
 // subsample and (2 + ln k) energies for each of its rows (k-means||: its 10 k candidates too); on the CPU at most 2 MiB
-// a thread for sums, or 12 MiB or so to sort points, and in float a packed copy of Y in 1, 2 or 4 bytes a
-// coordinate and bounds of up to as much, which are left out where there is no memory for them. Weights are copied to
-// the host. The form with a Stream first does the stream's earlier work, and throws what was wrong with it.
+// a thread for sums, or 12 MiB or so to sort points, and in float a packed copy of Y with bounds, which are left out
+// where there is no memory for them: where a packed row, d coordinates of 1, 2 or 4 bytes, is r bytes after rounding up
+// to 64, at most (n + 127) (7 r / 3 + 24) + 4 (k + 1) (d + 64) bytes and 4 KiB. Weights are copied to the host. The
+// form with a Stream first does the stream's earlier work, and throws what was wrong with it.
 CUEBM_API Model<float> fit(const Context& context, PointsView<float> points, const FitOptions<float>& options);
 CUEBM_API Model<double> fit(const Context& context, PointsView<double> points, const FitOptions<double>& options);
 CUEBM_API Model<float> fit(Stream& stream, PointsView<float> points, const FitOptions<float>& options);
 CUEBM_API Model<double> fit(Stream& stream, PointsView<double> points, const FitOptions<double>& options);
 
-// Labels [n] of new points. Errors and cost: as Assign.
+// Labels [n] of new points [n x d], n >= 0, by prototypes [k x d]. Errors and cost: as Assign.
 CUEBM_API Vector<std::int32_t> predict(const Context& context, MatrixView<const float> prototypes,
                                        PointsView<float> points, Metric metric = Metric::squared_euclidean);
 CUEBM_API Vector<std::int32_t> predict(const Context& context, MatrixView<const double> prototypes,
@@ -113,8 +114,8 @@ CUEBM_API Vector<std::int32_t> predict(Stream& stream, MatrixView<const float> p
 CUEBM_API Vector<std::int32_t> predict(Stream& stream, MatrixView<const double> prototypes, PointsView<double> points,
                                        Metric metric = Metric::squared_euclidean);
 
-// Every energy E(y_i, z_k), [n x k]; for ||y_i - w_k||^2 its square root is scikit-learn's transform.
-// Errors and cost: as Assign.
+// Every energy E(y_i, z_k), [n x k], of points [n x d], n >= 0, and prototypes [k x d]; for ||y_i - w_k||^2 its square
+// root is scikit-learn's transform. Errors and cost: as Assign.
 CUEBM_API Matrix<float> transform(const Context& context, MatrixView<const float> prototypes, PointsView<float> points,
                                   Metric metric = Metric::squared_euclidean);
 CUEBM_API Matrix<double> transform(const Context& context, MatrixView<const double> prototypes,
@@ -144,9 +145,9 @@ struct Completions {
     Vector<T> free_energies;      // [n]: F_beta of the known coordinates
 };
 
-// Errors: as Assign; InvalidArgument for a missing mask, candidates outside 1 to min(k, 32), beta that is not positive
-// and finite; DataError where a known value is NaN or infinite. Cost: twice that of Assign, n d operations for each
-// prototype whose probability has not underflowed, and n m d copies.
+// Prototypes: [k x d]. Errors: as Assign; InvalidArgument for a missing mask, candidates outside 1 to min(k, 32), beta
+// that is not positive and finite; DataError where a known value is NaN or infinite. Cost: twice that of Assign, n d
+// operations for each prototype whose probability has not underflowed, and n m d copies.
 CUEBM_API Completions<float> complete(const Context& context, MatrixView<const float> prototypes,
                                       const Complete<float>& arguments);
 CUEBM_API Completions<double> complete(const Context& context, MatrixView<const double> prototypes,
@@ -175,9 +176,9 @@ struct Projection {
     Status status = Status::converged;
 };
 
-// Errors: as Assign; InvalidArgument for max_iterations < 1, tolerance < 0. Cost: for each iteration twice that of
-// Assign and n d operations for each prototype whose probability has not underflowed. Both forms block the calling
-// thread.
+// Prototypes: [k x d]. Errors: as Assign; InvalidArgument for max_iterations < 1, tolerance < 0. Cost: for each
+// iteration twice that of Assign and n d operations for each prototype whose probability has not underflowed. Both
+// forms block the calling thread.
 CUEBM_API Projection<float> project(const Context& context, MatrixView<const float> prototypes,
                                     const Project<float>& arguments);
 CUEBM_API Projection<double> project(const Context& context, MatrixView<const double> prototypes,

@@ -27,7 +27,7 @@ struct SoftOptions {
     std::uint64_t seed = 0;
     Start start = Start::plus_plus;
     MatrixView<const T> prototypes{};  // [k x d], for Start::given; on the host or the context's device; not changed
-    VectorView<const T> weights{};     // [n], optional: >= 0, not all 0
+    VectorView<const T> weights{};     // [n], optional: >= 0, not all 0; on the context's device
     double beta = 1;                   // > 0, finite: the inverse temperature that is wanted
     double beta_start = 0;             // > 0: annealing begins there, at most `beta`; 0: no annealing
     double factor = 2;                 // > 1: from one beta to the next

@@ -32,7 +32,8 @@ struct VectorView {
     operator VectorView<const T>() const requires(!std::is_const_v<T>) { return {data, size, stride, device}; }
 };
 
-// [rows x cols], row-major: element (i, j) is data[i * stride + j]; stride >= cols.
+// [rows x cols], row-major: element (i, j) is data[i * stride + j]; stride >= cols, but with one row or none it may be
+// anything.
 template <class T>
 struct MatrixView {
     T* data = nullptr;

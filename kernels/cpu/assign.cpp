@@ -243,7 +243,9 @@ void AssignRun<T>::keep_shift() {
     const std::int64_t block = plan_.rows_a_task, points = divide_up(task_.points.rows, block) * block;
     std::fill_n(kept_->previous, task_.prototypes.rows * task_.prototypes.cols, 0.0f);
     std::fill_n(kept_->packed.bounds.slots, points, 0);
-    if constexpr (sizeof(T) == sizeof(float)) group_prototypes(task_.prototypes, plan_.screen->panel, kept_->order);
+    if constexpr (sizeof(T) == sizeof(float))
+        group_prototypes(task_.prototypes, plan_.screen->panel, kept_->order, scratch_.screen.line,
+                         scratch_.screen.places);
 }
 
 // Bounds are of no use to the next call where a prototype was hidden in this one: it may move away from its twin.

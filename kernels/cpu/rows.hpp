@@ -15,7 +15,8 @@
 
 namespace cuebm::cpu {
 
-// [n x d] points, element (i, j) at i * stride + j of an array of `type`. For T = double that is float64.
+// [n x d] points, element (i, j) at i * stride + j of an array of `type`. For T = double that is float64. The stride of
+// a single row is d: its view's says nothing and may be anything.
 template <class T>
 struct Rows {
     const void* data;
@@ -25,7 +26,7 @@ struct Rows {
 
 template <class T>
 CUEBM_MATH Rows<T> rows_of(const PointsView<T>& points) {
-    return {points.data, points.stride, points.type};
+    return {points.data, points.rows > 1 ? points.stride : points.cols, points.type};
 }
 
 #define CUEBM_CONVERSION [[gnu::noinline, maybe_unused]] static

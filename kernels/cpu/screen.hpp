@@ -44,7 +44,7 @@ CUEBM_INLINE void begin_block(const Screen& screen, const PackedPoints& points, 
 }
 
 // What the next block reads, which may still be in memory: its words, or, if they are to be packed, its rows from
-// `last` on. (Not what lies behind this block's words: that is another thread's, and fetching it cost 18%.)
+// `last` on; or nothing. (Not what lies behind this block's words: that is another thread's, and fetching it cost 18%.)
 struct Next {
     const char* from;
     std::int64_t bytes;
@@ -58,7 +58,7 @@ CUEBM_INLINE Next next_block(const AssignData<float>& task, const Screen& screen
         return {reinterpret_cast<const char*>(points.words + words),
                 words * static_cast<std::int64_t>(sizeof(std::uint32_t))};
     if (!Tile::fetches_rows || task.points.stride >= 2 * task.d)
-        return {reinterpret_cast<const char*>(points.words), 1};
+        return {reinterpret_cast<const char*>(points.words), 0};
     return {static_cast<const char*>(task.points.data) + last * task.points.stride * size,
             rows * task.points.stride * size};
 }
@@ -71,7 +71,8 @@ CUEBM_INLINE void meet_chunk(const Screen& screen, const PackedPoints& points, s
     const std::int64_t end = screen.k - chunk < screen_chunk ? screen.k : chunk + screen_chunk;
     for (std::int64_t i = 0; i < tiles * Tile::points; ++i) start(block.best[i]);
     Tile::begin();
-    const std::int64_t part = tiles * screen.words_a_row * 16, parts = (next.bytes + part - 1) / part;  // one a panel
+    const std::int64_t part = tiles * screen.words_a_row * 16;                          // a panel's share
+    const std::int64_t parts = next.bytes > part ? (next.bytes + part - 1) / part : 1;  // nothing: this block's again
     for (std::int64_t t = 0; t < tiles; t += Tile::together) {
         const std::int64_t some = tiles - t < Tile::together ? tiles - t : Tile::together;
         const BlockRows rows{block.all_rows + t * Tile::points, block.slopes, block.steps, block.best, nullptr};
@@ -99,12 +100,12 @@ std::int64_t run(const AssignData<float>& task, const Screen& screen, const Pack
     const bool tracked = packed != nullptr && packed->bounds.lower != nullptr;
     begin_block<Tile>(screen, points, tiles * Tile::points, block);
     const bool energy_wanted = task.energies != nullptr || screen.k > screen_chunk;  // chunks compete by energies
-    const Next next = next_block<Tile>(task, screen, points, packed != nullptr, last, tiles);
     for (std::int64_t chunk = 0; chunk < screen.k; chunk += screen_chunk) {
         if (tracked)
             meet_needed<Tile>(screen, points, first, tiles, block, reinterpret_cast<std::uint32_t*>(space));
         else
-            meet_chunk<Tile>(screen, points, chunk, tiles, next, block);
+            meet_chunk<Tile>(screen, points, chunk, tiles,
+                             next_block<Tile>(task, screen, points, packed != nullptr, last, tiles), block);
         find_least<Tile>(count, block);
         for (std::int64_t i = 0; i < count; ++i) {
             if (tracked && block.idle[i] != 0) continue;

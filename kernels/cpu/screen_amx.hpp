@@ -12,7 +12,7 @@ struct AmxTile {
     static constexpr int group = 16;  // words: a row of a tile
     // Two tiles at a time, so that with their scores, what is kept of them and a part of the panel they stay in L1.
     static constexpr int tiles_a_block = 4, together = 2;
-    static constexpr bool fetches_rows = false;  // products wait for it as long as packing would
+    static constexpr bool fetches_rows = false;  // of points that are not packed yet; not measured
 
     struct alignas(64) Configuration {
         std::uint8_t palette, start_row, reserved[14];

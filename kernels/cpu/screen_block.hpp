@@ -21,7 +21,7 @@ struct Known {
     float energy;       // the least canonical energy so far, of `slot`; infinity: not computed
     std::int32_t slot;
     bool all;                     // any prototype may be the winner
-    bool open;                    // this chunk has several candidates
+    bool open;                    // this chunk has candidates whose energies are needed
     std::uint16_t some, crowded;  // classes with a candidate, and with several
 };
 
@@ -69,16 +69,19 @@ CUEBM_INLINE void pack_rows(const AssignData<float>& task, const Screen& screen,
         to.steps[at] = sums.step;
     }
     const ScreenBound& bound = screen.bound;
-    const auto norm_of = [&](auto squares) { return root(squares + bound.norm_floor) * bound.norm_growth; };
+    const auto norm_of = [&](Pack squares) { return root(squares + bound.norm_floor) * bound.norm_growth; };
     for (std::int64_t at = 0; at < end - first; at += width) {
         const std::int64_t left = end - first - at, count = left < width ? left : width;
         Pack norms = {}, rests = {};
         __builtin_memcpy(&norms, to.norms + at, sizeof(float) * static_cast<std::size_t>(count));
         __builtin_memcpy(&rests, to.rests + at, sizeof(float) * static_cast<std::size_t>(count));
         norms = norm_of(norms);
-        rests = Format::format == ScreenFormat::fp32 ? Pack{} : norm_of(rests);
-        if constexpr (Format::format != ScreenFormat::fp32)
+        if constexpr (Format::format == ScreenFormat::fp32) {
+            rests = Pack{};
+        } else {
+            rests = norm_of(rests);
             rests += (norms + rests) * 0x1p-22f;  // y' - yq was rounded, too
+        }
         __builtin_memcpy(to.norms + at, &norms, sizeof(float) * static_cast<std::size_t>(count));
         __builtin_memcpy(to.rests + at, &rests, sizeof(float) * static_cast<std::size_t>(count));
     }

@@ -38,7 +38,7 @@ CUEBM_INLINE Pack lowered(Pack bound, Pack by) {
 template <class Tile>
 CUEBM_INLINE void age_bounds(const Screen& screen, const KeptBounds& kept, const PackedPoints& points,
                              std::int64_t first, std::int64_t rows, Block<Tile>& block) {
-    alignas(64) float around[Block<Tile>::padded];  // how far a prototype of the label's panel has moved
+    alignas(64) float around[Block<Tile>::padded];  // the most that any prototype of the label's panel has moved
     for (std::int64_t i = 0; i < rows; ++i) {
         const std::int32_t slot = kept.slots[first + i];
         block.own[i] = slot / Tile::panel;
@@ -127,7 +127,7 @@ CUEBM_INLINE void meet_needed(const Screen& screen, const PackedPoints& points, 
     block.steps[block.size] = 1;
     if (aged) age_bounds(screen, kept, points, first, rows, block);
     const char* next = reinterpret_cast<const char*>(points.words + rows * screen.words_a_row);
-    const std::int64_t part = tiles * screen.words_a_row * 16, parts = Tile::points / 4;
+    const std::int64_t part = tiles * screen.words_a_row * 16, parts = (Tile::points + 3) / 4;
     Tile::begin();
     for (std::int64_t p = 0; p < screen.panels; ++p) {
         float* lower = kept.lower + (first / block.size * screen.panels + p) * block.stride;

@@ -4,19 +4,14 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
-#include <vector>
 
 namespace cuebm::cpu {
 namespace {
 
 class Groups {
 public:
-    Groups(MatrixView<const float> prototypes, std::int64_t panel, std::int32_t* order)
-        : prototypes_(prototypes),
-          panel_(panel),
-          order_(order),
-          line_(static_cast<std::size_t>(prototypes.cols)),
-          places_(static_cast<std::size_t>(prototypes.rows)) {
+    Groups(MatrixView<const float> prototypes, std::int64_t panel, std::int32_t* order, float* line, float* places)
+        : prototypes_(prototypes), panel_(panel), order_(order), line_(line), places_(places) {
         std::iota(order_, order_ + prototypes.rows, 0);
         halve(0, prototypes.rows);
     }
@@ -28,7 +23,7 @@ private:
         const std::int64_t middle = first + (panels + 1) / 2 * panel_;
         constexpr int rounds = 3;  // the line turns little after that
         for (int round = 0; round < rounds; ++round) {
-            std::fill(line_.begin(), line_.end(), 0.0f);
+            std::fill_n(line_, prototypes_.cols, 0.0f);
             add(first, middle, -1 / static_cast<float>(middle - first));
             add(middle, last, 1 / static_cast<float>(last - middle));
             for (std::int64_t i = first; i < last; ++i) place(order_[i]);
@@ -42,21 +37,22 @@ private:
     }
 
     const float* row(std::int32_t z) const { return prototypes_.data + z * prototypes_.stride; }
-    float& place_of(std::int32_t z) { return places_[static_cast<std::size_t>(z)]; }
+    float& place_of(std::int32_t z) { return places_[z]; }
 
     void add(std::int64_t first, std::int64_t last, float share) {
         for (std::int64_t i = first; i < last; ++i) {
             const float* w = row(order_[i]);
-            for (std::size_t j = 0; j < line_.size(); ++j) line_[j] += share * w[j];
+            for (std::int64_t j = 0; j < prototypes_.cols; ++j) line_[j] += share * w[j];
         }
     }
     void place(std::int32_t z) {
-        constexpr std::size_t chains = 8;  // so that the sum is not one chain of additions
+        constexpr std::int64_t chains = 8;  // so that the sum is not one chain of additions
+        const std::int64_t d = prototypes_.cols;
         const float* w = row(z);
         float sums[chains] = {};
-        for (std::size_t j = 0; j + chains <= line_.size(); j += chains)
-            for (std::size_t c = 0; c < chains; ++c) sums[c] += line_[j + c] * w[j + c];
-        for (std::size_t j = line_.size() / chains * chains; j < line_.size(); ++j) sums[0] += line_[j] * w[j];
+        for (std::int64_t j = 0; j + chains <= d; j += chains)
+            for (std::int64_t c = 0; c < chains; ++c) sums[c] += line_[j + c] * w[j + c];
+        for (std::int64_t j = d / chains * chains; j < d; ++j) sums[0] += line_[j] * w[j];
         const float sum = std::accumulate(sums, sums + chains, 0.0f);
         place_of(z) = std::isfinite(sum) ? sum : 0;  // what is compared has an order
     }
@@ -64,13 +60,14 @@ private:
     MatrixView<const float> prototypes_;
     std::int64_t panel_;
     std::int32_t* order_;
-    std::vector<float> line_, places_;
+    float *line_, *places_;
 };
 
 }  // namespace
 
-void group_prototypes(MatrixView<const float> prototypes, std::int64_t panel, std::int32_t* order) {
-    Groups(prototypes, panel, order);
+void group_prototypes(MatrixView<const float> prototypes, std::int64_t panel, std::int32_t* order, float* line,
+                      float* places) {
+    Groups(prototypes, panel, order, line, places);
 }
 
 }  // namespace cuebm::cpu

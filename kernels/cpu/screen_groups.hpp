@@ -10,6 +10,8 @@ namespace cuebm::cpu {
 
 // order [k]: a permutation of the prototypes in which every `panel` that follow each other are near each other. Halves
 // them again and again, along the line between the means of two halves. O(k d log(k / panel)). Any order is right.
-void group_prototypes(MatrixView<const float> prototypes, std::int64_t panel, std::int32_t* order);
+// Scratch: line [d], places [k].
+void group_prototypes(MatrixView<const float> prototypes, std::int64_t panel, std::int32_t* order, float* line,
+                      float* places);
 
 }  // namespace cuebm::cpu

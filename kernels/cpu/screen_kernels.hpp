@@ -62,7 +62,8 @@ struct PackedPoints {
     KeptBounds bounds;
 };
 
-// Rows [first, last) are whole tiles, but for the last; first is a multiple of tile_points.
+// Rows [first, last) of run(): first is a multiple of rows_a_task, and there are at most as many. Of pack(): first is a
+// multiple of tile_points. The last tile may be a part of one.
 struct ScreenKernels {
     const char *name, *isa;  // "bf16" (what CUEBM_ASSIGN calls it), "avx512"
     ScreenFormat format;

@@ -47,8 +47,11 @@ ScreenScratch::ScreenScratch(detail::Carver& carver, const ScreenKernels& kernel
     rests = carver.take<float>(shape.slots);
     rounded_norms = carver.take<float>(shape.slots);
     hashes = carver.take<std::uint64_t>(shape.slots);
+    by_hash = carver.take<std::int32_t>(shape.slots);
     drifts = carver.take<float>(shape.slots);
     panel_drifts = carver.take<float>(shape.panels);
+    line = carver.take<float>(shape.depth);
+    places = carver.take<float>(shape.slots);
 }
 
 ScreenPrototypes::ScreenPrototypes(const ScreenKernels& kernels, MatrixView<const float> prototypes,
@@ -178,14 +181,15 @@ void ScreenPrototypes::pack(std::int64_t task) {
 // prototypes would leave all of them as candidates.
 void ScreenPrototypes::hide_repeated() {
     const std::int64_t k = prototypes_.rows, d = prototypes_.cols;
-    std::vector<std::int32_t> slots(static_cast<std::size_t>(k));
-    std::iota(slots.begin(), slots.end(), 0);
+    std::int32_t* const slots = scratch_.by_hash;
+    std::iota(slots, slots + k, 0);
     const auto* hashes = scratch_.hashes;
-    std::sort(slots.begin(), slots.end(), [&](std::int32_t a, std::int32_t b) {
+    std::sort(slots, slots + k, [&](std::int32_t a, std::int32_t b) {
         return hashes[a] < hashes[b] || (hashes[a] == hashes[b] && number(a) < number(b));
     });
     std::int32_t first = -1;  // of a run with one hash: rows that only share the hash stay
-    for (const std::int32_t z : slots) {
+    for (std::int64_t i = 0; i < k; ++i) {
+        const std::int32_t z = slots[i];
         if (first < 0 || hashes[z] != hashes[first]) {
             first = z;
         } else if (std::memcmp(row(z), row(first), static_cast<std::size_t>(d) * sizeof(float)) == 0) {

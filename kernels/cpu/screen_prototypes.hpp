@@ -4,7 +4,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
 #include <cuebm/view.hpp>
 
@@ -28,7 +27,9 @@ struct ScreenScratch {
     double* squares;                      // [slots]: |w'|^2 before scaling
     float *rests, *rounded_norms;         // [slots]: |w' - wq| and |wq|
     std::uint64_t* hashes;                // [slots], of the rows' bits
+    std::int32_t* by_hash;                // [slots]: slots in the order of their hashes
     float *drifts, *panel_drifts;         // [slots], [panels]
+    float *line, *places;                 // [depth], [slots]: of group_prototypes()
 };
 
 class ScreenPrototypes {

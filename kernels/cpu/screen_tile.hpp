@@ -1,5 +1,5 @@
 // The scores of a tile of points and a panel of prototypes, and what is kept of them: for each point and each of 16
-// classes of prototypes the two least lower bounds, with the number of the prototype in the low bits of the score, so
+// classes of prototypes the two least lower bounds, with the prototype's slot / 16 in the low bits of the score, so
 // that no index register is needed.
 #pragma once
 
@@ -64,19 +64,9 @@ CUEBM_INLINE Pack note_both(Pack a, Pack b, Best& best) {
     return low;
 }
 
-CUEBM_INLINE float least_in(Pack x) {
 #if defined(__AVX512F__)
-    return _mm512_reduce_min_ps(__m512(x));
-#else
-    float least = x[0];
-    for (int l = 1; l < width; ++l) least = x[l] < least ? x[l] : least;
-    return least;
-#endif
-}
-
-// lows[which[i]] = the least of row i. Packs of 16 are taken 16 rows at a time, so `rows` has as many.
-#if defined(__AVX512F__)
-// Lane i: the least of row i. Halves of two registers meet in one, four times.
+// Lane i: the least of row i, of 16 rows of 16 values. Halves of two registers meet in one, four times. `rows` is
+// aligned to 64 bytes, and `stride` a multiple of 16; all 16 rows are read.
 CUEBM_INLINE Pack least_of_rows(const float* rows, int stride) {
     __m512 four[4];
 #pragma GCC unroll 4
@@ -96,6 +86,7 @@ CUEBM_INLINE Pack least_of_rows(const float* rows, int stride) {
     const __m512 even = zip(four[0], four[1]), odd = zip(four[2], four[3]);
     return Pack(_mm512_min_ps(_mm512_shuffle_ps(even, odd, 0x44), _mm512_shuffle_ps(even, odd, 0xee)));
 }
+// lows[which[i]] = the least of row i < count; `rows` is as for least_of_rows.
 template <int count>
 CUEBM_INLINE void write_least(const float (*rows)[16], const std::int32_t* which, float* lows) {
     alignas(64) float least[16];
@@ -103,6 +94,11 @@ CUEBM_INLINE void write_least(const float (*rows)[16], const std::int32_t* which
     for (int i = 0; i < count; ++i) lows[which[i]] = least[i];
 }
 #else
+CUEBM_INLINE float least_in(Pack x) {
+    float least = x[0];
+    for (int l = 1; l < width; ++l) least = x[l] < least ? x[l] : least;
+    return least;
+}
 template <int count>
 CUEBM_INLINE void write_least(const float (*rows)[width], const std::int32_t* which, float* lows) {
     for (int i = 0; i < count; ++i) lows[which[i]] = least_in(math::load(rows[i]));

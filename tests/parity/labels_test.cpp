@@ -77,6 +77,26 @@ CUEBM_TEST(Labels, OfStridedAndBarelyAlignedViews) {
         }
 }
 
+// A stride that is used although there is one row: by dividing by it, or in a product that overflows.
+CUEBM_TEST(Labels, OfOneRowWhateverItsStride) {
+    auto context = backend.make();
+    for (const auto& [k, d] : {std::pair{5, 8}, {5, 2}, {70, 100}, {1, 3}}) {
+        auto problem = normal_problem<T>(1, k, d);
+        problem.beta = 1;
+        const Canonical<T> wanted(problem);
+        for (const std::int64_t stride : {std::int64_t{0}, std::int64_t{-7}, std::int64_t{1} << 60})
+            for (const unsigned want : {everything, Want::labels | Want::energies, unsigned{Want::labels}}) {
+                SCOPED_TRACE(testing::Message() << "k " << k << ", d " << d << ", stride " << stride);
+                const OnDevice<T> there(context, problem, want);
+                auto task = there.task();
+                task.points.stride = task.labels.stride = task.energies.stride = stride;
+                if (k == 1) task.prototypes.stride = stride;
+                eb::assign(context, task);
+                wanted.expect(there.answers(problem), want);
+            }
+    }
+}
+
 // A mask that is read with the wrong stride or not at all, a hidden NaN that spreads.
 CUEBM_TEST(Labels, OfWhatIsKnown) {
     auto context = backend.make();

@@ -19,7 +19,8 @@ namespace {
 std::vector<std::int32_t> groups(const std::vector<float>& prototypes, std::int64_t d, std::int64_t panel) {
     const auto k = static_cast<std::int64_t>(prototypes.size()) / d;
     std::vector<std::int32_t> order(static_cast<std::size_t>(k), -1);
-    eb::cpu::group_prototypes(eb::view(prototypes, k, d), panel, order.data());
+    std::vector<float> line(static_cast<std::size_t>(d)), places(static_cast<std::size_t>(k));
+    eb::cpu::group_prototypes(eb::view(prototypes, k, d), panel, order.data(), line.data(), places.data());
     return order;
 }
 

@@ -242,6 +242,7 @@ TEST(Screening, EqualsTheDirectPathBitForBit) {
 // Random shapes: every remainder of the tiles.
 TEST(Screening, EqualsTheDirectPathForAllShapes) {
     const auto isa = eb::cpu::available_isas().back();
+    const Setting setting("CUEBM_ISA", isa.kernels->name);
     std::mt19937 generator(2);
     for (int trial = 0; trial < 100; ++trial) {
         const auto random = [&](int most) { return std::uniform_int_distribution<std::int64_t>(1, most)(generator); };
@@ -263,15 +264,25 @@ TEST(Screening, WithoutItsBoundLabelsAreWrong) {
     const Problem ties = near_ties(generator, 200, 64, 60, 1, 1e-5f), hard = biased(generator, 300, 64, 600);
     // In two dimensions nothing averages out what bf16 and int8 round away.
     const Problem rounded = near_ties(generator, 5000, 64, 2, 1, 1e-2f);
+    // Random data need no bound in fp32. Scaled until their energies are denormal they need its floor, and nothing
+    // else.
+    const Problem random{"random", 200, 40, 30, draw(generator, 6000), draw(generator, 1200)};
+    Problem denormal = random;
+    for (auto* values : {&denormal.points, &denormal.prototypes})
+        for (auto& x : *values) x *= 0x1p-75f;
     const auto right = solve(ties, "direct").labels, hard_right = solve(hard, "direct").labels,
-               rounded_right = solve(rounded, "direct").labels;
+               rounded_right = solve(rounded, "direct").labels, random_right = solve(random, "direct").labels,
+               denormal_right = solve(denormal, "direct").labels;
     for_each_screen([&](const auto& isa, const auto& screen) {
         EXPECT_EQ(labels_with_bound(ties, isa, screen, 1), right);
         EXPECT_EQ(labels_with_bound(ties, isa, screen, 1000), right);  // everything is a candidate
         EXPECT_NE(labels_with_bound(ties, isa, screen, 0), right);
         EXPECT_EQ(labels_with_bound(hard, isa, screen, 1), hard_right);
+        EXPECT_EQ(labels_with_bound(denormal, isa, screen, 1), denormal_right);
         if (screen.format == eb::cpu::ScreenFormat::fp32) {
             EXPECT_NE(labels_with_bound(hard, isa, screen, 0.02f), hard_right);
+            EXPECT_EQ(labels_with_bound(random, isa, screen, 0), random_right);
+            EXPECT_NE(labels_with_bound(denormal, isa, screen, 0), denormal_right);
         } else {
             EXPECT_EQ(labels_with_bound(rounded, isa, screen, 1), rounded_right);
             EXPECT_NE(labels_with_bound(rounded, isa, screen, 0.25f), rounded_right);
@@ -378,15 +389,21 @@ std::vector<Values> single_moves(const Problem& p, std::int64_t panel, const std
         });
     };
     for (const std::int64_t z : {14, 30, 46}) move(z, 10);  // from its point, to which an unmoved one is nearest now
-    for (std::size_t s = 0; panel > 16 && s + 16 < order.size();
-         ++s)  // of the same panel and class, first near, then nearest
-        if (s % static_cast<std::size_t>(panel) < 16 && order[s] % 2 == 0 && order[s] > 60 && order[s + 16] % 2 == 1) {
-            onto(order[s + 16], order[s] / 2);
-            move(order[s + 16], 0.1f);
-            move(order[s], 0.05f);
-            move(order[s + 16], -0.1f);
-            break;
-        }
+    constexpr auto classes = static_cast<std::size_t>(eb::cpu::screen_classes);
+    // An odd prototype of the panel and class of an even one: first near to its point, then nearest.
+    if (panel > eb::cpu::screen_classes) {
+        const auto pair = [&] {
+            for (std::size_t s = 0; s + classes < order.size(); ++s)
+                if (s % static_cast<std::size_t>(panel) < classes && order[s] % 2 == 0 && order[s] > 60 &&
+                    order[s + classes] % 2 == 1)
+                    return std::pair{order[s], order[s + classes]};
+            throw std::logic_error("no two such prototypes in one panel and class");
+        }();
+        onto(pair.second, pair.first / 2);
+        move(pair.second, 0.1f);
+        move(pair.first, 0.05f);
+        move(pair.second, -0.1f);
+    }
     change([&](Values& w) { std::swap_ranges(row(w, 10), row(w, 11), row(w, 140)); });
     change(
         [&](Values& w) { std::copy_n(row(w, 6), p.d, row(w, 101)); });  // 101 is hidden behind 6, and point 3 is near
@@ -450,7 +467,9 @@ TEST(Screening, KeptBoundsChangeNoLabel) {
     for_each_screen([&](const auto& isa, const auto& screen) {
         for (const auto& w : walks) EXPECT_EQ(wrong_labels(w.points, w.steps, w.rights, isa, screen, 1), 0);
         std::vector<std::int32_t> order(150);
-        eb::cpu::group_prototypes(eb::view(close.prototypes, 150, 40), screen.panel, order.data());
+        Values line(40), places(150);
+        eb::cpu::group_prototypes(eb::view(close.prototypes, 150, 40), screen.panel, order.data(), line.data(),
+                                  places.data());
         const auto moves = single_moves(close, screen.panel, order);
         EXPECT_EQ(wrong_labels(close, moves, right_answers(close, moves), isa, screen, 1), 0);
         const Walk& w = walks[2];
@@ -585,6 +604,28 @@ TEST(Simd, TheEnvironmentChooses) {
                       std::string::npos);
         }
     }
+}
+
+// More memory than kmeans.hpp says that a fit keeps.
+TEST(Plan, KeptMemoryIsAsPromised) {
+    float some;
+    std::int32_t label;
+    for_each_screen([&](const auto& isa, const auto& screen) {
+        for (const auto& [n, k, d] : {std::tuple{1, 1, 1},
+                                      {57, 8, 1},
+                                      {100000, 128, 16},
+                                      {100000, 256, 16},
+                                      {100000, 512, 16},
+                                      {9000, 4096, 300}}) {
+            const eb::Assign<float> task{
+                .points = {&some, n, d, d, {}}, .prototypes = {&some, k, d, d, {}}, .labels = {&label, n, 1, {}}};
+            const auto plan = eb::cpu::plan(task, isa, 1, screen.name);
+            const auto bytes = eb::detail::layout_bytes<eb::cpu::KeptPoints>(plan, n, k, d);
+            const double row = std::ceil(d * 4.0 / eb::cpu::values_a_word(screen.format) / 64) * 64;
+            const double promised = (n + 127) * (7 * row / 3 + 24) + 4.0 * (k + 1) * (d + 64) + 4096;
+            EXPECT_LE(static_cast<double>(bytes), promised) << n << " " << k << " " << d;
+        }
+    });
 }
 
 // A plan that screens what cannot be screened, or that explains what does not run.
