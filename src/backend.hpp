@@ -10,6 +10,7 @@
 #include <cuebm/context.hpp>
 
 #include "assign_operations.hpp"
+#include "chains_operations.hpp"
 #include "energy_operations.hpp"
 #include "math/platform.hpp"
 
@@ -80,6 +81,8 @@ public:
     virtual const AssignOperations<double>& assign_double() const = 0;
     virtual const EnergyOperations<float>& energy_float() const = 0;
     virtual const EnergyOperations<double>& energy_double() const = 0;
+    virtual const ChainsOperations<float>& chains_float() const = 0;
+    virtual const ChainsOperations<double>& chains_double() const = 0;
 };
 
 template <class T>
@@ -96,6 +99,14 @@ const EnergyOperations<T>& energy_operations(const Backend& backend) {
         return backend.energy_float();
     else
         return backend.energy_double();
+}
+
+template <class T>
+const ChainsOperations<T>& chains_operations(const Backend& backend) {
+    if constexpr (sizeof(T) == sizeof(float))
+        return backend.chains_float();
+    else
+        return backend.chains_double();
 }
 
 // The plug-in's one exported function, extern "C". `interface` is this header's number, raised when the seam changes:

@@ -11,6 +11,7 @@
 #include <cuebm/error.hpp>
 
 #include "cpu/assign.hpp"
+#include "cpu/chains.hpp"
 #include "cpu/energy.hpp"
 #include "cpu/fixed_sums.hpp"
 #include "cpu/isa.hpp"
@@ -154,6 +155,30 @@ private:
     int threads_;
 };
 
+template <class T>
+class CpuChains final : public ChainsOperations<T> {
+public:
+    CpuChains(const cpu::Isa& isa, int threads) : isa_(isa), threads_(threads) {}
+
+    std::size_t scratch_bytes(const OwnedProgram<T>& program, std::int64_t) const override {
+        return cpu::chains_scratch_bytes(threads_, program);
+    }
+    void start(Queue& queue, const StartChains<T>& task, std::byte* scratch) const override {
+        enqueue(queue,
+                [=, &isa = isa_](CpuQueue& q) { cpu::start_chains(q, *isa.energy, *isa.chains, task, scratch); });
+    }
+    void run(Queue& queue, const RunChains<T>& task, std::byte* scratch) const override {
+        enqueue(queue, [=, &isa = isa_](CpuQueue& q) { cpu::run_chains(q, *isa.energy, *isa.chains, task, scratch); });
+    }
+    void adapt(Queue& queue, const AdaptChains<T>& task) const override {
+        enqueue(queue, [=, &isa = isa_](CpuQueue&) { cpu::adapt_chains(*isa.energy, task); });
+    }
+
+private:
+    const cpu::Isa& isa_;
+    int threads_;
+};
+
 // Large blocks ask for huge pages: each page costs its first touch, and rows in any order a look-up of their page.
 void* allocate_pages(std::size_t bytes) {
     constexpr std::size_t huge_page = std::size_t{1} << 21, large = 2 * huge_page, alignment = 256;
@@ -177,7 +202,9 @@ public:
           float_(isa_, team_.threads()),
           double_(isa_, team_.threads()),
           energy_float_(isa_, team_.threads()),
-          energy_double_(isa_, team_.threads()) {
+          energy_double_(isa_, team_.threads()),
+          chains_float_(isa_, team_.threads()),
+          chains_double_(isa_, team_.threads()) {
         properties_.name = "CPU (" + cpu::describe(isa_) + ", " + std::to_string(team_.threads()) +
                            (team_.threads() == 1 ? " thread)" : " threads)");
         properties_.processors = team_.threads();
@@ -199,6 +226,8 @@ public:
     const AssignOperations<double>& assign_double() const override { return double_; }
     const EnergyOperations<float>& energy_float() const override { return energy_float_; }
     const EnergyOperations<double>& energy_double() const override { return energy_double_; }
+    const ChainsOperations<float>& chains_float() const override { return chains_float_; }
+    const ChainsOperations<double>& chains_double() const override { return chains_double_; }
 
 private:
     const cpu::Isa isa_;
@@ -208,6 +237,8 @@ private:
     CpuAssign<double> double_;
     CpuEnergy<float> energy_float_;
     CpuEnergy<double> energy_double_;
+    CpuChains<float> chains_float_;
+    CpuChains<double> chains_double_;
 };
 
 }  // namespace

@@ -18,8 +18,7 @@ constexpr std::int64_t most_coordinates = 1 << 24;
 
 void check_dimension(const char* function, const char* argument, std::int64_t d, std::int64_t least) {
     if (d < least || d > most_coordinates)
-        refuse(function, argument, std::to_string(d) + " coordinates",
-               std::to_string(least) + " to 2^24 coordinates");
+        refuse(function, argument, std::to_string(d) + " coordinates", std::to_string(least) + " to 2^24 coordinates");
 }
 
 void check_finite(const char* function, const char* argument, const std::vector<double>& values) {
@@ -41,8 +40,7 @@ void check_table(const char* function, const char* argument, const Table& table)
     if (!table.on_host) refuse(function, argument, "memory of a device", "host memory: parameters are copied");
     if (table.rows < 1 || table.cols < 1)
         refuse(function, argument, shape(table.rows, table.cols), "at least one row and one column");
-    if (table.rows > most_columns)
-        refuse(function, argument, shape(table.rows, table.cols), "fewer than 2^31 rows");
+    if (table.rows > most_columns) refuse(function, argument, shape(table.rows, table.cols), "fewer than 2^31 rows");
     check_dimension(function, argument, table.cols, 1);
     check_finite(function, argument, table.values);
 }

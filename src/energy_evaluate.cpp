@@ -22,8 +22,7 @@ void enqueue(Stream& stream, const Energy& energy, const Evaluate<T>& a) {
     check_memory(function, "points", a.points, here);
     check_optional(function, "values", a.values, n, here);
     check_optional(function, "gradients", a.gradients, n, d, here);
-    if (!a.values && !a.gradients && n > 0)
-        refuse(function, "values", "no output at all", "at least one output view");
+    if (!a.values && !a.gradients && n > 0) refuse(function, "values", "no output at all", "at least one output view");
     check_apart(function, {region("values", a.values), region("gradients", a.gradients)}, {region("points", a.points)});
     if (n == 0) return;
     Queue& queue = *stream.state().queue;

@@ -1,5 +1,5 @@
-// An energy on the host: a tree of terms, sums, weights and maps, with its parameters in double; and the program that it
-// becomes for one type of data.
+// An energy on the host: a tree of terms, sums, weights and maps, with its parameters in double; and the program that
+// it becomes for one type of data.
 #pragma once
 
 #include <cstdint>
@@ -16,14 +16,14 @@ namespace cuebm::detail {
 struct EnergyNode {
     enum class Kind { term, sum, weight, map, names };
     Kind kind;
-    std::int64_t d;                                               // coordinates that it reads
-    std::string text;                                             // of a term or a map
-    math::EnergyOp op = {};                                       // of a term, or of a map forward
-    std::int64_t rows = 0;                                        // as in math::EnergyStep
-    std::int64_t scratch = 0;                                     // rows of a term
+    std::int64_t d;            // coordinates that it reads
+    std::string text;          // of a term or a map
+    math::EnergyOp op = {};    // of a term, or of a map forward
+    std::int64_t rows = 0;     // as in math::EnergyStep
+    std::int64_t scratch = 0;  // rows of a term
     std::vector<double> parameters{};
     std::vector<std::int32_t> indices{};
-    double beta = 1;                                              // of a weight
+    double beta = 1;  // of a weight
     std::vector<std::string> names{};
     std::vector<std::shared_ptr<const EnergyNode>> children{};
 };
@@ -37,7 +37,7 @@ struct OwnedProgram {
     std::int32_t d = 0, scratch_rows = 0;
 
     math::EnergyProgram<T> view() const {
-        return {steps.data(), static_cast<std::int32_t>(steps.size()), d, scratch_rows, parameters.data(),
+        return {steps.data(),  static_cast<std::int32_t>(steps.size()), d, scratch_rows, parameters.data(),
                 indices.data()};
     }
 };

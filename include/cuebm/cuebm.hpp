@@ -13,5 +13,6 @@
 #include <cuebm/kmeans_balanced.hpp>
 #include <cuebm/kmeans_mini_batch.hpp>
 #include <cuebm/kmeans_soft.hpp>
+#include <cuebm/sample.hpp>
 #include <cuebm/version.hpp>
 #include <cuebm/view.hpp>

@@ -155,7 +155,7 @@ CUEBM_API Energy linear(const Linear& parameters);
 // Eight schools, for any number m of schools (D. B. Rubin, Journal of Educational Statistics 6, 1981), priors as in
 // inference-gym: avg_effect ~ N(0, 10), log_stddev ~ N(5, 1), effects ~ N(avg_effect, exp(log_stddev)). d = m + 2.
 struct EightSchools {
-    std::vector<double> effects{28, 8, -3, 7, -1, 1, 18, 12};  // [m]
+    std::vector<double> effects{28, 8, -3, 7, -1, 1, 18, 12};   // [m]
     std::vector<double> errors{15, 10, 16, 11, 9, 11, 10, 18};  // [m], > 0
     bool centred = false;  // false: the last m coordinates are (effect - avg_effect) / exp(log_stddev)
 };
@@ -207,16 +207,16 @@ CUEBM_API Energy constrain(const Energy& energy, const std::vector<Support>& sup
 CUEBM_API Energy named(const Energy& energy, const std::vector<std::string>& names);
 
 // Values and gradients of n points, in one pass over them. Give the outputs that are wanted; at least one.
-// Memory: none on the CPU but caches; on a GPU the parameters, and where d and the energy's scratch do not fit in shared
-// memory, a few n d. Errors: InvalidArgument for shapes, null or misaligned views, other devices, outputs that overlap;
-// DataError for the first row of points that has a NaN or infinity, or whose energy is NaN (it overflowed on the way). An
-// energy of +infinity is no error.
+// Memory: none on the CPU but caches; on a GPU the parameters, and where d and the energy's scratch do not fit in
+// shared memory, a few n d. Errors: InvalidArgument for shapes, null or misaligned views, other devices, outputs that
+// overlap; DataError for the first row of points that has a NaN or infinity, or whose energy is NaN (it overflowed on
+// the way). An energy of +infinity is no error.
 template <class T>
 struct Evaluate {
-    MatrixView<const T> points;   // [n x d], n >= 0
-    VectorView<T> values{};       // [n], optional
-    MatrixView<T> gradients{};    // [n x d], optional
-    bool check_finite = true;     // false: NaN in, NaN out
+    MatrixView<const T> points;  // [n x d], n >= 0
+    VectorView<T> values{};      // [n], optional
+    MatrixView<T> gradients{};   // [n x d], optional
+    bool check_finite = true;    // false: NaN in, NaN out
 };
 CUEBM_API void evaluate(const Context& context, const Energy& energy, const Evaluate<float>& arguments);
 CUEBM_API void evaluate(const Context& context, const Energy& energy, const Evaluate<double>& arguments);

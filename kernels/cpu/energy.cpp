@@ -44,9 +44,8 @@ void evaluate(detail::CpuQueue& queue, const EnergyKernels& kernels, const detai
                              .over_read = task.points.stride == d,
                              .n = n};
     queue.team().parallel_for((n + rows - 1) / rows, [&](std::int64_t block, int slot) {
-        const std::int64_t bad =
-            of_type<T>(kernels).rows(data, block * rows, std::min(n, (block + 1) * rows),
-                                     reinterpret_cast<T*>(scratch) + slot * elements);
+        const std::int64_t bad = of_type<T>(kernels).rows(data, block * rows, std::min(n, (block + 1) * rows),
+                                                          reinterpret_cast<T*>(scratch) + slot * elements);
         if (bad < 0 || !task.check_finite) return;
         const T* row = task.points.data + bad * task.points.stride;
         const bool finite = std::all_of(row, row + d, [](T value) { return std::isfinite(value); });
@@ -54,8 +53,8 @@ void evaluate(detail::CpuQueue& queue, const EnergyKernels& kernels, const detai
     });
 }
 
-#define CUEBM_INSTANTIATE(T)                                                                 \
-    template std::size_t energy_scratch_bytes<T>(int, const detail::EvaluateEnergy<T>&);     \
+#define CUEBM_INSTANTIATE(T)                                                             \
+    template std::size_t energy_scratch_bytes<T>(int, const detail::EvaluateEnergy<T>&); \
     template void evaluate<T>(detail::CpuQueue&, const EnergyKernels&, const detail::EvaluateEnergy<T>&, std::byte*);
 CUEBM_INSTANTIATE(float)
 CUEBM_INSTANTIATE(double)

@@ -46,7 +46,8 @@ void load_tile(const EnergyData<T>& data, std::int64_t first, int count, T* x) {
         const T* row[lanes];
         for (int i = 0; i < lanes; ++i)
             row[i] = data.points + (first + (l + i < count ? l + i : count - 1)) * data.point_stride;
-        const bool all_read = data.over_read && first + l + lanes < data.n - lanes;  // of every row, a pack behind its end
+        const bool all_read =
+            data.over_read && first + l + lanes < data.n - lanes;  // of every row, a pack behind its end
         for (int j = 0; j < d; j += lanes) {
             const int part = d - j < lanes ? d - j : lanes;
             Pack block[lanes];

@@ -40,13 +40,13 @@ std::vector<const ScreenKernels*> avx512_screens() {
 }  // namespace
 
 std::vector<Isa> available_isas() {
-    std::vector<Isa> isas{{&assign_base, &sums_base, &energy_base, {&screen_base}}};
+    std::vector<Isa> isas{{&assign_base, &sums_base, &energy_base, &chains_base, {&screen_base}}};
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-        isas.push_back({&assign_avx2, &sums_avx2, &energy_avx2, {&screen_avx2}});
+        isas.push_back({&assign_avx2, &sums_avx2, &energy_avx2, &chains_avx2, {&screen_avx2}});
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma"))
-        isas.push_back({&assign_avx512, &sums_avx512, &energy_avx512, avx512_screens()});
+        isas.push_back({&assign_avx512, &sums_avx512, &energy_avx512, &chains_avx512, avx512_screens()});
 #endif
     return isas;
 }

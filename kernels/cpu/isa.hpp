@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "cpu/assign_kernels.hpp"
+#include "cpu/chains_kernels.hpp"
 #include "cpu/energy_kernels.hpp"
 #include "cpu/screen_kernels.hpp"
 #include "cpu/sums_kernels.hpp"
@@ -15,6 +16,7 @@ struct Isa {
     const AssignKernels* kernels;
     const SumsKernels* sums;
     const EnergyKernels* energy;
+    const ChainsKernels* chains;
     std::vector<const ScreenKernels*> screens;  // the preferred one first
 };
 

@@ -9,6 +9,7 @@
 #include "backend.hpp"
 #include "cuda/assign/chunks.hpp"
 #include "cuda/assign/operations.hpp"
+#include "cuda/chains/operations.hpp"
 #include "cuda/energy/operations.hpp"
 #include "cuda/queue.hpp"
 
@@ -178,6 +179,27 @@ private:
     const DeviceProperties& properties_;
 };
 
+template <class T>
+class CudaChains final : public detail::ChainsOperations<T> {
+public:
+    explicit CudaChains(const DeviceProperties& properties) : properties_(properties) {}
+    std::size_t scratch_bytes(const detail::OwnedProgram<T>& program, std::int64_t chains) const override {
+        return chains_scratch_bytes(program, chains, properties_);
+    }
+    void start(detail::Queue& queue, const detail::StartChains<T>& task, std::byte* scratch) const override {
+        start_chains(cuda_queue(queue), task, properties_, scratch);
+    }
+    void run(detail::Queue& queue, const detail::RunChains<T>& task, std::byte* scratch) const override {
+        run_chains(cuda_queue(queue), task, properties_, scratch);
+    }
+    void adapt(detail::Queue& queue, const detail::AdaptChains<T>& task) const override {
+        adapt_chains(cuda_queue(queue), task);
+    }
+
+private:
+    const DeviceProperties& properties_;
+};
+
 class CudaBackend final : public detail::Backend {
 public:
     CudaBackend(int device, std::optional<AssignPath> forced)
@@ -187,7 +209,9 @@ public:
           float_(properties_, forced),
           double_(properties_, forced),
           energy_float_(properties_),
-          energy_double_(properties_) {}
+          energy_double_(properties_),
+          chains_float_(properties_),
+          chains_double_(properties_) {}
 
     const DeviceProperties& properties() const override { return properties_; }
     void* allocate(std::size_t bytes) override {
@@ -221,6 +245,8 @@ public:
     const detail::AssignOperations<double>& assign_double() const override { return double_; }
     const detail::EnergyOperations<float>& energy_float() const override { return energy_float_; }
     const detail::EnergyOperations<double>& energy_double() const override { return energy_double_; }
+    const detail::ChainsOperations<float>& chains_float() const override { return chains_float_; }
+    const detail::ChainsOperations<double>& chains_double() const override { return chains_double_; }
 
 private:
     int device_;
@@ -230,6 +256,8 @@ private:
     CudaAssign<double> double_;
     CudaEnergy<float> energy_float_;
     CudaEnergy<double> energy_double_;
+    CudaChains<float> chains_float_;
+    CudaChains<double> chains_double_;
 };
 
 std::unique_ptr<detail::Backend> open_backend(int interface, int device, std::string& problem) {

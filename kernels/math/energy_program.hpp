@@ -39,15 +39,15 @@ enum class Constraint : std::int32_t { none, lower, upper, interval, above };
 template <class T>
 struct EnergyStep {
     EnergyOp op;
-    std::int32_t d;               // coordinates that it reads
-    std::int32_t rows;            // components, rows of data, or coordinates that a map makes
-    std::int32_t x, gradient;     // rows of scratch
-    std::int32_t to, to_gradient; // of a map
-    std::int32_t first;           // not 0: nothing has been added to the gradient yet
+    std::int32_t d;                // coordinates that it reads
+    std::int32_t rows;             // components, rows of data, or coordinates that a map makes
+    std::int32_t x, gradient;      // rows of scratch
+    std::int32_t to, to_gradient;  // of a map
+    std::int32_t first;            // not 0: nothing has been added to the gradient yet
     std::int32_t scratch;
-    std::int64_t parameters;      // the first of them
+    std::int64_t parameters;  // the first of them
     std::int64_t indices;
-    T scale;                      // of the value and the gradient
+    T scale;  // of the value and the gradient
 };
 
 template <class T>

@@ -16,7 +16,11 @@ enum class RandomPurpose : std::uint32_t {
     kmeans_random = 4,      // index: prototypes so far;    step: n_init start
     kmeans_parallel =
         5,  // index: row of the subsample; step: n_init start;  draw: round; index 0, draw 5: the first row
-    kmeans_perturb = 16,  // index: coordinate of W;      step: rise of beta
+    kmeans_perturb = 16,   // index: coordinate of W;      step: rise of beta
+    chains_start = 32,     // index: chain;                step: attempt;      draw: coordinate
+    chains_momentum = 33,  // index: chain;               step: transition;   draw: block of normal numbers
+    chains_accept = 34,    // index: chain;               step: transition
+    chains_length = 35,    // index: 0;                   step: transition
 };
 
 CUEBM_MATH PhiloxKey random_key(std::uint64_t seed, RandomPurpose purpose) {

@@ -79,8 +79,8 @@ CUEBM_TEST(EnergyValues, AreTheSameBitsForAnyNumberOfPoints) {
             const std::vector<T> some(points.begin(), points.begin() + static_cast<std::ptrdiff_t>(n * d));
             for (const Layout layout : {Layout{}, Layout{.pad = 3, .offset = 1}}) {
                 const auto got = evaluated(context, c.energy, some, layout);
-                EXPECT_TRUE(same_bits(got.values, {wanted.values.begin(),
-                                                   wanted.values.begin() + static_cast<std::ptrdiff_t>(n)}));
+                EXPECT_TRUE(same_bits(got.values,
+                                      {wanted.values.begin(), wanted.values.begin() + static_cast<std::ptrdiff_t>(n)}));
                 EXPECT_TRUE(same_bits(got.gradients, {wanted.gradients.begin(),
                                                       wanted.gradients.begin() + static_cast<std::ptrdiff_t>(n * d)}));
             }
@@ -148,7 +148,7 @@ CUEBM_TEST(EnergyValues, RefuseWrongShapes) {
     expect_refused("gradients", evaluate(energy, {.points = y.view(), .gradients = two.view()}));
     expect_refused("gradients", evaluate(energy, {.points = y.view(), .gradients = y.view()}));
     evaluate(energy, {.points = {nullptr, 0, 3, 3, context.device()}})();  // no points: nothing to do
-    if constexpr (sizeof(T) == sizeof(float)) {  // 1e300 is no float
+    if constexpr (sizeof(T) == sizeof(float)) {                            // 1e300 is no float
         const eb::Energy far = eb::energy::gaussian({.mean = {1e300}, .precision = {1}});
         const Placed<T> one(context, normal<T>(4, 1), 4, 1);
         expect_refused("energy", evaluate(far, {.points = one.view(), .values = values.vector()}));

@@ -1,4 +1,5 @@
-// Each building block and each way of composing them, with its formula: what tests of energies and of samplers run over.
+// Each building block and each way of composing them, with its formula: what tests of energies and of samplers run
+// over.
 #pragma once
 
 #include <string>
@@ -15,7 +16,7 @@ struct EnergyCase {
     std::string name;
     Energy energy;
     reference::EnergyFunction formula;
-    double spread = 1;  // of points that are typical of it
+    double spread = 1;   // of points that are typical of it
     bool smooth = true;  // else differences across a kink are not its gradient
 };
 
@@ -62,15 +63,18 @@ inline std::vector<EnergyCase> energy_cases() {
     for (const std::int64_t k : {1, 3, 9}) {
         const std::int64_t d = k == 9 ? 40 : 2;
         const auto weights = positive(k, 5), means = normal<double>(k * d, 6, 0, 2), p = positive(k * d, 7);
-        add("mixture" + std::to_string(k),
+        add(
+            "mixture" + std::to_string(k),
             energy::mixture({.weights = weights, .means = table(means, d), .precisions = table(p, d)}),
             [=](const Point& x) { return r::mixture(x, weights, means, p); }, 2);
         const auto w = normal<double>(k * d, 8);
         add("kmeans" + std::to_string(k), energy::kmeans({.prototypes = table(w, d), .beta = 0.7}),
             [=](const Point& x) { return r::kmeans(x, w, 0.7); });
     }
-    add("banana2", energy::banana(), [](const Point& x) { return r::banana(x, 10, 0.03); }, 8);
-    add("banana5", energy::banana({.dimension = 5, .scale = 2, .curvature = -0.3}),
+    add(
+        "banana2", energy::banana(), [](const Point& x) { return r::banana(x, 10, 0.03); }, 8);
+    add(
+        "banana5", energy::banana({.dimension = 5, .scale = 2, .curvature = -0.3}),
         [](const Point& x) { return r::banana(x, 2, -0.3); }, 2);
     add("rosenbrock2", energy::rosenbrock(), [](const Point& x) { return r::rosenbrock(x, 100); });
     add("rosenbrock40", energy::rosenbrock({.dimension = 40, .steepness = 5}),
@@ -89,19 +93,19 @@ inline std::vector<EnergyCase> energy_cases() {
         auto outcomes = targets;
         for (double& t : outcomes) t = t > 0 ? 1 : 0;
         const std::string size = std::to_string(n);
-        add("logistic" + size,
-            energy::logistic({.features = table(features, d), .outcomes = outcomes, .prior_sd = 2}),
+        add("logistic" + size, energy::logistic({.features = table(features, d), .outcomes = outcomes, .prior_sd = 2}),
             [=](const Point& x) { return r::logistic(x, features, outcomes, 2); });
         add("linear" + size,
             energy::linear({.features = table(features, d), .targets = targets, .noise_sd = 1.5, .prior_sd = 3}),
             [=](const Point& x) { return r::linear(x, features, targets, 1.5, 3); });
-        add("sparse" + size,
-            energy::sparse({.dictionary = table(features, d), .signal = targets, .lambda = 0.3}),
+        add(
+            "sparse" + size, energy::sparse({.dictionary = table(features, d), .signal = targets, .lambda = 0.3}),
             [=](const Point& x) { return r::sparse(x, features, targets, 0.3); }, 1, false);
     }
     const energy::EightSchools schools;
     for (const bool centred : {false, true})
-        add(centred ? "eight_schools_centred" : "eight_schools", energy::eight_schools({.centred = centred}),
+        add(
+            centred ? "eight_schools_centred" : "eight_schools", energy::eight_schools({.centred = centred}),
             [=](const Point& x) { return r::eight_schools(x, schools.effects, schools.errors, centred); }, 2);
 
     // Compositions, by the formulas of their parts.
@@ -118,15 +122,19 @@ inline std::vector<EnergyCase> energy_cases() {
     add("affine", energy::affine(energy::rosenbrock({.dimension = 3, .steepness = 4}), {.scale = p3, .shift = zero3}),
         [=](const Point& x) { return r::rosenbrock(scaled(x, p3, zero3), 4); });
     const auto a32 = normal<double>(6, 13), b3 = normal<double>(3, 14);
-    add("affine_matrix", 2 * energy::affine(wide + energy::ring({.dimension = 3}), {.matrix = table(a32, 2), .shift = b3}),
+    add("affine_matrix",
+        2 * energy::affine(wide + energy::ring({.dimension = 3}), {.matrix = table(a32, 2), .shift = b3}),
         [=](const Point& x) {
             auto y = r::product(a32, x);
             for (std::size_t j = 0; j < 3; ++j) y[j] += r::Real(b3[j]);
             return 2 * (wide_formula(y) + r::ring(y, 2, 0.25L));
         });
-    add("clamp", energy::clamp(energy::banana({.dimension = 4, .scale = 2, .curvature = 0.2}),
-                               {.known = {0, 1, 0, 1}, .values = {9, 0.5, 9, -1}}),
-        [=](const Point& x) { return r::banana({x[0], 0.5L, x[1], -1}, 2, 0.2); });
+    add("clamp",
+        energy::clamp(energy::banana({.dimension = 4, .scale = 2, .curvature = 0.2}),
+                      {.known = {0, 1, 0, 1}, .values = {9, 0.5, 9, -1}}),
+        [=](const Point& x) {
+            return r::banana({x[0], 0.5L, x[1], -1}, 2, 0.2);
+        });
     using energy::Support;
     const Energy inner = energy::gaussian({.mean = {1, 2, 3, 4, 5, 6}, .precision = {1, 2, 1, 0.5, 1, 0.1}});
     add("constrain",

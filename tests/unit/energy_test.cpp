@@ -32,9 +32,8 @@ double mass(const eb::Energy& energy, double low, double high) {
     for (int i = 0; i <= steps; ++i) points.push_back(low + (high - low) * i / steps);
     std::vector<double> values(points.size());
     const auto n = static_cast<std::int64_t>(points.size());
-    eb::energy::evaluate(
-        eb::Context::cpu(), energy,
-        eb::energy::Evaluate<double>{.points = eb::view(points, n, 1), .values = eb::view(values)});
+    eb::energy::evaluate(eb::Context::cpu(), energy,
+                         eb::energy::Evaluate<double>{.points = eb::view(points, n, 1), .values = eb::view(values)});
     double sum = 0;
     for (std::size_t i = 0; i < values.size(); ++i)
         sum += std::exp(-values[i]) * (i == 0 || i + 1 == values.size() ? 0.5 : 1.0);
@@ -45,14 +44,16 @@ double mass(const eb::Energy& energy, double low, double high) {
 
 // A missing constant of the mixture: weights of components would not be theirs.
 TEST(Energy, MixtureIsNormalised) {
-    const auto e = eb::energy::mixture(
-        {.weights = {0.3, 0.7}, .means = table({-2, 3}, 1), .precisions = table({4, 0.25}, 1)});
+    const auto e =
+        eb::energy::mixture({.weights = {0.3, 0.7}, .means = table({-2, 3}, 1), .precisions = table({4, 0.25}, 1)});
     EXPECT_NEAR(mass(e, -40, 40), 1, 1e-9);
 }
 
 // A Jacobian of the wrong sign or size: the constrained density would be another one.
 TEST(Energy, ConstraintsKeepTheMass) {
-    const auto normal_above = [](double bound) { return 0.5 * std::erfc(bound / std::sqrt(2.0)) * std::sqrt(2 * M_PI); };
+    const auto normal_above = [](double bound) {
+        return 0.5 * std::erfc(bound / std::sqrt(2.0)) * std::sqrt(2 * M_PI);
+    };
     const auto e = eb::energy::gaussian({.precision = {1}});
     EXPECT_NEAR(mass(eb::energy::constrain(e, {Support::positive()}), -40, 5), normal_above(0), 1e-6);
     EXPECT_NEAR(mass(eb::energy::constrain(e, {Support::above(0.5)}), -40, 5), normal_above(0.5), 1e-6);

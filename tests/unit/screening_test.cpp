@@ -630,7 +630,11 @@ TEST(Plan, KeptMemoryIsAsPromised) {
 
 // A plan that screens what cannot be screened, or that explains what does not run.
 TEST(Plan, SaysWhatRuns) {
-    const eb::cpu::Isa isa{&eb::cpu::assign_base, &eb::cpu::sums_base, &eb::cpu::energy_base, {&eb::cpu::screen_base}};
+    const eb::cpu::Isa isa{&eb::cpu::assign_base,
+                           &eb::cpu::sums_base,
+                           &eb::cpu::energy_base,
+                           &eb::cpu::chains_base,
+                           {&eb::cpu::screen_base}};
     const auto& screen = eb::cpu::screen_base;
     float some;
     double wide;

@@ -30,11 +30,10 @@ struct EnergyLimits {
 // Columns lie an odd number of elements apart: threads that turn rows into columns meet different banks.
 CUEBM_MATH std::int64_t column_pitch(int threads) { return threads + 1; }
 
-inline EnergyConfig plan_energy(std::int64_t n, std::int64_t rows, std::size_t element, const DeviceProperties& device) {
+inline EnergyConfig plan_energy(std::int64_t n, std::int64_t rows, std::size_t element,
+                                const DeviceProperties& device) {
     EnergyConfig config;
-    const auto bytes = [&](int threads) {
-        return static_cast<std::size_t>(rows * column_pitch(threads)) * element;
-    };
+    const auto bytes = [&](int threads) { return static_cast<std::size_t>(rows * column_pitch(threads)) * element; };
     const std::size_t room = std::min(EnergyLimits::shared_bytes, device.shared_bytes);
     while (config.threads > EnergyLimits::least_threads && bytes(config.threads) > room) config.threads /= 2;
     const bool shared = bytes(config.threads) <= room;

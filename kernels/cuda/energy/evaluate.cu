@@ -45,8 +45,7 @@ void evaluate(CudaQueue& queue, const detail::EvaluateEnergy<T>& task, const Dev
             .shared_bytes = config.shared_bytes,
             .stream = queue.stream()},
            program, task.points, task.values, task.gradients,
-           config.shared_bytes > 0 ? nullptr : reinterpret_cast<T*>(layout.columns), task.check_finite,
-           queue.status());
+           config.shared_bytes > 0 ? nullptr : reinterpret_cast<T*>(layout.columns), task.check_finite, queue.status());
 }
 
 #define CUEBM_INSTANTIATE(T)                                                                                   \

@@ -22,7 +22,8 @@ __global__ void __launch_bounds__(EnergyLimits::most_threads)
                     MatrixView<T> gradients, T* columns, bool check_finite, std::uint64_t* status) {
     CUEBM_DYNAMIC_SHARED(T, shared);
     const int d = program.d, threads = static_cast<int>(blockDim.x), thread = static_cast<int>(threadIdx.x);
-    const std::int64_t pitch = column_pitch(threads), rows = (Gradient ? 2 : 1) * std::int64_t{d} + program.scratch_rows;
+    const std::int64_t pitch = column_pitch(threads),
+                       rows = (Gradient ? 2 : 1) * std::int64_t{d} + program.scratch_rows;
     T* const x = columns != nullptr ? columns + blockIdx.x * rows * pitch : shared;
     T* const gradient = x + (Gradient ? d * pitch : 0);
     const math::Coordinates<T> mine{x + thread, pitch}, my_gradient{gradient + thread, pitch},

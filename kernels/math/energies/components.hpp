@@ -47,7 +47,8 @@ CUEBM_MATH R mixture(const EnergyStep<T>& step, const T* parameters, const LaneA
             *precisions = means + static_cast<std::int64_t>(components) * d;
     const auto weights = lane.scratch, slopes = lane.scratch.from(components);
     for (int first = 0; first < components; first += at_once) {
-        const auto mean = rows_from<at_once>(means, first, components, d), precision = rows_from<at_once>(precisions, first, components, d);
+        const auto mean = rows_from<at_once>(means, first, components, d),
+                   precision = rows_from<at_once>(precisions, first, components, d);
         R squares[at_once] = {};
         for (int j = 0; j < d; ++j) {
             const R x = lane.x[j];

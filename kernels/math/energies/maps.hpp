@@ -46,7 +46,8 @@ CUEBM_MATH void matrix_forward(const EnergyStep<T>& step, const T* parameters, c
     const T *shift = parameters, *matrix = parameters + step.rows;
     for (int first = 0; first < step.rows; first += rows_at_once) {
         R sums[rows_at_once] = {};
-        add_products(rows_from(matrix, first, step.rows, step.d), step.d, [&](int j) { return lane.x[j]; }, sums);
+        add_products(
+            rows_from(matrix, first, step.rows, step.d), step.d, [&](int j) { return lane.x[j]; }, sums);
 #pragma GCC unroll 8
         for (int r = 0; r < rows_at_once; ++r)
             if (first + r < step.rows) lane.to.set(first + r, sums[r] + shift[first + r]);
@@ -67,8 +68,7 @@ CUEBM_MATH void matrix_backward(const EnergyStep<T>& step, const T* parameters, 
 template <class R, class T>
 CUEBM_MATH void clamp_forward(const EnergyStep<T>& step, const T* parameters, const std::int32_t* indices,
                               const MapArrays<R>& lane) {
-    for (int j = 0; j < step.rows; ++j)
-        lane.to.set(j, indices[j] < 0 ? spread<R>(parameters[j]) : lane.x[indices[j]]);
+    for (int j = 0; j < step.rows; ++j) lane.to.set(j, indices[j] < 0 ? spread<R>(parameters[j]) : lane.x[indices[j]]);
 }
 template <class R, class T>
 CUEBM_MATH void clamp_backward(const EnergyStep<T>& step, const std::int32_t* indices, const MapArrays<R>& lane) {
@@ -97,8 +97,7 @@ CUEBM_MATH R constrain_forward(const EnergyStep<T>& step, const T* parameters, c
         const R x = lane.x[j];
         switch (static_cast<Constraint>(kinds[j])) {
             case Constraint::none: return sum;
-            case Constraint::interval:
-                return sum + ((log1p_exp(x) + log1p_exp(-x)) - logarithm(spread<R>(widths[j])));
+            case Constraint::interval: return sum + ((log1p_exp(x) + log1p_exp(-x)) - logarithm(spread<R>(widths[j])));
             default: return sum - x;
         }
     });

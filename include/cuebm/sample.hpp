@@ -1,0 +1,114 @@
+// Samples of exp(-E(x)): many Markov chains at once, that move by the gradient of the energy or without it.
+//
+//   auto run = eb::sample(context, E, eb::Hmc{.leapfrogs = 16}, {.chains = 4096, .warmup = 500, .draws = 1000});
+//   std::cout << run.summary();
+//
+// Same seed, same bits: a chain's draws depend on the energy, the options, the seed and its own number alone, on no
+// device, instruction set or thread count. What warm-up learns is pooled over the chains, so with adaptation they
+// depend on how many chains there are; with a given step size and mass, or without warm-up, chain j is the same among
+// 10 as among 10,000. Sums over chains are pairwise in each 64 of them, then in order.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include <cuebm/array.hpp>
+#include <cuebm/context.hpp>
+#include <cuebm/diagnostics.hpp>
+#include <cuebm/energy.hpp>
+#include <cuebm/export.hpp>
+#include <cuebm/kmeans.hpp>
+
+namespace cuebm {
+
+// Random-walk Metropolis: x' = x + step_size z / sqrt(M), accepted with probability min(1, exp(E(x) - E(x'))) (N.
+// Metropolis and others, 1953). Cost of a transition: one value of E.
+struct Metropolis {
+    double step_size = 0;  // >= 0; 0: learnt in warm-up
+    double target = 0.234;  // mean acceptance that warm-up aims at, in (0, 1)
+};
+
+// Langevin: x' = x - step_size^2 / 2 dE(x) / M + step_size z / sqrt(M). Adjusted by an accept step it is MALA (G. O.
+// Roberts and R. L. Tweedie, Bernoulli 2, 1996); without, ULA: biased by its step size, which must be given. Cost: one
+// value and gradient.
+struct Langevin {
+    bool adjusted = true;
+    double step_size = 0;
+    double target = 0.574;
+};
+
+// Leapfrog steps of a trajectory: always the same, or spread over 1 to 2 leapfrogs - 1, the same for all chains of a
+// transition, at random or by the van der Corput sequence (so that no period of E is met for ever).
+enum class Lengths : std::uint8_t { fixed, jittered, halton };
+
+// Hamiltonian Monte Carlo (R. M. Neal, Handbook of Markov Chain Monte Carlo, 2011). Cost: leapfrogs gradients.
+struct Hmc {
+    int leapfrogs = 10;  // >= 1
+    Lengths lengths = Lengths::fixed;
+    double step_size = 0;  // >= 0; 0: learnt in warm-up
+    double target = 0.8;
+};
+
+using Sampler = std::variant<Metropolis, Langevin, Hmc>;
+
+struct SampleProgress {
+    std::int64_t transition = 0, transitions = 0;  // done, of warm-up and sampling
+    bool warmup = false;
+    double step_size = 0;
+    double acceptance = 0;         // mean probability: of the last transition in warm-up, of all since then
+    std::int64_t divergences = 0;  // since warm-up
+};
+
+template <class T>
+struct SampleOptions {
+    std::int64_t chains = 4;    // >= 1
+    std::int64_t warmup = 1000;  // >= 0 transitions, in which step size and mass are learnt; none is a draw
+    std::int64_t draws = 1000;  // >= 0 of each chain
+    std::int64_t thin = 1;      // >= 1: transitions a draw
+    std::uint64_t seed = 0;
+    MatrixView<const T> start{};  // [chains x d], optional: on the context's device. Else uniform in (-start_spread,
+    double start_spread = 2;      // start_spread), > 0, drawn anew up to 100 times where E is not finite
+    std::vector<double> inverse_mass{};  // [d], > 0, optional: the diagonal of M^-1, and the mass is not learnt
+    bool adapt_mass = true;
+    std::function<void(const SampleProgress&)> progress{};  // called by the sampling thread about 100 times
+    std::stop_token cancel{};                               // looked at between the same
+};
+
+// What sample() returns.
+template <class T>
+struct Samples {
+    Matrix<T> draws;     // [chains draws x d]: row c draws + t is draw t of chain c, of the energy's own coordinates
+    Matrix<T> values;    // [chains x draws]: E of each
+    Matrix<T> energies;  // [chains x draws]: the Hamiltonian at the end of each transition, for E-BFMI
+    std::int64_t chains = 0, draws_a_chain = 0;
+    double step_size = 0;
+    std::vector<double> inverse_mass;  // [d]
+    double acceptance = 0;             // mean probability after warm-up
+    std::int64_t divergences = 0;      // transitions after warm-up whose H rose by over 1000, or was NaN
+    Status status = Status::converged;  // or cancelled: then no draw is kept
+    Energy energy;
+    std::shared_ptr<const Context> context;  // where the draws lie
+
+    // Of the coordinates that people know (Energy::names): quantiles, R-hat, ESS, and a verdict. Copies the draws to the
+    // host.
+    CUEBM_API diagnostics::Summary summary() const;
+};
+
+// Warm-up as Stan's (Reference Manual, "HMC algorithm parameters"): 7.5% step size alone, then windows that double, each
+// ended by a new diagonal mass, then 5% step size; step sizes by dual averaging of the mean acceptance of all chains.
+// Blocks the calling thread. Memory on the device: 2 d + 4 elements a chain, the draws, and d elements a draw.
+// Errors: InvalidArgument for an energy that is none, sizes and step sizes out of range, no step size without warm-up or
+// for ULA, a wrong start; DataError for the first chain whose start has an energy that is not finite.
+template <class T = float>
+CUEBM_API Samples<T> sample(const Context& context, const Energy& energy, const Sampler& sampler,
+                            const SampleOptions<T>& options);
+template <class T = float>
+CUEBM_API Samples<T> sample(Stream& stream, const Energy& energy, const Sampler& sampler,
+                            const SampleOptions<T>& options);
+
+}  // namespace cuebm

@@ -1,0 +1,133 @@
+// See chains.hpp. The packed kernels are in chains_tiles.hpp.
+#include "cpu/chains.hpp"
+
+#include <algorithm>
+#include <vector>
+
+namespace cuebm::cpu {
+namespace {
+
+template <class T, class Table>
+const auto& of_type(const Table& table) {
+    if constexpr (sizeof(T) == sizeof(float))
+        return table.of_float;
+    else
+        return table.of_double;
+}
+
+std::int64_t tiles_of(std::int64_t chains) { return (chains + tile_lanes - 1) / tile_lanes; }
+
+// The arrays of one tile.
+template <class T, class Task>
+ChainsData<T> tile_of(const Task& task, const EnergyKernels& energy, std::int64_t tile) {
+    const std::int64_t point = tile * task.program->d * tile_lanes, chain = tile * tile_lanes;
+    ChainsData<T> data{};
+    data.program = task.program->view();
+    data.energy = of_type<T>(energy).tile;
+    data.first_chain = chain;
+    data.chains = static_cast<int>(std::min<std::int64_t>(task.chains - chain, tile_lanes));
+    data.x = task.state.x + point;
+    data.gradient = task.state.gradient + point;
+    data.value = task.state.value + chain;
+    data.accepted = task.state.accepted + chain;
+    data.energy_now = task.state.energy + chain;
+    data.divergences = task.state.divergences + chain;
+    return data;
+}
+
+template <class T>
+T* scratch_of(std::byte* scratch, const detail::OwnedProgram<T>& program, int slot) {
+    return reinterpret_cast<T*>(scratch) + slot * chains_scratch(program.d, program.scratch_rows);
+}
+
+}  // namespace
+
+template <class T>
+std::size_t chains_scratch_bytes(int threads, const detail::OwnedProgram<T>& program) {
+    return static_cast<std::size_t>(threads) *
+           static_cast<std::size_t>(chains_scratch(program.d, program.scratch_rows)) * sizeof(T);
+}
+
+template <class T>
+void start_chains(detail::CpuQueue& queue, const EnergyKernels& energy, const ChainsKernels& kernels,
+                  const detail::StartChains<T>& task, std::byte* scratch) {
+    queue.team().parallel_for(tiles_of(task.chains), [&](std::int64_t tile, int slot) {
+        auto data = tile_of<T>(task, energy, tile);
+        data.start = task.start.data;
+        data.start_stride = task.start.stride;
+        data.key = task.key;
+        data.attempt = task.attempt;
+        data.spread = task.spread;
+        of_type<T>(kernels).start(data, scratch_of(scratch, *task.program, slot));
+    });
+}
+
+template <class T>
+void run_chains(detail::CpuQueue& queue, const EnergyKernels& energy, const ChainsKernels& kernels,
+                const detail::RunChains<T>& task, std::byte* scratch) {
+    auto transition = task.transition;
+    transition.step_size = static_cast<T>(task.average ? task.tuning->mean_step_size : task.tuning->step_size);
+    queue.team().parallel_for(tiles_of(task.chains), [&](std::int64_t tile, int slot) {
+        auto data = tile_of<T>(task, energy, tile);
+        data.transition = transition;
+        data.metropolis = task.metropolis;
+        data.first = task.first;
+        data.count = task.count;
+        data.thin = task.thin;
+        data.first_draw = task.first_draw;
+        data.draws_a_chain = task.draws_a_chain;
+        data.draws = task.draws;
+        data.values = task.values;
+        data.energies = task.energies;
+        data.sums = task.sums != nullptr ? task.sums + tile * (1 + 2 * std::int64_t{task.program->d}) : nullptr;
+        data.origin = task.origin;
+        of_type<T>(kernels).run(data, scratch_of(scratch, *task.program, slot));
+    });
+}
+
+template <class T>
+void adapt_chains(const EnergyKernels& energy, const detail::AdaptChains<T>& task) {
+    const std::int64_t tiles = tiles_of(task.chains), width = 1 + 2 * task.d;
+    const int pitch = group_lanes(task.d, of_type<T>(energy).pack_lanes);
+    const auto set_origin = [&] {
+        for (std::int64_t j = 0; j < task.d; ++j) task.origin[j] = task.x[j * pitch];
+        std::fill_n(task.moments, width, 0.0);
+    };
+    if (task.first_step_size > 0) {
+        *task.tuning = math::start_dual_averaging(task.first_step_size);
+        std::fill_n(task.inverse_mass, task.d, T(1));
+        std::fill_n(task.mass_root, task.d, T(1));
+        return set_origin();
+    }
+    double acceptance = 0;
+    for (std::int64_t tile = 0; tile < tiles; ++tile) acceptance += task.sums[tile * width];
+    if (task.learn_step) math::average(*task.tuning, acceptance / static_cast<double>(task.chains), task.target);
+    if (task.collect) {
+        task.moments[0] += static_cast<double>(task.chains);
+        std::vector<double> totals(static_cast<std::size_t>(width));
+        for (std::int64_t tile = 0; tile < tiles; ++tile)
+            for (std::int64_t s = 1; s < width; ++s) totals[static_cast<std::size_t>(s)] += task.sums[tile * width + s];
+        for (std::int64_t s = 1; s < width; ++s) task.moments[s] += totals[static_cast<std::size_t>(s)];
+    }
+    if (!task.end_window) return;
+    for (std::int64_t j = 0; j < task.d; ++j) {
+        const double inverse =
+            math::inverse_mass_of(task.moments[0], task.moments[1 + 2 * j], task.moments[2 + 2 * j]);
+        task.inverse_mass[j] = static_cast<T>(inverse);
+        task.mass_root[j] = static_cast<T>(1 / math::square_root(inverse));
+    }
+    if (task.learn_step) *task.tuning = math::start_dual_averaging(task.tuning->step_size);
+    set_origin();
+}
+
+#define CUEBM_INSTANTIATE(T)                                                                                      \
+    template std::size_t chains_scratch_bytes<T>(int, const detail::OwnedProgram<T>&);                            \
+    template void start_chains<T>(detail::CpuQueue&, const EnergyKernels&, const ChainsKernels&,                  \
+                                  const detail::StartChains<T>&, std::byte*);                                     \
+    template void run_chains<T>(detail::CpuQueue&, const EnergyKernels&, const ChainsKernels&,                    \
+                                const detail::RunChains<T>&, std::byte*);                                         \
+    template void adapt_chains<T>(const EnergyKernels&, const detail::AdaptChains<T>&);
+CUEBM_INSTANTIATE(float)
+CUEBM_INSTANTIATE(double)
+
+}  // namespace cuebm::cpu

@@ -1,0 +1,113 @@
+// Launches of chains.cuh.
+#include "cuda/chains/chains.cuh"
+
+#include "cuda/chains/operations.hpp"
+#include "cuda/energy/upload.hpp"
+
+namespace cuebm::cuda {
+namespace {
+
+std::int64_t tiles_of(std::int64_t chains) { return (chains + chain_threads - 1) / chain_threads; }
+
+template <class T>
+std::size_t column_bytes(const detail::OwnedProgram<T>& program) {
+    return static_cast<std::size_t>(chain_rows(program.d, program.scratch_rows) * column_pitch(chain_threads)) *
+           sizeof(T);
+}
+
+template <class T>
+struct ChainsLayout {
+    ChainsLayout(detail::Carver& carver, const detail::OwnedProgram<T>& owned, std::int64_t chains,
+                 const DeviceProperties& properties)
+        : program(carver, owned), shared_bytes(column_bytes(owned)) {
+        if (shared_bytes <= std::min(EnergyLimits::shared_bytes, properties.shared_bytes)) return;
+        columns = carver.take<T>(tiles_of(chains) * static_cast<std::int64_t>(shared_bytes / sizeof(T)));
+        shared_bytes = 0;
+    }
+    ProgramLayout<T> program;
+    std::size_t shared_bytes;
+    T* columns = nullptr;
+};
+
+template <class Task>
+Launch launch_of(CudaQueue& queue, const Task& task, std::size_t shared_bytes) {
+    return {.grid = dim3(static_cast<unsigned>(tiles_of(task.chains))),
+            .block = dim3(chain_threads),
+            .shared_bytes = shared_bytes,
+            .stream = queue.stream()};
+}
+
+template <class T, class Task>
+ChainsData<T> data_of(CudaQueue& queue, const Task& task, const ChainsLayout<T>& layout) {
+    ChainsData<T> data{};
+    data.program = upload(queue, *task.program, layout.program);
+    data.state = task.state;
+    data.chains = task.chains;
+    data.columns = layout.columns;
+    return data;
+}
+
+}  // namespace
+
+template <class T>
+std::size_t chains_scratch_bytes(const detail::OwnedProgram<T>& program, std::int64_t chains,
+                                 const DeviceProperties& properties) {
+    return detail::layout_bytes<ChainsLayout<T>>(program, chains, properties);
+}
+
+template <class T>
+void start_chains(CudaQueue& queue, const detail::StartChains<T>& task, const DeviceProperties& properties,
+                  std::byte* scratch) {
+    const DeviceScope scope(queue.device());
+    detail::Carver carver(scratch);
+    const ChainsLayout<T> layout(carver, *task.program, task.chains, properties);
+    auto data = data_of(queue, task, layout);
+    data.start = task.start;
+    data.key = task.key;
+    data.attempt = task.attempt;
+    data.spread = task.spread;
+    launch(start_states<T>, launch_of(queue, task, layout.shared_bytes), data);
+}
+
+template <class T>
+void run_chains(CudaQueue& queue, const detail::RunChains<T>& task, const DeviceProperties& properties,
+                std::byte* scratch) {
+    const DeviceScope scope(queue.device());
+    detail::Carver carver(scratch);
+    const ChainsLayout<T> layout(carver, *task.program, task.chains, properties);
+    auto data = data_of(queue, task, layout);
+    data.transition = task.transition;
+    data.tuning = task.tuning;
+    data.average = task.average;
+    data.first = task.first;
+    data.count = task.count;
+    data.thin = task.thin;
+    data.first_draw = task.first_draw;
+    data.draws_a_chain = task.draws_a_chain;
+    data.draws = task.draws;
+    data.values = task.values;
+    data.energies = task.energies;
+    data.clear = task.sums != nullptr;
+    const auto kernel = task.metropolis ? run_transitions<false, T> : run_transitions<true, T>;
+    launch(kernel, launch_of(queue, task, layout.shared_bytes), data);
+    if (task.sums != nullptr)
+        launch(add_tiles<T>, launch_of(queue, task, 0), task.state, task.chains, task.program->d, task.origin,
+               task.sums);
+}
+
+template <class T>
+void adapt_chains(CudaQueue& queue, const detail::AdaptChains<T>& task) {
+    const DeviceScope scope(queue.device());
+    launch(adapt_tuning<T>, {.grid = dim3(1), .block = dim3(adapt_threads), .stream = queue.stream()}, task);
+}
+
+#define CUEBM_INSTANTIATE(T)                                                                                      \
+    template std::size_t chains_scratch_bytes<T>(const detail::OwnedProgram<T>&, std::int64_t,                    \
+                                                 const DeviceProperties&);                                        \
+    template void start_chains<T>(CudaQueue&, const detail::StartChains<T>&, const DeviceProperties&, std::byte*); \
+    template void run_chains<T>(CudaQueue&, const detail::RunChains<T>&, const DeviceProperties&, std::byte*);    \
+    template void adapt_chains<T>(CudaQueue&, const detail::AdaptChains<T>&);
+CUEBM_INSTANTIATE(float)
+CUEBM_INSTANTIATE(double)
+
+}  // namespace cuebm::cuda

@@ -1,0 +1,198 @@
+// Chains on a GPU: a thread has a chain, a block the 64 of a tile. The state lies in global memory, coordinate by
+// coordinate, so that a warp's loads are whole lines; a transition's scratch, a column each, in shared memory if it fits.
+#pragma once
+
+#include "chains_operations.hpp"
+#include "cuda/device.cuh"
+#include "cuda/energy/config.hpp"
+#include "math/energies/evaluate.hpp"
+#include "math/samplers/adaptation.hpp"
+#include "math/samplers/hamiltonian.hpp"
+#include "math/samplers/metropolis.hpp"
+
+namespace cuebm::cuda {
+
+inline constexpr int chain_threads = math::chains_a_tile;
+
+// RunChains and StartChains as plain data.
+template <class T>
+struct ChainsData {
+    math::EnergyProgram<T> program;
+    detail::ChainState<T> state;
+    std::int64_t chains;
+    T* columns;  // [tiles x rows x pitch], or null: in shared memory
+    math::Transition<T> transition;
+    const math::DualAveraging* tuning;
+    bool average;
+    std::uint32_t first;
+    std::int32_t count, thin;
+    std::int64_t first_draw, draws_a_chain;
+    T *draws, *values, *energies;
+    bool clear;  // acceptance probabilities, before each transition
+    MatrixView<const T> start;
+    math::PhiloxKey key;
+    std::uint32_t attempt;
+    T spread;
+};
+
+// Rows of a chain's column: the proposal, its gradient and the momentum; the energy's scratch.
+CUEBM_MATH std::int64_t chain_rows(std::int64_t d, std::int64_t scratch_rows) { return 3 * d + scratch_rows; }
+
+template <class T>
+struct ThreadEnergy {
+    const math::EnergyProgram<T>& program;
+    math::Coordinates<T> scratch;
+
+    CUEBM_MATH_MEMBER void gradient(math::Coordinates<T> x, math::Coordinates<T> to) const {
+        (void)math::evaluate_energy<false, true>(program, x, to, scratch);
+    }
+    CUEBM_MATH_MEMBER void value(math::Coordinates<T> x, T (&values)[1]) const {
+        values[0] = math::evaluate_energy<true, false>(program, x, x, scratch);
+    }
+    CUEBM_MATH_MEMBER void both(math::Coordinates<T> x, math::Coordinates<T> to, T (&values)[1]) const {
+        values[0] = math::evaluate_energy<true, true>(program, x, to, scratch);
+    }
+};
+
+template <class T>
+__device__ __forceinline__ math::ChainTile<T> chain_of(const ChainsData<T>& data, T* column, std::int64_t pitch) {
+    const std::int64_t tile = blockIdx.x, thread = threadIdx.x, d = data.program.d;
+    const auto point = [&](T* points) {
+        return math::Coordinates<T>{points + tile * d * chain_threads + thread, chain_threads};
+    };
+    const auto number = [&](T* numbers) {
+        return math::Coordinates<T>{numbers + tile * chain_threads + thread, chain_threads};
+    };
+    const math::Coordinates<T> scratch{column, pitch};
+    return {point(data.state.x),         point(data.state.gradient),     number(data.state.value),
+            number(data.state.accepted), number(data.state.energy),      number(data.state.divergences),
+            scratch,                     scratch.from(data.program.d), scratch.from(2 * data.program.d)};
+}
+
+template <class T>
+__device__ __forceinline__ T* column_of(const ChainsData<T>& data, T* shared, std::int64_t pitch) {
+    T* const block = data.columns == nullptr
+                         ? shared
+                         : data.columns + blockIdx.x * chain_rows(data.program.d, data.program.scratch_rows) * pitch;
+    return block + threadIdx.x;
+}
+
+template <bool Hamiltonian, class T>
+__global__ void __launch_bounds__(chain_threads, 4) run_transitions(ChainsData<T> data) {
+    CUEBM_DYNAMIC_SHARED(T, shared);
+    const std::int64_t pitch = column_pitch(chain_threads);
+    const auto tile = chain_of(data, column_of(data, shared, pitch), pitch);
+    const std::int64_t chain = std::int64_t{blockIdx.x} * chain_threads + threadIdx.x;
+    if (chain >= data.chains) return;
+    const int d = data.program.d;
+    const ThreadEnergy<T> energy{data.program, tile.momentum.from(d)};
+    const math::LaneIndex<T> index[1] = {math::lane_index<T>(static_cast<std::uint64_t>(chain))};
+    auto transition = data.transition;
+    transition.step_size = static_cast<T>(data.average ? data.tuning->mean_step_size : data.tuning->step_size);
+    std::int64_t draw = data.first_draw * data.thin;
+    for (int t = 0; t < data.count; ++t) {
+        if (data.clear) tile.accepted.set(0, T(0));
+        const std::uint32_t step = data.first + static_cast<std::uint32_t>(t);
+        if constexpr (Hamiltonian)
+            math::hamiltonian_transition(transition, tile, index, step, energy);
+        else
+            math::metropolis_transition(transition, tile, index, step, energy);
+        if (++draw % data.thin != 0) continue;
+        const std::int64_t row = chain * data.draws_a_chain + draw / data.thin - 1;
+        if (data.draws != nullptr)
+            for (int j = 0; j < d; ++j) data.draws[row * d + j] = tile.x[j];
+        if (data.values != nullptr) data.values[row] = tile.value[0];
+        if (data.energies != nullptr) data.energies[row] = tile.energy[0];
+    }
+}
+
+template <class T>
+__global__ void __launch_bounds__(chain_threads, 4) start_states(ChainsData<T> data) {
+    CUEBM_DYNAMIC_SHARED(T, shared);
+    const std::int64_t pitch = column_pitch(chain_threads);
+    const auto tile = chain_of(data, column_of(data, shared, pitch), pitch);
+    const std::int64_t chain = std::int64_t{blockIdx.x} * chain_threads + threadIdx.x;
+    const auto index = math::lane_index<T>(static_cast<std::uint64_t>(chain));
+    const int d = data.program.d;
+    const T value = data.attempt > 0 ? tile.value[0] : T(0);
+    if (data.attempt == 0 || value - value != T(0))
+        for (int j = 0; j < d; ++j) {
+            const std::int64_t row = chain < data.chains ? chain : data.chains - 1;
+            tile.x.set(j, data.start.data != nullptr
+                              ? data.start.data[row * data.start.stride + j]
+                              : math::start_coordinate<T>(data.key, index, data.attempt, j, data.spread));
+        }
+    tile.accepted.set(0, T(0));
+    tile.energy.set(0, T(0));
+    tile.divergences.set(0, T(0));
+    const ThreadEnergy<T> energy{data.program, tile.momentum.from(d)};
+    T values[1];
+    energy.both(tile.x, tile.gradient, values);
+    tile.value.set(0, values[0]);
+}
+
+// sums of one tile: of acceptance probabilities, and of deviations from the origin with their squares.
+template <class T>
+__global__ void __launch_bounds__(chain_threads)
+    add_tiles(detail::ChainState<T> state, std::int64_t chains, int d, const T* origin, double* sums) {
+    CUEBM_SHARED(double, terms, [chain_threads]);
+    const std::int64_t tile = blockIdx.x;
+    const int lane = static_cast<int>(threadIdx.x);
+    const bool there = tile * chain_threads + lane < chains;
+    const int width = 1 + 2 * d;
+    for (int s = 0; s < (origin != nullptr ? width : 1); ++s) {
+        double term = 0;
+        if (there && s == 0) term = static_cast<double>(state.accepted[tile * chain_threads + lane]);
+        if (there && s > 0) {
+            const int j = (s - 1) / 2;
+            const double off = static_cast<double>(state.x[(tile * d + j) * chain_threads + lane]) -
+                               static_cast<double>(origin[j]);
+            term = s % 2 == 1 ? off : off * off;
+        }
+        terms[lane] = term;
+        __syncthreads();
+        for (int half = chain_threads / 2; half >= 1; half /= 2) {
+            if (lane < half) terms[lane] += terms[lane + half];
+            __syncthreads();
+        }
+        if (lane == 0) sums[tile * width + s] = terms[0];
+        __syncthreads();
+    }
+}
+
+inline constexpr int adapt_threads = 256;
+
+// One block: thread by thread a sum over tiles, in order.
+template <class T>
+__global__ void __launch_bounds__(adapt_threads) adapt_tuning(detail::AdaptChains<T> task) {
+    const std::int64_t tiles = (task.chains + chain_threads - 1) / chain_threads, width = 1 + 2 * task.d;
+    const bool begin = task.first_step_size > 0;
+    if (threadIdx.x == 0 && begin) *task.tuning = math::start_dual_averaging(task.first_step_size);
+    if (threadIdx.x == 0 && !begin && task.learn_step) {
+        double acceptance = 0;
+        for (std::int64_t tile = 0; tile < tiles; ++tile) acceptance += task.sums[tile * width];
+        math::average(*task.tuning, acceptance / static_cast<double>(task.chains), task.target);
+        if (task.end_window) *task.tuning = math::start_dual_averaging(task.tuning->step_size);
+    }
+    if (task.collect && !begin)
+        for (std::int64_t s = threadIdx.x; s < width; s += blockDim.x) {
+            double sum = s == 0 ? static_cast<double>(task.chains) : 0.0;
+            for (std::int64_t tile = 0; s > 0 && tile < tiles; ++tile) sum += task.sums[tile * width + s];
+            task.moments[s] += sum;
+        }
+    __syncthreads();
+    if (!begin && !task.end_window) return;
+    const double n = task.moments[0];
+    __syncthreads();
+    for (std::int64_t j = threadIdx.x; j < task.d; j += blockDim.x) {
+        double inverse = 1;
+        if (!begin) inverse = math::inverse_mass_of(n, task.moments[1 + 2 * j], task.moments[2 + 2 * j]);
+        task.inverse_mass[j] = static_cast<T>(inverse);
+        task.mass_root[j] = static_cast<T>(1 / math::square_root(inverse));
+        task.origin[j] = task.x[j * chain_threads];
+        task.moments[1 + 2 * j] = task.moments[2 + 2 * j] = 0;
+    }
+    if (threadIdx.x == 0) task.moments[0] = 0;
+}
+
+}  // namespace cuebm::cuda

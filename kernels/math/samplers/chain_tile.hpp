@@ -1,0 +1,100 @@
+// The chains that a thread works on: one on a GPU, a tile of packs on the CPU; and what all transitions share.
+#pragma once
+
+#include "math/functions_exponential.hpp"
+#include "math/lane_memory.hpp"
+#include "math/normal.hpp"
+#include "math/samplers/transition.hpp"
+
+namespace cuebm::math {
+
+// Element (j, pack p, lane) of an array of coordinates lies at data[j * stride + p * lanes + lane].
+template <class R>
+CUEBM_MATH Coordinates<R> pack_of(Coordinates<R> tile, int pack) {
+    constexpr int lanes = sizeof(R) / sizeof(typename LaneTraits<R>::Scalar);
+    return {tile.data + pack * lanes, tile.stride};
+}
+
+// A chain's state is its point, with the energy and its gradient there; the rest is scratch of a transition.
+template <class R>
+struct ChainTile {
+    Coordinates<R> x, gradient, value;  // [d], [d], [1]
+    Coordinates<R> accepted;            // [1]: acceptance probabilities are added
+    Coordinates<R> energy;              // [1]: of the last transition, H where the chain then is
+    Coordinates<R> divergences;         // [1]: counted
+    Coordinates<R> proposal, proposal_gradient, momentum;  // [d]
+};
+template <class R>
+CUEBM_MATH ChainTile<R> pack_of(const ChainTile<R>& tile, int p) {
+    return {pack_of(tile.x, p),        pack_of(tile.gradient, p), pack_of(tile.value, p),
+            pack_of(tile.accepted, p), pack_of(tile.energy, p),   pack_of(tile.divergences, p),
+            pack_of(tile.proposal, p), pack_of(tile.proposal_gradient, p), pack_of(tile.momentum, p)};
+}
+
+// An energy that grows by more than this along a trajectory is a divergence, as in Stan.
+inline constexpr int divergence_limit = 1000;
+
+// Leapfrog steps of transition `step`, the same for all chains: spread over 1 to 2 leapfrogs - 1, by Philox or by the
+// van der Corput sequence in base 2.
+template <class T>
+CUEBM_MATH int leapfrogs_of(const Transition<T>& t, std::uint32_t step) {
+    if (t.spread == TrajectorySpread::fixed) return t.leapfrogs;
+    std::uint32_t word = 0;
+    if (t.spread == TrajectorySpread::jittered)
+        word = random_block(t.length_key, 0, step, 0).word[0];
+    else
+        for (int bit = 0; bit < 32; ++bit) word |= ((step + 1) >> bit & 1u) << (31 - bit);
+    const auto most = static_cast<std::uint64_t>(2 * t.leapfrogs - 1);
+    return 1 + static_cast<int>(word * most >> 32);
+}
+
+// z_j, standard normal numbers of a pack of chains, given to use(j, z_j).
+template <class R, class Use>
+CUEBM_MATH void for_normals(PhiloxKey key, LaneIndex<R> index, std::uint32_t step, int d, Use use) {
+    constexpr int count = NormalBlock<R>::count;
+    for (int first = 0; first < d; first += count) {
+        const auto normals = random_normals<R>(key, index, step, static_cast<std::uint32_t>(first / count));
+#pragma GCC unroll 4
+        for (int i = 0; i < count; ++i)
+            if (first + i < d) use(first + i, normals.value[i]);
+    }
+}
+
+// Where a chain starts: uniform in (-spread, spread).
+template <class R, class T>
+CUEBM_MATH R start_coordinate(PhiloxKey key, LaneIndex<R> index, std::uint32_t attempt, int j, T spread_of_start) {
+    const auto block = random_block<R>(key, index, attempt, static_cast<std::uint32_t>(j));
+    R uniform;
+    if constexpr (sizeof(T) == sizeof(float))
+        uniform = uniform_open<R>(block.word[0]);
+    else
+        uniform = uniform_open<R>(join_words(block.word[0], block.word[1]));
+    return fused(uniform, spread<R>(T(2) * spread_of_start), spread<R>(-spread_of_start));
+}
+
+// Keeps the proposal with probability exp(change), change = H before - H after; NaN keeps nothing. Adds up what is
+// counted, and selects the state.
+template <class R, class T>
+CUEBM_MATH void accept(const Transition<T>& t, const ChainTile<R>& tile, LaneIndex<R> index, std::uint32_t step,
+                       R value, R before, R after, bool with_gradient) {
+    const R change = before - after;
+    const R probability =
+        select(change == change, exponential_of_nonpositive(select(change < T(0), change, R{})), R{});
+    const auto block = random_block<R>(t.accept_key, index, step, 0);
+    R uniform;
+    if constexpr (sizeof(T) == sizeof(float))
+        uniform = uniform_open<R>(block.word[0]);
+    else
+        uniform = uniform_open<R>(join_words(block.word[0], block.word[1]));
+    const auto kept = uniform < probability;
+    const R one = spread<R>(T(1));
+    tile.accepted.set(0, tile.accepted[0] + probability);
+    tile.divergences.set(0, tile.divergences[0] + select(change >= T(-divergence_limit), R{}, one));
+    tile.energy.set(0, select(kept, after, before));
+    tile.value.set(0, select(kept, value, tile.value[0]));
+    for (int j = 0; j < t.d; ++j) tile.x.set(j, select(kept, tile.proposal[j], tile.x[j]));
+    if (!with_gradient) return;
+    for (int j = 0; j < t.d; ++j) tile.gradient.set(j, select(kept, tile.proposal_gradient[j], tile.gradient[j]));
+}
+
+}  // namespace cuebm::math

@@ -1,0 +1,67 @@
+// Hamiltonian Monte Carlo (R. M. Neal, "MCMC using Hamiltonian dynamics", Handbook of Markov Chain Monte Carlo, 2011),
+// and what it contains: with one leapfrog step MALA (G. O. Roberts and R. L. Tweedie, Bernoulli 2, 1996), and without
+// its accept step ULA.
+//
+//   p ~ N(0, M);   p -= e/2 dE(x);   L times: x += e p / M, p -= e dE(x), but for the last e/2
+//   accept with probability exp(H before - H after),   H = E(x) + 1/2 p' p / M
+#pragma once
+
+#include "math/samplers/chain_tile.hpp"
+
+namespace cuebm::math {
+
+template <class R, class T>
+CUEBM_MATH R kinetic_energy(const Transition<T>& t, Coordinates<R> momentum) {
+    return T(0.5) * sum_coordinates<R>(t.d, [&](int j, R sum) {
+               const R p = momentum[j];
+               return fused(p * t.inverse_mass[j], p, sum);
+           });
+}
+
+// p -= size * gradient; x += step_size p / M, for all packs: a coefficient is spread once, and memory is read in order.
+template <int Packs, class R, class T>
+CUEBM_MATH void kick_and_drift(const Transition<T>& t, T size, Coordinates<R> gradient, Coordinates<R> momentum,
+                               Coordinates<R> from, Coordinates<R> to) {
+    for (int j = 0; j < t.d; ++j) {
+        const R kick = spread<R>(-size), drift = spread<R>(t.step_size * t.inverse_mass[j]);
+#pragma GCC unroll 4
+        for (int p = 0; p < Packs; ++p) {
+            const R moved = fused(pack_of(gradient, p)[j], kick, pack_of(momentum, p)[j]);
+            pack_of(momentum, p).set(j, moved);
+            pack_of(to, p).set(j, fused(moved, drift, pack_of(from, p)[j]));
+        }
+    }
+}
+
+// `energy` has gradient(x, gradient) and both(x, gradient, values), of the whole tile. index: of each pack.
+template <int Packs, class R, class Energy, class T>
+CUEBM_MATH void hamiltonian_transition(const Transition<T>& t, const ChainTile<R>& tile,
+                                       const LaneIndex<R> (&index)[Packs], std::uint32_t step, const Energy& energy) {
+    R before[Packs];
+    for (int p = 0; p < Packs; ++p) {
+        const auto momentum = pack_of(tile.momentum, p);
+        for_normals<R>(t.momentum_key, index[p], step, t.d,
+                       [&](int j, R normal) { momentum.set(j, normal * t.mass_root[j]); });
+        before[p] = pack_of(tile.value, p)[0] + kinetic_energy(t, momentum);
+    }
+    kick_and_drift<Packs>(t, T(0.5) * t.step_size, tile.gradient, tile.momentum, tile.x, tile.proposal);
+    const int leapfrogs = leapfrogs_of(t, step);
+    for (int l = 1; l < leapfrogs; ++l) {
+        energy.gradient(tile.proposal, tile.proposal_gradient);
+        kick_and_drift<Packs>(t, t.step_size, tile.proposal_gradient, tile.momentum, tile.proposal, tile.proposal);
+    }
+    R values[Packs];
+    energy.both(tile.proposal, tile.proposal_gradient, values);
+    for (int p = 0; p < Packs; ++p) {
+        const auto pack = pack_of(tile, p);
+        if (!t.adjusted) {  // taken, unless its energy is not finite
+            accept(t, pack, index[p], step, values[p], values[p] - values[p], R{}, true);
+            continue;
+        }
+        for (int j = 0; j < t.d; ++j)
+            pack.momentum.set(j, fused(pack.proposal_gradient[j], spread<R>(T(-0.5) * t.step_size), pack.momentum[j]));
+        accept(t, pack, index[p], step, values[p], before[p], values[p] + kinetic_energy(t, pack.momentum), true);
+    }
+}
+
+}  // namespace cuebm::math

@@ -1,0 +1,27 @@
+// Random-walk Metropolis (N. Metropolis and others, Journal of Chemical Physics 21, 1953): x' = x + e z / sqrt(M), z
+// standard normal, accepted with probability exp(E(x) - E(x')).
+#pragma once
+
+#include "math/samplers/chain_tile.hpp"
+
+namespace cuebm::math {
+
+// `energy` has value(x, values), of the whole tile.
+template <int Packs, class R, class Energy, class T>
+CUEBM_MATH void metropolis_transition(const Transition<T>& t, const ChainTile<R>& tile,
+                                      const LaneIndex<R> (&index)[Packs], std::uint32_t step, const Energy& energy) {
+    for (int p = 0; p < Packs; ++p) {
+        const auto from = pack_of(tile.x, p), to = pack_of(tile.proposal, p);
+        for_normals<R>(t.momentum_key, index[p], step, t.d, [&](int j, R normal) {
+            to.set(j, fused(normal, spread<R>(t.step_size / t.mass_root[j]), from[j]));
+        });
+    }
+    R values[Packs];
+    energy.value(tile.proposal, values);
+    for (int p = 0; p < Packs; ++p) {
+        const auto pack = pack_of(tile, p);
+        accept(t, pack, index[p], step, values[p], pack.value[0], values[p], false);
+    }
+}
+
+}  // namespace cuebm::math

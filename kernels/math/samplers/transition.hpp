@@ -1,0 +1,22 @@
+// How chains move, as plain data.
+#pragma once
+
+#include "math/philox.hpp"
+
+namespace cuebm::math {
+
+inline constexpr int chains_a_tile = 64;
+
+enum class TrajectorySpread : std::int32_t { fixed, jittered, halton };
+
+template <class T>
+struct Transition {
+    std::int32_t d, leapfrogs;
+    TrajectorySpread spread;
+    bool adjusted;  // false: no accept step, and the momentum is not carried to the end (ULA)
+    PhiloxKey momentum_key, accept_key, length_key;
+    const T *inverse_mass, *mass_root;  // [d]: of the kinetic energy 1/2 sum_j inverse_mass_j p_j^2; sqrt(1 / inverse)
+    T step_size;
+};
+
+}  // namespace cuebm::math

@@ -1,0 +1,83 @@
+// What a backend must do for chains. Chains lie in tiles of 64: coordinate j of chain c is element (c / 64, j, c % 64)
+// of [tiles x d x 64]; those behind the last chain are chains too, which nothing is read of.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "energy_node.hpp"
+#include "math/samplers/adaptation.hpp"
+#include "math/samplers/transition.hpp"
+
+namespace cuebm::detail {
+
+class Queue;
+
+template <class T>
+struct ChainState {
+    T *x, *gradient;                                // [tiles x d x 64]
+    T *value, *accepted, *energy, *divergences;     // [tiles x 64]: see math::ChainTile
+};
+
+// x from `start`, or uniform in (-spread, spread) by (seed, chain, attempt), for all chains or at a later attempt for
+// those whose energy is not finite; then energies and gradients there. accepted = divergences = 0.
+template <class T>
+struct StartChains {
+    std::shared_ptr<const OwnedProgram<T>> program;  // kept until the work is done
+    std::int64_t chains;
+    ChainState<T> state;
+    MatrixView<const T> start;  // [chains x d], optional
+    math::PhiloxKey key;
+    std::uint32_t attempt;
+    T spread;
+};
+
+// Some transitions of all chains.
+template <class T>
+struct RunChains {
+    std::shared_ptr<const OwnedProgram<T>> program;
+    std::int64_t chains;
+    ChainState<T> state;
+    math::Transition<T> transition;  // without its step size, which is
+    const math::DualAveraging* tuning;
+    bool average;  // the mean one, or the one to try next
+    bool metropolis;
+    std::uint32_t first;  // transition, of the seed's
+    std::int32_t count, thin;
+    // Every thin-th transition is a draw: the last of `thin` is number first_draw. Optional outputs.
+    std::int64_t first_draw, draws_a_chain;
+    T *draws, *values, *energies;  // [chains x draws x d], [chains x draws], [chains x draws]
+    // Of each tile's chains after the last transition: the acceptance probability of that one; and if `origin` is
+    // there, of each coordinate the sum of x_j - origin_j and of its square. [tiles x (1 + 2 d)], optional.
+    double* sums;
+    const T* origin;  // [d]
+};
+
+// Sums over tiles, in order; then the step size learns, and if wanted the mass does.
+template <class T>
+struct AdaptChains {
+    math::DualAveraging* tuning;
+    std::int64_t chains, d;
+    const double* sums;  // [tiles x (1 + 2 d)]
+    double target;
+    double* moments;         // [1 + 2 d]: number, sums and squares of the window
+    bool learn_step;
+    bool collect;            // adds to the moments
+    bool end_window;         // the mass becomes that of the moments, which begin again
+    T *inverse_mass, *mass_root, *origin;  // [d]
+    const T* x;              // the state's; the point of chain 0 is the next origin
+    double first_step_size;  // > 0: begin, before all else, with this one and unit mass
+};
+
+template <class T>
+class ChainsOperations {
+public:
+    virtual ~ChainsOperations() = default;
+    virtual std::size_t scratch_bytes(const OwnedProgram<T>&, std::int64_t chains) const = 0;
+    virtual void start(Queue&, const StartChains<T>&, std::byte* scratch) const = 0;
+    virtual void run(Queue&, const RunChains<T>&, std::byte* scratch) const = 0;
+    virtual void adapt(Queue&, const AdaptChains<T>&) const = 0;
+};
+
+}  // namespace cuebm::detail

@@ -1,0 +1,278 @@
+// sample(): moments that are known, and the same bits on every backend, for any number of chains and launches.
+#include <cmath>
+#include <functional>
+
+#include <cuebm/diagnostics.hpp>
+#include <cuebm/sample.hpp>
+
+#include "support/backends.hpp"
+#include "support/complaint.hpp"
+#include "support/energy_cases.hpp"
+
+namespace eb = cuebm;
+using namespace cuebm::test;
+
+CUEBM_SUITE_ON(ChainsOn, backends_of_one_path());
+
+namespace {
+
+struct NamedSampler {
+    std::string name;
+    eb::Sampler sampler;
+};
+std::vector<NamedSampler> samplers() {
+    return {{"metropolis", eb::Metropolis{}},
+            {"mala", eb::Langevin{}},
+            {"hmc", eb::Hmc{.leapfrogs = 3}},
+            {"hmc_jittered", eb::Hmc{.leapfrogs = 5, .lengths = eb::Lengths::jittered}},
+            {"hmc_halton", eb::Hmc{.leapfrogs = 5, .lengths = eb::Lengths::halton}}};
+}
+
+template <class T>
+std::vector<double> column(const std::vector<T>& draws, std::size_t d, std::size_t j) {
+    std::vector<double> values;
+    for (std::size_t row = 0; row * d < draws.size(); ++row) values.push_back(static_cast<double>(draws[row * d + j]));
+    return values;
+}
+
+// The mean of values is `wanted` within 5 standard errors.
+void expect_mean(const std::vector<double>& values, std::int64_t chains, double wanted, const std::string& what) {
+    const auto draws = eb::view(values, chains, static_cast<std::int64_t>(values.size()) / chains);
+    double mean = 0;
+    for (const double value : values) mean += value / static_cast<double>(values.size());
+    const double error = eb::diagnostics::mcse_mean(draws);
+    EXPECT_LT(std::abs(mean - wanted), 5 * error) << what << ": mean " << mean << ", wanted " << wanted << ", error " << error;
+    EXPECT_LT(error, 0.15 * (1 + std::abs(wanted))) << what;  // else the test would see nothing
+}
+
+template <class T>
+struct Drawn {
+    std::vector<T> draws, values, energies;
+    double step_size = 0, acceptance = 0;
+    std::vector<double> inverse_mass;
+    std::int64_t divergences = 0;
+};
+template <class T>
+Drawn<T> drawn(const eb::Context& context, const eb::Samples<T>& s) {
+    return {to_host(context, s.draws), to_host(context, s.values), to_host(context, s.energies),
+            s.step_size,               s.acceptance,               s.inverse_mass,
+            s.divergences};
+}
+template <class T>
+void expect_same(const Drawn<T>& got, const Drawn<T>& wanted) {
+    EXPECT_TRUE(same_bits(got.draws, wanted.draws));
+    EXPECT_TRUE(same_bits(got.values, wanted.values));
+    EXPECT_TRUE(same_bits(got.energies, wanted.energies));
+    EXPECT_EQ(got.step_size, wanted.step_size);
+    EXPECT_EQ(got.acceptance, wanted.acceptance);
+    EXPECT_EQ(got.inverse_mass, wanted.inverse_mass);
+    EXPECT_EQ(got.divergences, wanted.divergences);
+}
+
+}  // namespace
+
+// A wrong sign, a lost half step, an accept step that is not one: moments would be another density's.
+TEST(Chains, FindMomentsThatAreKnown) {
+    const auto context = eb::Context::cpu();
+    const eb::Energy gaussian = eb::energy::gaussian({.mean = {1, -2, 0}, .precision = {4, 1, 0.25}});
+    constexpr std::int64_t chains = 64;
+    for (const auto& [name, sampler] : samplers()) {
+        const auto run = eb::sample<double>(context, gaussian, sampler,
+                                            {.chains = chains, .warmup = 300, .draws = 1000, .seed = 11});
+        const auto draws = to_host(context, run.draws);
+        const double means[] = {1, -2, 0}, variances[] = {0.25, 1, 4};
+        for (std::size_t j = 0; j < 3; ++j) {
+            auto values = column(draws, 3, j);
+            expect_mean(values, chains, means[j], name + " mean");
+            for (double& value : values) value = (value - means[j]) * (value - means[j]);
+            expect_mean(values, chains, variances[j], name + " variance");
+        }
+        EXPECT_GT(run.acceptance, 0.1) << name;
+        EXPECT_EQ(run.divergences, 0) << name;
+    }
+}
+
+// The same where the energy is curved, bounded, or of two modes, and a second opinion from published values.
+TEST(Chains, FindMomentsOfHarderEnergies) {
+    const auto context = eb::Context::cpu();
+    constexpr std::int64_t chains = 256;
+    const auto run = [&](const eb::Energy& e, int leapfrogs, std::int64_t draws) {
+        const auto s = eb::sample<float>(context, e, eb::Hmc{.leapfrogs = leapfrogs, .lengths = eb::Lengths::jittered},
+                                         {.chains = chains, .warmup = 500, .draws = draws, .seed = 3});
+        return to_host(context, s.draws);
+    };
+    const auto banana = run(eb::energy::banana(), 20, 500);  // deviations 10 and sqrt(19)
+    auto square = column(banana, 2, 1);
+    expect_mean(square, chains, 0, "banana mean");
+    for (double& value : square) value *= value;
+    expect_mean(square, chains, 19, "banana variance");
+    // Eight schools: avg_effect 5.7598, log_stddev 2.4533, as inference-gym's long runs have them.
+    const auto schools = run(eb::energy::eight_schools(), 20, 500);
+    expect_mean(column(schools, 10, 0), chains, 5.7598, "avg_effect");
+    expect_mean(column(schools, 10, 1), chains, 2.4533, "log_stddev");
+    // x > 0 with density exp(-x^2 / 2): E x = sqrt(2 / pi).
+    const auto half = run(eb::energy::constrain(eb::energy::gaussian({.precision = {1}}), {eb::energy::Support::positive()}),
+                          5, 500);
+    auto positive = column(half, 1, 0);
+    for (double& value : positive) value = std::exp(value);
+    expect_mean(positive, chains, std::sqrt(2 / M_PI), "half normal");
+    // Weights of two modes, 0.3 at -1 and 0.7 at 1.
+    const auto modes = run(eb::energy::mixture({.weights = {0.3, 0.7}, .means = table({-1, 1}, 1), .precisions = table({4, 4}, 1)}),
+                           5, 500);
+    expect_mean(column(modes, 1, 0), chains, 0.4, "mixture");
+}
+
+// ULA's bias is known for a Gaussian: its variance is 1 / (1 - e^2 / 4).
+TEST(Chains, UnadjustedLangevinHasItsBias) {
+    const auto context = eb::Context::cpu();
+    constexpr double step = 0.8;
+    const auto run = eb::sample<double>(context, eb::energy::gaussian({.precision = {1}}),
+                                        eb::Langevin{.adjusted = false, .step_size = step},
+                                        {.chains = 64, .warmup = 100, .draws = 1000, .seed = 5, .adapt_mass = false});
+    auto squares = column(to_host(context, run.draws), 1, 0);
+    for (double& value : squares) value *= value;
+    expect_mean(squares, 64, 1 / (1 - step * step / 4), "ULA");
+    EXPECT_EQ(run.acceptance, 1);
+}
+
+// Another order of addition, a lane that sees its neighbour, a seed that depends on a thread.
+CUEBM_TEST(ChainsOn, HaveTheSameBits) {
+    const auto context = backend.make(), plain = eb::Context::cpu({.threads = 1});
+    const eb::Energy small = eb::energy::eight_schools() + 0.5 * eb::energy::funnel(),
+                     large = eb::energy::gaussian({.precision = positive(35, 1)});
+    for (const auto& [name, sampler] : samplers())
+        for (const auto& [energy, chains] : {std::pair{small, 1}, std::pair{small, 70}, std::pair{large, 19}}) {
+            SCOPED_TRACE(name + ", " + std::to_string(chains));
+            const eb::SampleOptions<T> options{.chains = chains, .warmup = 30, .draws = 4, .thin = 2, .seed = 9};
+            expect_same(drawn(context, eb::sample<T>(context, energy, sampler, options)),
+                        drawn(plain, eb::sample<T>(plain, energy, sampler, options)));
+        }
+}
+
+// Chain j of 3 is chain j of 130; many launches are one.
+CUEBM_TEST(ChainsOn, DoNotDependOnOthersOrOnLaunches) {
+    const auto context = backend.make();
+    const eb::Energy energy = eb::energy::banana({.dimension = 5, .scale = 2, .curvature = 0.1});
+    const auto run = [&](std::int64_t chains, std::int64_t warmup, bool progress) {
+        eb::SampleOptions<T> options{.chains = chains, .warmup = warmup, .draws = 60, .seed = 4};
+        if (progress) options.progress = [](const eb::SampleProgress&) {};
+        return drawn(context, eb::sample<T>(context, energy, eb::Hmc{.leapfrogs = 3, .step_size = 0.2}, options));
+    };
+    const auto few = run(3, 0, false), many = run(130, 0, false), told = run(3, 0, true);
+    EXPECT_TRUE(same_bits(few.draws, {many.draws.begin(), many.draws.begin() + static_cast<std::ptrdiff_t>(few.draws.size())}));
+    EXPECT_TRUE(same_bits(few.draws, told.draws));
+    EXPECT_TRUE(same_bits(few.values, told.values));
+    EXPECT_EQ(few.acceptance, told.acceptance);
+    const auto other = eb::sample<T>(context, energy, eb::Hmc{.leapfrogs = 3, .step_size = 0.2},
+                                     {.chains = 3, .warmup = 0, .draws = 60, .seed = 5});
+    EXPECT_FALSE(same_bits(few.draws, to_host(context, other.draws)));
+}
+
+// Draws whose value is another point's; a thinned run that keeps the wrong transitions.
+CUEBM_TEST(ChainsOn, KeepDrawsWithTheirValues) {
+    const auto context = backend.make();
+    const eb::Energy energy = eb::energy::rosenbrock({.dimension = 3, .steepness = 2});
+    const auto run = [&](std::int64_t draws, std::int64_t thin) {
+        return eb::sample<T>(context, energy, eb::Hmc{.leapfrogs = 4, .step_size = 0.1},
+                             {.chains = 5, .warmup = 0, .draws = draws, .thin = thin, .seed = 4});
+    };
+    const auto all = run(6, 1), thinned = run(2, 3);
+    const auto values = context.template vector<T>(30);
+    eb::energy::evaluate(context, energy, eb::energy::Evaluate<T>{.points = all.draws, .values = values});
+    EXPECT_TRUE(same_bits(to_host(context, values), to_host(context, all.values)));
+    const auto a = to_host(context, all.draws), t = to_host(context, thinned.draws);
+    for (std::size_t chain = 0; chain < 5; ++chain)
+        for (std::size_t draw = 0; draw < 2; ++draw)
+            for (std::size_t j = 0; j < 3; ++j)
+                EXPECT_EQ(t[(chain * 2 + draw) * 3 + j], a[(chain * 6 + draw * 3 + 2) * 3 + j]);
+}
+
+// A start that is not where the user said; one without a finite energy that is sampled from all the same.
+CUEBM_TEST(ChainsOn, StartWhereTheyAreTold) {
+    const auto context = backend.make();
+    const eb::Energy energy = eb::energy::gaussian({.precision = {1, 1}});
+    auto points = normal<T>(200, 3);
+    const Placed<T> start(context, points, 100, 2, {.pad = 1, .offset = 1});
+    eb::SampleOptions<T> options{.chains = 100, .warmup = 0, .draws = 1, .start = start.view()};
+    const auto still = eb::sample<T>(context, energy, eb::Metropolis{.step_size = 1e-30}, options);
+    EXPECT_TRUE(same_bits(to_host(context, still.draws), points));
+    points[2 * 71] = std::numeric_limits<T>::quiet_NaN();
+    const Placed<T> bad(context, points, 100, 2);
+    options.start = bad.view();
+    EXPECT_EQ(complaint([&] { (void)eb::sample<T>(context, energy, eb::Hmc{.step_size = 1}, options); }),
+              (Complaint{"start", 71}));
+}
+
+// A step that is far too large: every trajectory diverges, is counted, and the chain stays where it was.
+CUEBM_TEST(ChainsOn, CountDivergences) {
+    const auto context = backend.make();
+    const eb::Energy energy = eb::energy::rosenbrock();
+    const auto run = eb::sample<T>(context, energy, eb::Hmc{.leapfrogs = 5, .step_size = 50},
+                                   {.chains = 70, .warmup = 0, .draws = 3, .seed = 1});
+    EXPECT_EQ(run.divergences, 70 * 3);
+    EXPECT_EQ(run.acceptance, 0);
+    for (const T value : to_host(context, run.draws)) EXPECT_TRUE(std::isfinite(value));
+    EXPECT_NE(eb::diagnostics::to_string(run.summary()).find("diverge"), std::string::npos);
+}
+
+namespace {
+
+void expect_refused(const char* argument, const std::function<void()>& call) {
+    try {
+        call();
+        ADD_FAILURE() << argument << " was not refused";
+    } catch (const eb::InvalidArgument& error) {
+        EXPECT_EQ(error.argument(), argument) << error.what();
+    }
+}
+
+}  // namespace
+
+// An argument that nobody looks at: a division by zero, an endless run, memory that is not there.
+TEST(Chains, RefuseBadArguments) {
+    const auto context = eb::Context::cpu();
+    const eb::Energy energy = eb::energy::gaussian({.precision = {1, 1}});
+    const auto refuse = [&](const char* argument, const eb::Sampler& sampler, const eb::SampleOptions<float>& options) {
+        expect_refused(argument, [&] { (void)eb::sample(context, energy, sampler, options); });
+    };
+    expect_refused("energy", [&] { (void)eb::sample(context, {}, eb::Hmc{}, {}); });
+    refuse("chains", eb::Hmc{}, {.chains = 0});
+    refuse("warmup", eb::Hmc{}, {.warmup = -1});
+    refuse("draws", eb::Hmc{}, {.draws = -1});
+    refuse("thin", eb::Hmc{}, {.thin = 0});
+    refuse("draws", eb::Hmc{}, {.draws = 1 << 30, .thin = 1 << 30});
+    refuse("leapfrogs", eb::Hmc{.leapfrogs = 0}, {});
+    refuse("step_size", eb::Hmc{.step_size = -1}, {});
+    refuse("step_size", eb::Hmc{.step_size = std::nan("")}, {});
+    refuse("step_size", eb::Hmc{}, {.warmup = 0});
+    refuse("step_size", eb::Langevin{.adjusted = false}, {});
+    refuse("target", eb::Metropolis{.target = 1}, {});
+    refuse("start_spread", eb::Hmc{}, {.start_spread = 0});
+    refuse("inverse_mass", eb::Hmc{}, {.inverse_mass = {1}});
+    refuse("inverse_mass", eb::Hmc{}, {.inverse_mass = {1, 0}});
+    const auto start = context.matrix<float>(3, 2);
+    refuse("start", eb::Hmc{}, {.chains = 4, .start = start});
+}
+
+// A run that goes on after it was told to stop, or reports what is not so.
+TEST(Chains, TellAndStop) {
+    const auto context = eb::Context::cpu();
+    const eb::Energy energy = eb::energy::gaussian({.precision = {1, 1}});
+    std::stop_source stop;
+    std::vector<eb::SampleProgress> seen;
+    eb::SampleOptions<float> options{.chains = 8, .warmup = 100, .draws = 100, .cancel = stop.get_token()};
+    options.progress = [&](const eb::SampleProgress& p) {
+        seen.push_back(p);
+        if (p.transition >= 150) stop.request_stop();
+    };
+    const auto run = eb::sample(context, energy, eb::Hmc{}, options);
+    EXPECT_EQ(run.status, eb::Status::cancelled);
+    EXPECT_EQ(run.draws_a_chain, 0);
+    ASSERT_GT(seen.size(), 20u);
+    EXPECT_TRUE(seen.front().warmup);
+    EXPECT_FALSE(seen.back().warmup);
+    EXPECT_EQ(seen.back().transition, 150);
+    EXPECT_EQ(seen.back().transitions, 200);
+    EXPECT_GT(seen.back().acceptance, 0.3);
+    EXPECT_GT(seen.back().step_size, 0);
+}
