@@ -22,6 +22,7 @@ struct GroupEnergy {
     const ChainsData<T>& data;
     T *kept, *scratch;  // [lanes], the energy's
 
+    CUEBM_MATH_MEMBER const math::EnergyProgram<T>& program() const { return data.program; }
     CUEBM_MATH_MEMBER void gradient(Coordinates<Pack> x, Coordinates<Pack> to) const {
         data.energy(data.program, x.data, nullptr, to.data, scratch, lanes);
     }

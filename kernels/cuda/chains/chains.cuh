@@ -40,17 +40,18 @@ CUEBM_MATH std::int64_t chain_rows(std::int64_t d, std::int64_t scratch_rows) { 
 
 template <class T>
 struct ThreadEnergy {
-    const math::EnergyProgram<T>& program;
+    const math::EnergyProgram<T>& of;
     math::Coordinates<T> scratch;
 
+    CUEBM_MATH_MEMBER const math::EnergyProgram<T>& program() const { return of; }
     CUEBM_MATH_MEMBER void gradient(math::Coordinates<T> x, math::Coordinates<T> to) const {
-        (void)math::evaluate_energy<false, true>(program, x, to, scratch);
+        (void)math::evaluate_energy<false, true>(of, x, to, scratch);
     }
     CUEBM_MATH_MEMBER void value(math::Coordinates<T> x, T (&values)[1]) const {
-        values[0] = math::evaluate_energy<true, false>(program, x, x, scratch);
+        values[0] = math::evaluate_energy<true, false>(of, x, x, scratch);
     }
     CUEBM_MATH_MEMBER void both(math::Coordinates<T> x, math::Coordinates<T> to, T (&values)[1]) const {
-        values[0] = math::evaluate_energy<true, true>(program, x, to, scratch);
+        values[0] = math::evaluate_energy<true, true>(of, x, to, scratch);
     }
 };
 

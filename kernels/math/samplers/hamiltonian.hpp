@@ -7,6 +7,7 @@
 #pragma once
 
 #include "math/samplers/chain_tile.hpp"
+#include "math/samplers/separable.hpp"
 
 namespace cuebm::math {
 
@@ -33,7 +34,8 @@ CUEBM_MATH void kick_and_drift(const Transition<T>& t, T size, Coordinates<R> gr
     }
 }
 
-// `energy` has gradient(x, gradient) and both(x, gradient, values), of the whole tile. index: of each pack.
+// `energy` has value(x, values), gradient(x, gradient) and both(x, gradient, values), of the whole tile, and its
+// program(). index: of each pack.
 template <int Packs, class R, class Energy, class T>
 CUEBM_MATH void hamiltonian_transition(const Transition<T>& t, const ChainTile<R>& tile,
                                        const LaneIndex<R> (&index)[Packs], std::uint32_t step, const Energy& energy) {
@@ -46,12 +48,17 @@ CUEBM_MATH void hamiltonian_transition(const Transition<T>& t, const ChainTile<R
     }
     kick_and_drift<Packs>(t, T(0.5) * t.step_size, tile.gradient, tile.momentum, tile.x, tile.proposal);
     const int leapfrogs = leapfrogs_of(t, step);
-    for (int l = 1; l < leapfrogs; ++l) {
-        energy.gradient(tile.proposal, tile.proposal_gradient);
-        kick_and_drift<Packs>(t, t.step_size, tile.proposal_gradient, tile.momentum, tile.proposal, tile.proposal);
-    }
     R values[Packs];
-    energy.both(tile.proposal, tile.proposal_gradient, values);
+    if (const auto* step_of_energy = separable_step(energy.program())) {
+        separable_trajectory<Packs>(t, *step_of_energy, energy.program().parameters, tile, leapfrogs);
+        energy.value(tile.proposal, values);
+    } else {
+        for (int l = 1; l < leapfrogs; ++l) {
+            energy.gradient(tile.proposal, tile.proposal_gradient);
+            kick_and_drift<Packs>(t, t.step_size, tile.proposal_gradient, tile.momentum, tile.proposal, tile.proposal);
+        }
+        energy.both(tile.proposal, tile.proposal_gradient, values);
+    }
     for (int p = 0; p < Packs; ++p) {
         const auto pack = pack_of(tile, p);
         if (!t.adjusted) {  // taken, unless its energy is not finite

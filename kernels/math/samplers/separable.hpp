@@ -1,0 +1,62 @@
+// Trajectories of a diagonal Gaussian, whose coordinates do not see each other: each stays in registers from its first
+// kick to its last. The operations, and so the bits, are those of gaussian_diagonal() and kick_and_drift(). Singled out
+// because it is the energy that samplers are compared by: docs/design/chains.md has what it gains.
+#pragma once
+
+#include "math/energy_program.hpp"
+#include "math/samplers/chain_tile.hpp"
+
+namespace cuebm::math {
+
+// The one step of such an energy; null: another energy.
+template <class T>
+CUEBM_MATH const EnergyStep<T>* separable_step(const EnergyProgram<T>& program) {
+    return program.length == 1 && program.steps[0].op == EnergyOp::gaussian_diagonal ? program.steps : nullptr;
+}
+
+// Elements e = j Packs + p of the tile's arrays, which lie one behind the other, Count of them at once.
+template <int Count, int Packs, class R, class T>
+CUEBM_MATH void move_elements(const Transition<T>& t, T scale, const T* mean, const T* precision,
+                              const ChainTile<R>& tile, int leapfrogs, int first) {
+    R x[Count], p[Count], centre[Count], slope[Count], drift[Count];
+#pragma GCC unroll 8
+    for (int i = 0; i < Count; ++i) {
+        const int j = (first + i) / Packs;
+        x[i] = pack_of(tile.proposal, (first + i) % Packs)[j];
+        p[i] = pack_of(tile.momentum, (first + i) % Packs)[j];
+        centre[i] = spread<R>(mean[j]);
+        slope[i] = spread<R>(scale * precision[j]);
+        drift[i] = spread<R>(t.step_size * t.inverse_mass[j]);
+    }
+    const R kick = spread<R>(-t.step_size);
+    for (int l = 1; l < leapfrogs; ++l)
+#pragma GCC unroll 8
+        for (int i = 0; i < Count; ++i) {
+            p[i] = fused((x[i] - centre[i]) * slope[i], kick, p[i]);
+            x[i] = fused(p[i], drift[i], x[i]);
+        }
+#pragma GCC unroll 8
+    for (int i = 0; i < Count; ++i) {
+        const int j = (first + i) / Packs, pack = (first + i) % Packs;
+        pack_of(tile.proposal, pack).set(j, x[i]);
+        pack_of(tile.momentum, pack).set(j, p[i]);
+        pack_of(tile.proposal_gradient, pack).set(j, (x[i] - centre[i]) * slope[i]);
+    }
+}
+
+// All leapfrog steps but the first drift and the last half kick, and the gradient at their end.
+template <int Packs, class R, class T>
+CUEBM_MATH void separable_trajectory(const Transition<T>& t, const EnergyStep<T>& step, const T* parameters,
+                                     const ChainTile<R>& tile, int leapfrogs) {
+    // Chains of dependent operations: two of latency 4 start in a cycle. 8 against 4 on a Xeon with AVX-512, d = 10: 1.3
+    // times as fast at 50 leapfrog steps, within noise at 10.
+    constexpr int at_once = 8;
+    const T *mean = parameters + step.parameters, *precision = mean + step.d;
+    const int elements = step.d * Packs;
+    int first = 0;
+    for (; first + at_once <= elements; first += at_once)
+        move_elements<at_once, Packs>(t, step.scale, mean, precision, tile, leapfrogs, first);
+    for (; first < elements; ++first) move_elements<1, Packs>(t, step.scale, mean, precision, tile, leapfrogs, first);
+}
+
+}  // namespace cuebm::math
