@@ -1,6 +1,6 @@
 // ln x, ln (1 + x) and ln (1 + e^x) over a lane, for every float or double. Numbers are scaled by a power of two into
 // [2/3, 4/3), where |m - 1| <= 1/3; ln (1 + f) there is one polynomial, minimax in relative error (Remez), and there is
-// no division. Errors: logarithm <= 0.95 ulp (float) and 1.2 (double), log_one_plus 1.8 and 1.9, log1p_exp 1.9 and 2.1;
+// no division. Errors: logarithm <= 1.2 ulp (float and double), log_one_plus 1.9, log1p_exp 2.0 and 2.1;
 // in float of all arguments, in double of grids (tests/unit/function_errors_test.cpp).
 #pragma once
 
