@@ -1,13 +1,15 @@
 // Speed of random numbers and of the functions that samplers need, on one core, for each instruction set that it has.
 //
-// With AVX-512, words and normals have a percentage of what their instructions allow at the rate of the fp32 peak,
-// which limits.cpp measures in the same process: two vector instructions a cycle. Counted by hand for 16 floats or 8
+// With AVX-512, words and normals have a percentage of what their instructions allow at the rate of fused
+// multiply-adds, measured in the same process: two vector instructions a cycle. Counted by hand for 16 floats or 8
 // doubles: a round of Philox is 12 (float: two times 2 multiplications, 1 shift, 2 shuffles, 1 exclusive or) or 6
 // (double: no shuffles, a shift); nine rounds and 2 of the first, whose rest does not change from draw to draw. A pair
 // of normals is 40 (3 uniform, 15 logarithm, 2 root, 18 sine and cosine, 2 products), in double 65 (5, 31, 2, 25, 2).
+// All times are the CPU's: it is one thread, which others may interrupt.
 #include <benchmark/benchmark.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <ctime>
 #include <iostream>
 #include <string>
@@ -15,7 +17,6 @@
 
 #include <cuebm/cuebm.hpp>
 
-#include "limits.hpp"
 #include "random.hpp"
 
 namespace {
@@ -30,7 +31,7 @@ constexpr Counted counted_avx512 = sizeof(T) == 4 ? Counted{9 * 12 + 2, 9 * 12 +
                                                   : Counted{9 * 6 + 2, 9 * 6 + 2 + 65};
 
 // Times `work`, which makes `numbers`; `instructions`: a block's, 0 if not counted; `rate`: how many the core does a
-// second. In time of the CPU: one thread, which others may interrupt.
+// second.
 template <class Work>
 void run(benchmark::State& state, double numbers, double instructions, double rate, const Work& work) {
     const std::clock_t begin = std::clock();
@@ -70,7 +71,7 @@ void add_rows(const std::string& name, const bench::RandomLoops<T>& loops, Count
         {"log1p_exp", bench::Function::log1p_exp},         {"sigmoid", bench::Function::sigmoid},
         {"sincos_two_pi", bench::Function::sincos_two_pi}, {"square_root", bench::Function::square_root}};
     for (const auto& [row, function] : functions)
-        add(row, [loops, function](benchmark::State& state) {
+        add(row, [loops, function = function](benchmark::State& state) {
             constexpr int n = 1024;  // stays in the first cache
             std::vector<T> in(n), out(n);
             for (int i = 0; i < n; ++i) in[static_cast<std::size_t>(i)] = static_cast<T>((i + 0.5) / n);
@@ -82,9 +83,24 @@ void add_rows(const std::string& name, const bench::RandomLoops<T>& loops, Count
         });
 }
 
-void add_rows(const bench::RandomTable& table, double rate) {
-    const bool counted = std::string(table.isa) == "avx512";
+double multiply_adds_a_second(const bench::RandomLoops<float>& loops) {
+    constexpr std::int64_t steps = 3'000'000;
+    double best = 0;
+    for (int again = 0; again < 5; ++again) {
+        float sum[16];
+        const std::clock_t begin = std::clock();
+        loops.multiply_adds(steps, sum);
+        benchmark::DoNotOptimize(sum);
+        best = std::max(best, 12.0 * steps * CLOCKS_PER_SEC / static_cast<double>(std::clock() - begin));
+    }
+    return best;
+}
+
+void add_rows(const bench::RandomTable& table) {
     const std::string isa = table.isa;
+    const bool counted = isa == "avx512";
+    const double rate = counted ? multiply_adds_a_second(table.floats) : 0;
+    if (counted) benchmark::AddCustomContext("avx512_multiply_adds_a_second", std::to_string(rate));
     add_rows<float>(isa + "/float", table.floats, counted ? counted_avx512<float> : Counted{}, rate);
     add_rows<double>(isa + "/double", table.doubles, counted ? counted_avx512<double> : Counted{}, rate);
 }
@@ -105,19 +121,13 @@ int main(int argc, char** argv) try {
     app.add_option("--threads", threads);
     CLI11_PARSE(app, argc, argv);
 
-    auto context = cuebm::Context::cpu({.threads = 1});
-    const bench::Limits limits = bench::measure_limits(context);
-    const double lanes = limits.isa == "avx512" ? 16 : 8, rate = limits.fp32_flops / (2 * lanes);
-    benchmark::AddCustomContext("processor", limits.processor);
-    benchmark::AddCustomContext("isa", limits.isa);
-    benchmark::AddCustomContext("vector_instructions_per_second", std::to_string(rate));
-
-    add_rows(bench::random_base, 0);
+    benchmark::AddCustomContext("processor", cuebm::Context::cpu().properties().name);
+    add_rows(bench::random_base);
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) add_rows(bench::random_avx2, 0);
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) add_rows(bench::random_avx2);
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512vl"))
-        add_rows(bench::random_avx512, rate);
+        add_rows(bench::random_avx512);
 #endif
 
     std::vector<std::string> rest = app.remaining();

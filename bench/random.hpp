@@ -11,6 +11,7 @@ enum class Function { exponential, logarithm, log1p_exp, sigmoid, sincos_two_pi,
 template <class T>
 struct RandomLoops {
     int lanes;
+    void (*multiply_adds)(std::int64_t steps, T* sum);                 // 12 independent ones a step
     void (*words)(std::uint64_t seed, std::int64_t blocks, T* sum);    // 4 words a lane and block
     void (*normals)(std::uint64_t seed, std::int64_t blocks, T* sum);  // 4 floats or 2 doubles a lane and block
     void (*evaluate)(Function function, const T* in, T* out, int n);
