@@ -17,35 +17,45 @@ struct PhiloxKey {
     std::uint32_t word[2];
 };
 
-// Rounds of the generator. The multipliers, and what the key grows by, the golden ratio and sqrt 3 - 1, as in the
-// paper.
+// One round, and the next one's key. The multipliers, and what the key grows by, the golden ratio and sqrt 3 - 1, as in
+// the paper.
+template <class U>
+CUEBM_MATH PhiloxWords<U> philox_round(PhiloxWords<U> counter, PhiloxKey key) {
+    U a_high, a_low, b_high, b_low;
+    multiply_words(0xD2511F53u, counter.word[0], a_high, a_low);
+    multiply_words(0xCD9E8D57u, counter.word[2], b_high, b_low);
+    return {{exclusive_or(b_high, counter.word[1], key.word[0]), b_low,
+             exclusive_or(a_high, counter.word[3], key.word[1]), a_low}};
+}
+CUEBM_MATH PhiloxKey philox_next_key(PhiloxKey key) { return {{key.word[0] + 0x9E3779B9u, key.word[1] + 0xBB67AE85u}}; }
+
 template <class U>
 CUEBM_MATH PhiloxWords<U> philox_rounds(PhiloxWords<U> counter, PhiloxKey key, int rounds) {
 #pragma GCC unroll 10
     for (int round = 0; round < rounds; ++round) {
-        U a_high, a_low, b_high, b_low;
-        multiply_words(0xD2511F53u, counter.word[0], a_high, a_low);
-        multiply_words(0xCD9E8D57u, counter.word[2], b_high, b_low);
-        counter = {{exclusive_or(b_high, counter.word[1], key.word[0]), b_low,
-                    exclusive_or(a_high, counter.word[3], key.word[1]), a_low}};
-        key.word[0] += 0x9E3779B9u;
-        key.word[1] += 0xBB67AE85u;
+        counter = philox_round(counter, key);
+        key = philox_next_key(key);
     }
     return counter;
 }
 
 CUEBM_MATH PhiloxBlock philox(PhiloxBlock counter, PhiloxKey key) { return philox_rounds(counter, key, 10); }
 
-// Of lanes whose counters differ in the first two words: the first round's work is a word's, or is the same for all
+// The first round of lanes whose counters differ in the first two words: its work is a word's, or is the same for all
 // steps and draws, which the compiler moves out of their loops.
 template <class U>
-CUEBM_MATH PhiloxWords<U> philox_of_lanes(U first, U second, std::uint32_t third, std::uint32_t fourth, PhiloxKey key) {
+CUEBM_MATH PhiloxWords<U> philox_first_round(U first, U second, std::uint32_t third, std::uint32_t fourth,
+                                             PhiloxKey key) {
     U a_high, a_low;
     multiply_words(0xD2511F53u, first, a_high, a_low);
     const std::uint64_t b = std::uint64_t{0xCD9E8D57u} * third;
-    const PhiloxWords<U> counter = {{second ^ (static_cast<std::uint32_t>(b >> 32) ^ key.word[0]),
-                                     U{} + static_cast<std::uint32_t>(b), a_high ^ (fourth ^ key.word[1]), a_low}};
-    return philox_rounds(counter, {{key.word[0] + 0x9E3779B9u, key.word[1] + 0xBB67AE85u}}, 9);
+    return {{second ^ (static_cast<std::uint32_t>(b >> 32) ^ key.word[0]), U{} + static_cast<std::uint32_t>(b),
+             a_high ^ (fourth ^ key.word[1]), a_low}};
+}
+
+template <class U>
+CUEBM_MATH PhiloxWords<U> philox_of_lanes(U first, U second, std::uint32_t third, std::uint32_t fourth, PhiloxKey key) {
+    return philox_rounds(philox_first_round(first, second, third, fourth, key), philox_next_key(key), 9);
 }
 // A lane of double alone: 32 bits suffice until the end.
 CUEBM_MATH PhiloxWords<std::uint64_t> philox_of_lanes(std::uint64_t first, std::uint64_t second, std::uint32_t third,
@@ -53,6 +63,30 @@ CUEBM_MATH PhiloxWords<std::uint64_t> philox_of_lanes(std::uint64_t first, std::
     const PhiloxBlock block =
         philox_of_lanes(static_cast<std::uint32_t>(first), static_cast<std::uint32_t>(second), third, fourth, key);
     return {{block.word[0], block.word[1], block.word[2], block.word[3]}};
+}
+
+// Two blocks, of `fourth` and the next, round by round: a round's instructions wait for those of the round before, and
+// the other block's fill the gaps.
+template <class U>
+struct TwoPhiloxWords {
+    PhiloxWords<U> first, second;
+};
+template <class U>
+CUEBM_MATH TwoPhiloxWords<U> philox_of_lanes_twice(U first, U second, std::uint32_t third, std::uint32_t fourth,
+                                                   PhiloxKey key) {
+    TwoPhiloxWords<U> two = {philox_first_round(first, second, third, fourth, key),
+                             philox_first_round(first, second, third, fourth + 1, key)};
+#pragma GCC unroll 9
+    for (int round = 1; round < 10; ++round) {
+        key = philox_next_key(key);
+        two = {philox_round(two.first, key), philox_round(two.second, key)};
+    }
+    return two;
+}
+CUEBM_MATH TwoPhiloxWords<std::uint64_t> philox_of_lanes_twice(std::uint64_t first, std::uint64_t second,
+                                                               std::uint32_t third, std::uint32_t fourth,
+                                                               PhiloxKey key) {
+    return {philox_of_lanes(first, second, third, fourth, key), philox_of_lanes(first, second, third, fourth + 1, key)};
 }
 
 }  // namespace cuebm::math

@@ -91,7 +91,7 @@ TYPED_TEST(FunctionErrors, Logarithm) {
     using T = TypeParam;
     using F = TestFixture;
     expect_within<T>(
-        1.2, {{F::smallest, F::largest, true}, {0.3, 3}, {0.999, 1.001}}, [](T x) { return math::logarithm(x); },
+        1.5, {{F::smallest, F::largest, true}, {0.3, 3}, {0.999, 1.001}}, [](T x) { return math::logarithm(x); },
         [](long double x) { return std::log(x); });
     EXPECT_EQ(math::logarithm(T(1)), T(0));
     EXPECT_EQ(math::logarithm(T(0)), -F::infinity);
@@ -108,7 +108,7 @@ TYPED_TEST(FunctionErrors, LogOnePlus) {
     using T = TypeParam;
     using F = TestFixture;
     expect_within<T>(
-        2.0, {{F::smallest, F::largest, true}, {-F::smallest, -0.999, true}, {-0.99999, 3}, {0.3, 0.4}, {-0.4, -0.3}},
+        1.6, {{F::smallest, F::largest, true}, {-F::smallest, -0.999, true}, {-0.99999, 3}, {0.3, 0.6}, {-0.4, -0.2}},
         [](T x) { return math::log_one_plus(x); }, [](long double x) { return std::log1p(x); });
     EXPECT_EQ(math::log_one_plus(T(0)), T(0));
     EXPECT_EQ(math::log_one_plus(T(-1)), -F::infinity);
@@ -125,7 +125,7 @@ TYPED_TEST(FunctionErrors, LogOfOnePlusExp) {
     using T = TypeParam;
     using F = TestFixture;
     expect_within<T>(
-        2.2, {{F::least, 1000}, {-5, 5}, {-1, -0.5}, {-1e-3, 1e-3}, {1e3, F::largest, true}},
+        2.0, {{F::least, 1000}, {-5, 5}, {-1, -0.5}, {-1e-3, 1e-3}, {1e3, F::largest, true}},
         [](T x) { return math::log1p_exp(x); }, softplus);
     EXPECT_EQ(math::log1p_exp(-F::infinity), T(0));
     EXPECT_EQ(math::log1p_exp(F::infinity), F::infinity);
@@ -137,7 +137,7 @@ TYPED_TEST(FunctionErrors, Sigmoid) {
     using T = TypeParam;
     using F = TestFixture;
     expect_within<T>(
-        2.4, {{F::least, 100}, {-5, 5}, {-1e-3, 1e-3}, {F::least, -80}}, [](T x) { return math::sigmoid(x); },
+        1.8, {{F::least, 100}, {-5, 5}, {-1e-3, 1e-3}, {F::least, -80}}, [](T x) { return math::sigmoid(x); },
         logistic);
     EXPECT_EQ(math::sigmoid(T(0)), T(0.5));
     EXPECT_EQ(math::sigmoid(-F::infinity), T(0));

@@ -37,6 +37,9 @@ struct LanesOf {
     void (*blocks)(std::uint64_t seed, std::uint64_t index, std::uint32_t step, std::uint32_t draw, std::uint32_t* out,
                    int n);
     void (*normals)(std::uint64_t seed, std::uint64_t index, std::uint32_t step, std::uint32_t draw, T* out, int n);
+    // The same, made as the first of two blocks and as the second.
+    void (*normals_twice)(std::uint64_t seed, std::uint64_t index, std::uint32_t step, std::uint32_t draw, T* first,
+                          T* second, int n);
 };
 struct Lanes {
     const char* name;

@@ -77,16 +77,30 @@ struct Evaluation {
         constexpr int count = math::NormalBlock<R>::count;
         const auto key = math::random_key(seed, math::RandomPurpose::kmeans_first);
         for (int i = 0; i < n; i += lanes) {
-            const auto block =
-                math::random_normals<R>(key, math::lane_index<R>(index + static_cast<unsigned>(i)), step, draw);
-            for (int v = 0; v < count; ++v) {
-                T lane[lanes];
-                __builtin_memcpy(lane, &block.value[v], sizeof lane);
-                for (int l = 0; l < lanes; ++l) out[(i + l) * count + v] = lane[l];
-            }
+            const auto lane = math::lane_index<R>(index + static_cast<unsigned>(i));
+            put(math::random_normals<R>(key, lane, step, draw), out + i * count);
         }
     }
-    static constexpr LanesOf<T> table() { return {lanes, evaluate, known_answer, blocks, normals}; }
+    // As above: block `draw` as the second of two from the draw before, as the first of two beside it.
+    static void normals_twice(std::uint64_t seed, std::uint64_t index, std::uint32_t step, std::uint32_t draw, T* first,
+                              T* second, int n) {
+        constexpr int count = math::NormalBlock<R>::count;
+        const auto key = math::random_key(seed, math::RandomPurpose::kmeans_first);
+        for (int i = 0; i < n; i += lanes) {
+            const auto lane = math::lane_index<R>(index + static_cast<unsigned>(i));
+            put(math::random_normals_twice<R>(key, lane, step, draw).first, first + i * count);
+            put(math::random_normals_twice<R>(key, lane, step, draw - 1).second, second + i * count);
+        }
+    }
+    static void put(const math::NormalBlock<R>& block, T* out) {
+        constexpr int count = math::NormalBlock<R>::count;
+        for (int v = 0; v < count; ++v) {
+            T lane[lanes];
+            __builtin_memcpy(lane, &block.value[v], sizeof lane);
+            for (int l = 0; l < lanes; ++l) out[l * count + v] = lane[l];
+        }
+    }
+    static constexpr LanesOf<T> table() { return {lanes, evaluate, known_answer, blocks, normals, normals_twice}; }
 };
 
 }  // namespace

@@ -118,7 +118,8 @@ TYPED_TEST(LanesTest, PhiloxKnownAnswersInEveryLane) {
 }
 
 // A lane that does not draw for index + lane: lanes in another order, a carry into the index's high word that is lost,
-// a step or draw that is forgotten or swapped.
+// a step or draw that is forgotten or
+// swapped, two blocks at once that are not those of one at a time.
 TYPED_TEST(LanesTest, EveryLaneDrawsForItsOwnIndex) {
     using T = TypeParam;
     constexpr int count = 16 / sizeof(T);
@@ -131,8 +132,10 @@ TYPED_TEST(LanesTest, EveryLaneDrawsForItsOwnIndex) {
                 for (const std::uint32_t draw : {0u, 9u}) {
                     std::uint32_t words[4 * 2 * multiple];
                     T normals[count * 2 * multiple], wanted[count * 2 * multiple];
+                    T first[count * 2 * multiple], second[count * 2 * multiple];
                     of(*lanes, T{}).blocks(seed, index, step, draw, words, 2 * multiple);
                     of(*lanes, T{}).normals(seed, index, step, draw, normals, 2 * multiple);
+                    of(*lanes, T{}).normals_twice(seed, index, step, draw, first, second, 2 * multiple);
                     of(lanes_scalar, T{}).normals(seed, index, step, draw, wanted, 2 * multiple);
                     for (unsigned i = 0; i < 2 * multiple; ++i) {
                         const auto block = cuebm::math::random_block(key, index + i, step, draw);
@@ -140,6 +143,7 @@ TYPED_TEST(LanesTest, EveryLaneDrawsForItsOwnIndex) {
                             ASSERT_EQ(words[4 * i + w], block.word[w]) << lanes->name << " " << index << "+" << i;
                     }
                     for (int i = 0; i < count * 2 * multiple; ++i)
-                        ASSERT_TRUE(same(normals[i], wanted[i])) << lanes->name << " " << index << ", number " << i;
+                        for (const T got : {normals[i], first[i], second[i]})
+                            ASSERT_TRUE(same(got, wanted[i])) << lanes->name << " " << index << ", number " << i;
                 }
 }
