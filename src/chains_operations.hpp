@@ -16,17 +16,19 @@ class Queue;
 
 template <class T>
 struct ChainState {
-    T *x, *gradient;                                // [tiles x d x 64]
-    T *value, *accepted, *energy, *divergences;     // [tiles x 64]: see math::ChainTile
+    static constexpr int numbers = 6;
+    T *x, *gradient;                                                   // [tiles x d x 64]
+    T *value, *accepted, *energy, *divergences, *leapfrogs, *deepest;  // [tiles x 64]: see math::ChainTile
 };
 
 // x from `start`, or uniform in (-spread, spread) by (seed, chain, attempt), for all chains or at a later attempt for
-// those whose energy is not finite; then energies and gradients there. accepted = divergences = 0.
+// those whose energy is not finite; then energies and gradients there. What is counted is 0.
 template <class T>
 struct StartChains {
     std::shared_ptr<const OwnedProgram<T>> program;  // kept until the work is done
     std::int64_t chains;
     ChainState<T> state;
+    int max_depth;              // of the run, for the scratch
     MatrixView<const T> start;  // [chains x d], optional
     math::PhiloxKey key;
     std::uint32_t attempt;
@@ -61,20 +63,20 @@ struct AdaptChains {
     std::int64_t chains, d;
     const double* sums;  // [tiles x (1 + 2 d)]
     double target;
-    double* moments;         // [1 + 2 d]: number, sums and squares of the window
+    double* moments;  // [1 + 2 d]: number, sums and squares of the window
     bool learn_step;
-    bool collect;            // adds to the moments
-    bool end_window;         // the mass becomes that of the moments, which begin again
+    bool collect;                          // adds to the moments
+    bool end_window;                       // the mass becomes that of the moments, which begin again
     T *inverse_mass, *mass_root, *origin;  // [d]
-    const T* x;              // the state's; the point of chain 0 is the next origin
-    double first_step_size;  // > 0: begin, before all else, with this one and unit mass
+    const T* x;                            // the state's; the point of chain 0 is the next origin
+    double first_step_size;                // > 0: begin, before all else, with this one and unit mass
 };
 
 template <class T>
 class ChainsOperations {
 public:
     virtual ~ChainsOperations() = default;
-    virtual std::size_t scratch_bytes(const OwnedProgram<T>&, std::int64_t chains) const = 0;
+    virtual std::size_t scratch_bytes(const OwnedProgram<T>&, std::int64_t chains, int max_depth) const = 0;
     virtual void start(Queue&, const StartChains<T>&, std::byte* scratch) const = 0;
     virtual void run(Queue&, const RunChains<T>&, std::byte* scratch) const = 0;
     virtual void adapt(Queue&, const AdaptChains<T>&) const = 0;

@@ -160,8 +160,8 @@ class CpuChains final : public ChainsOperations<T> {
 public:
     CpuChains(const cpu::Isa& isa, int threads) : isa_(isa), threads_(threads) {}
 
-    std::size_t scratch_bytes(const OwnedProgram<T>& program, std::int64_t) const override {
-        return cpu::chains_scratch_bytes(threads_, program);
+    std::size_t scratch_bytes(const OwnedProgram<T>& program, std::int64_t, int max_depth) const override {
+        return cpu::chains_scratch_bytes(threads_, program, max_depth);
     }
     void start(Queue& queue, const StartChains<T>& task, std::byte* scratch) const override {
         enqueue(queue,

@@ -19,7 +19,7 @@ constexpr auto function = "sample";
 
 struct Kind {
     bool metropolis = false, adjusted = true;
-    int leapfrogs = 1;
+    int leapfrogs = 1, max_depth = 0;
     Lengths lengths = Lengths::fixed;
     double step_size = 0, target = 0;
 };
@@ -28,6 +28,8 @@ Kind kind_of(const Sampler& sampler) {
         return {.metropolis = true, .step_size = m->step_size, .target = m->target};
     if (const auto* l = std::get_if<Langevin>(&sampler))
         return {.adjusted = l->adjusted, .step_size = l->step_size, .target = l->target};
+    if (const auto* n = std::get_if<Nuts>(&sampler))
+        return {.max_depth = n->max_depth, .step_size = n->step_size, .target = n->target};
     const auto& h = std::get<Hmc>(sampler);
     return {.leapfrogs = h.leapfrogs, .lengths = h.lengths, .step_size = h.step_size, .target = h.target};
 }
@@ -60,7 +62,7 @@ void check_in(const char* argument, double value, double low, double high) {
 }
 
 template <class T>
-void check(const Context& context, const Energy& energy, const Kind& kind, const SampleOptions<T>& o) {
+void check(const Context& context, const Energy& energy, const Kind& kind, bool nuts, const SampleOptions<T>& o) {
     if (!energy) refuse(function, "energy", "none", "an energy");
     const std::int64_t d = energy.dimension();
     constexpr std::int64_t most = std::int64_t{1} << 31;
@@ -77,6 +79,8 @@ void check(const Context& context, const Energy& energy, const Kind& kind, const
                "fewer than 2^32 transitions in all");
     if (kind.leapfrogs < 1 || kind.leapfrogs > 1 << 30)
         refuse(function, "leapfrogs", std::to_string(kind.leapfrogs), "1 to 2^30");
+    if (kind.max_depth < (nuts ? 1 : 0) || kind.max_depth > math::most_tree_depth)
+        refuse(function, "max_depth", std::to_string(kind.max_depth), "1 to " + std::to_string(math::most_tree_depth));
     if (kind.lengths != Lengths::fixed && kind.lengths != Lengths::jittered && kind.lengths != Lengths::halton)
         refuse(function, "lengths", std::to_string(static_cast<int>(kind.lengths)), "a Lengths");
     if (!(kind.step_size >= 0) || kind.step_size > 1e30)
@@ -106,14 +110,21 @@ public:
           d_(program_->d),
           tiles_((o.chains + math::chains_a_tile - 1) / math::chains_a_tile),
           points_(context_.vector<T>(2 * tiles_ * math::chains_a_tile * d_)),
-          numbers_(context_.vector<T>(4 * tiles_ * math::chains_a_tile)),
+          numbers_(context_.vector<T>(ChainState<T>::numbers * tiles_ * math::chains_a_tile)),
           masses_(context_.vector<T>(3 * d_)),
           tuning_(context_.vector<math::DualAveraging>(1)),
           sums_(context_.vector<double>(o.warmup > 0 ? tiles_ * (1 + 2 * d_) : 0)),
           moments_(context_.vector<double>(1 + 2 * d_)) {
         const std::int64_t lanes = tiles_ * math::chains_a_tile;
         T *points = points_.data(), *numbers = numbers_.data();
-        state_ = {points, points + lanes * d_, numbers, numbers + lanes, numbers + 2 * lanes, numbers + 3 * lanes};
+        state_ = {points,
+                  points + lanes * d_,
+                  numbers,
+                  numbers + lanes,
+                  numbers + 2 * lanes,
+                  numbers + 3 * lanes,
+                  numbers + 4 * lanes,
+                  numbers + 5 * lanes};
     }
 
     Samples<T> run(const Energy& energy) {
@@ -137,7 +148,7 @@ public:
     }
 
 private:
-    std::byte* scratch() { return queue_.workspace(operations_.scratch_bytes(*program_, o_.chains)); }
+    std::byte* scratch() { return queue_.workspace(operations_.scratch_bytes(*program_, o_.chains, kind_.max_depth)); }
 
     void start() {
         constexpr std::uint32_t most_attempts = 100;
@@ -146,6 +157,7 @@ private:
                               {.program = program_,
                                .chains = o_.chains,
                                .state = state_,
+                               .max_depth = kind_.max_depth,
                                .start = o_.start,
                                .key = math::random_key(o_.seed, math::RandomPurpose::chains_start),
                                .attempt = attempt,
@@ -200,6 +212,7 @@ private:
                 .state = state_,
                 .transition = {.d = static_cast<std::int32_t>(d_),
                                .leapfrogs = kind_.leapfrogs,
+                               .max_depth = kind_.max_depth,
                                .spread = static_cast<math::TrajectorySpread>(kind_.lengths),
                                .adjusted = kind_.adjusted,
                                .momentum_key = key(math::RandomPurpose::chains_momentum),
@@ -247,12 +260,12 @@ private:
 
     bool draw(Samples<T>& result) {
         const std::int64_t lanes = tiles_ * math::chains_a_tile;
-        queue_.fill(state_.accepted, 0, static_cast<std::size_t>(lanes) * sizeof(T));
-        queue_.fill(state_.divergences, 0, static_cast<std::size_t>(lanes) * sizeof(T));
+        for (T* counted : {state_.accepted, state_.divergences, state_.leapfrogs, state_.deepest})
+            queue_.fill(counted, 0, static_cast<std::size_t>(lanes) * sizeof(T));
         const bool tells = o_.progress || o_.cancel.stop_possible();
         constexpr std::int64_t most = 1 << 24;  // transitions a launch
-        const std::int64_t at_once =
-            std::clamp<std::int64_t>(tells ? (o_.draws + 49) / 50 : o_.draws, 1, std::max<std::int64_t>(1, most / o_.thin));
+        const std::int64_t at_once = std::clamp<std::int64_t>(tells ? (o_.draws + 49) / 50 : o_.draws, 1,
+                                                              std::max<std::int64_t>(1, most / o_.thin));
         for (std::int64_t first = 0; first < o_.draws; first += at_once) {
             const std::int64_t count = std::min(at_once, o_.draws - first);
             auto task = transitions(o_.warmup + first * o_.thin, count * o_.thin);
@@ -308,6 +321,14 @@ private:
         const auto seen = counts(done_);
         result.acceptance = seen.acceptance;
         result.divergences = seen.divergences;
+        const auto all = [&](T* numbers) {
+            double sum = 0;
+            for (const T value : read(stream_, VectorView<T>{numbers, o_.chains, 1, context_.device()}))
+                sum += static_cast<double>(value);
+            return static_cast<std::int64_t>(sum);
+        };
+        result.leapfrogs = kind_.max_depth > 0 ? all(state_.leapfrogs) : 0;
+        result.deepest = all(state_.deepest);
     }
 
     Stream& stream_;
@@ -323,7 +344,7 @@ private:
     Vector<math::DualAveraging> tuning_;
     Vector<double> sums_, moments_;
     ChainState<T> state_{};
-    std::int64_t done_ = 0;  // transitions after warm-up
+    std::int64_t done_ = 0;    // transitions after warm-up
     WaitAtEnd wait_{stream_};  // the last member, so that it waits before the others go
 };
 
@@ -331,7 +352,8 @@ private:
 
 template <class T>
 diagnostics::Summary Samples<T>::summary() const {
-    if (!energy || draws_a_chain == 0) refuse("Samples::summary", "draws", "none", "what sample() returned, not cancelled");
+    if (!energy || draws_a_chain == 0)
+        refuse("Samples::summary", "draws", "none", "what sample() returned, not cancelled");
     const auto points = to_host(*context, draws), hamiltonians = to_host(*context, energies);
     const auto names = energy.names();
     const auto d = static_cast<std::size_t>(draws.cols()), m = names.size();
@@ -343,7 +365,7 @@ diagnostics::Summary Samples<T>::summary() const {
         const auto coordinates = energy.coordinates(point);
         known.insert(known.end(), coordinates.begin(), coordinates.end());
     }
-    diagnostics::SamplerReport report{.divergences = divergences};
+    diagnostics::SamplerReport report{.divergences = divergences, .max_treedepth_hits = deepest};
     if (draws_a_chain >= 4) report.e_bfmi = diagnostics::e_bfmi(view(hamiltonians, chains, draws_a_chain));
     const auto rows = chains * draws_a_chain;
     return diagnostics::summarise(names, view(std::as_const(known), rows, static_cast<std::int64_t>(m)), chains,
@@ -356,7 +378,7 @@ template <class T>
 Samples<T> sample(Stream& stream, const Energy& energy, const Sampler& sampler, const SampleOptions<T>& options) {
     const DefaultFloatEnvironment environment;
     const Kind kind = kind_of(sampler);
-    check(stream.context(), energy, kind, options);
+    check(stream.context(), energy, kind, std::holds_alternative<Nuts>(sampler), options);
     return Chains<T>(stream, energy, kind, options).run(energy);
 }
 template <class T>
@@ -366,7 +388,7 @@ Samples<T> sample(const Context& context, const Energy& energy, const Sampler& s
     return sample(stream, energy, sampler, options);
 }
 
-#define CUEBM_INSTANTIATE(T)                                                                                   \
+#define CUEBM_INSTANTIATE(T)                                                                                  \
     template CUEBM_API Samples<T> sample<T>(Stream&, const Energy&, const Sampler&, const SampleOptions<T>&); \
     template CUEBM_API Samples<T> sample<T>(const Context&, const Energy&, const Sampler&, const SampleOptions<T>&);
 CUEBM_INSTANTIATE(float)

@@ -29,7 +29,7 @@ namespace cuebm {
 // Random-walk Metropolis: x' = x + step_size z / sqrt(M), accepted with probability min(1, exp(E(x) - E(x'))) (N.
 // Metropolis and others, 1953). Cost of a transition: one value of E.
 struct Metropolis {
-    double step_size = 0;  // >= 0; 0: learnt in warm-up
+    double step_size = 0;   // >= 0; 0: learnt in warm-up
     double target = 0.234;  // mean acceptance that warm-up aims at, in (0, 1)
 };
 
@@ -54,7 +54,16 @@ struct Hmc {
     double target = 0.8;
 };
 
-using Sampler = std::variant<Metropolis, Langevin, Hmc>;
+// The No-U-Turn sampler (M. D. Hoffman and A. Gelman, JMLR 15, 2014), multinomial (M. Betancourt, 2017), in an
+// iterative form: each chain ends its trees when they turn, and goes on to the next without waiting for the others (but
+// for each transition of warm-up). Cost: 1 to 2^max_depth - 1 gradients; memory of 17 + 2 max_depth points a chain.
+struct Nuts {
+    int max_depth = 10;    // 1 to 20
+    double step_size = 0;  // >= 0; 0: learnt in warm-up
+    double target = 0.8;
+};
+
+using Sampler = std::variant<Metropolis, Langevin, Hmc, Nuts>;
 
 struct SampleProgress {
     std::int64_t transition = 0, transitions = 0;  // done, of warm-up and sampling
@@ -66,10 +75,10 @@ struct SampleProgress {
 
 template <class T>
 struct SampleOptions {
-    std::int64_t chains = 4;    // >= 1
+    std::int64_t chains = 4;     // >= 1
     std::int64_t warmup = 1000;  // >= 0 transitions, in which step size and mass are learnt; none is a draw
-    std::int64_t draws = 1000;  // >= 0 of each chain
-    std::int64_t thin = 1;      // >= 1: transitions a draw
+    std::int64_t draws = 1000;   // >= 0 of each chain
+    std::int64_t thin = 1;       // >= 1: transitions a draw
     std::uint64_t seed = 0;
     MatrixView<const T> start{};  // [chains x d], optional: on the context's device. Else uniform in (-start_spread,
     double start_spread = 2;      // start_spread), > 0, drawn anew up to 100 times where E is not finite
@@ -87,23 +96,24 @@ struct Samples {
     Matrix<T> energies;  // [chains x draws]: the Hamiltonian at the end of each transition, for E-BFMI
     std::int64_t chains = 0, draws_a_chain = 0;
     double step_size = 0;
-    std::vector<double> inverse_mass;  // [d]
-    double acceptance = 0;             // mean probability after warm-up
-    std::int64_t divergences = 0;      // transitions after warm-up whose H rose by over 1000, or was NaN
-    Status status = Status::converged;  // or cancelled: then no draw is kept
+    std::vector<double> inverse_mass;         // [d]
+    double acceptance = 0;                    // mean probability after warm-up
+    std::int64_t divergences = 0;             // transitions after warm-up whose H rose by over 1000, or was NaN
+    std::int64_t leapfrogs = 0, deepest = 0;  // of NUTS: steps after warm-up, and transitions that max_depth ended
+    Status status = Status::converged;        // or cancelled: then no draw is kept
     Energy energy;
     std::shared_ptr<const Context> context;  // where the draws lie
 
-    // Of the coordinates that people know (Energy::names): quantiles, R-hat, ESS, and a verdict. Copies the draws to the
-    // host.
+    // Of the coordinates that people know (Energy::names): quantiles, R-hat, ESS, and a verdict. Copies the draws to
+    // the host.
     CUEBM_API diagnostics::Summary summary() const;
 };
 
-// Warm-up as Stan's (Reference Manual, "HMC algorithm parameters"): 7.5% step size alone, then windows that double, each
-// ended by a new diagonal mass, then 5% step size; step sizes by dual averaging of the mean acceptance of all chains.
-// Blocks the calling thread. Memory on the device: 2 d + 4 elements a chain, the draws, and d elements a draw.
-// Errors: InvalidArgument for an energy that is none, sizes and step sizes out of range, no step size without warm-up or
-// for ULA, a wrong start; DataError for the first chain whose start has an energy that is not finite.
+// Warm-up as Stan's (Reference Manual, "HMC algorithm parameters"): 7.5% step size alone, then windows that double,
+// each ended by a new diagonal mass, then 5% step size; step sizes by dual averaging of the mean acceptance of all
+// chains. Blocks the calling thread. Memory on the device: 2 d + 4 elements a chain, the draws, and d elements a draw.
+// Errors: InvalidArgument for an energy that is none, sizes and step sizes out of range, no step size without warm-up
+// or for ULA, a wrong start; DataError for the first chain whose start has an energy that is not finite.
 template <class T = float>
 CUEBM_API Samples<T> sample(const Context& context, const Energy& energy, const Sampler& sampler,
                             const SampleOptions<T>& options);

@@ -32,20 +32,22 @@ ChainsData<T> tile_of(const Task& task, const EnergyKernels& energy, std::int64_
     data.accepted = task.state.accepted + chain;
     data.energy_now = task.state.energy + chain;
     data.divergences = task.state.divergences + chain;
+    data.leapfrogs = task.state.leapfrogs + chain;
+    data.deepest = task.state.deepest + chain;
     return data;
 }
 
 template <class T>
-T* scratch_of(std::byte* scratch, const detail::OwnedProgram<T>& program, int slot) {
-    return reinterpret_cast<T*>(scratch) + slot * chains_scratch(program.d, program.scratch_rows);
+T* scratch_of(std::byte* scratch, const detail::OwnedProgram<T>& program, int max_depth, int slot) {
+    return reinterpret_cast<T*>(scratch) + slot * chains_scratch(program.d, program.scratch_rows, max_depth);
 }
 
 }  // namespace
 
 template <class T>
-std::size_t chains_scratch_bytes(int threads, const detail::OwnedProgram<T>& program) {
+std::size_t chains_scratch_bytes(int threads, const detail::OwnedProgram<T>& program, int max_depth) {
     return static_cast<std::size_t>(threads) *
-           static_cast<std::size_t>(chains_scratch(program.d, program.scratch_rows)) * sizeof(T);
+           static_cast<std::size_t>(chains_scratch(program.d, program.scratch_rows, max_depth)) * sizeof(T);
 }
 
 template <class T>
@@ -58,7 +60,7 @@ void start_chains(detail::CpuQueue& queue, const EnergyKernels& energy, const Ch
         data.key = task.key;
         data.attempt = task.attempt;
         data.spread = task.spread;
-        of_type<T>(kernels).start(data, scratch_of(scratch, *task.program, slot));
+        of_type<T>(kernels).start(data, scratch_of(scratch, *task.program, task.max_depth, slot));
     });
 }
 
@@ -81,7 +83,9 @@ void run_chains(detail::CpuQueue& queue, const EnergyKernels& energy, const Chai
         data.energies = task.energies;
         data.sums = task.sums != nullptr ? task.sums + tile * (1 + 2 * std::int64_t{task.program->d}) : nullptr;
         data.origin = task.origin;
-        of_type<T>(kernels).run(data, scratch_of(scratch, *task.program, slot));
+        const int max_depth = transition.max_depth;
+        const auto run = max_depth > 0 ? of_type<T>(kernels).nuts : of_type<T>(kernels).run;
+        run(data, scratch_of(scratch, *task.program, max_depth, slot));
     });
 }
 
@@ -111,8 +115,7 @@ void adapt_chains(const EnergyKernels& energy, const detail::AdaptChains<T>& tas
     }
     if (!task.end_window) return;
     for (std::int64_t j = 0; j < task.d; ++j) {
-        const double inverse =
-            math::inverse_mass_of(task.moments[0], task.moments[1 + 2 * j], task.moments[2 + 2 * j]);
+        const double inverse = math::inverse_mass_of(task.moments[0], task.moments[1 + 2 * j], task.moments[2 + 2 * j]);
         task.inverse_mass[j] = static_cast<T>(inverse);
         task.mass_root[j] = static_cast<T>(1 / math::square_root(inverse));
     }
@@ -120,12 +123,12 @@ void adapt_chains(const EnergyKernels& energy, const detail::AdaptChains<T>& tas
     set_origin();
 }
 
-#define CUEBM_INSTANTIATE(T)                                                                                      \
-    template std::size_t chains_scratch_bytes<T>(int, const detail::OwnedProgram<T>&);                            \
-    template void start_chains<T>(detail::CpuQueue&, const EnergyKernels&, const ChainsKernels&,                  \
-                                  const detail::StartChains<T>&, std::byte*);                                     \
-    template void run_chains<T>(detail::CpuQueue&, const EnergyKernels&, const ChainsKernels&,                    \
-                                const detail::RunChains<T>&, std::byte*);                                         \
+#define CUEBM_INSTANTIATE(T)                                                                     \
+    template std::size_t chains_scratch_bytes<T>(int, const detail::OwnedProgram<T>&, int);      \
+    template void start_chains<T>(detail::CpuQueue&, const EnergyKernels&, const ChainsKernels&, \
+                                  const detail::StartChains<T>&, std::byte*);                    \
+    template void run_chains<T>(detail::CpuQueue&, const EnergyKernels&, const ChainsKernels&,   \
+                                const detail::RunChains<T>&, std::byte*);                        \
     template void adapt_chains<T>(const EnergyKernels&, const detail::AdaptChains<T>&);
 CUEBM_INSTANTIATE(float)
 CUEBM_INSTANTIATE(double)

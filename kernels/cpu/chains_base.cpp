@@ -1,6 +1,6 @@
-// The kernels of chains: see chains_tiles.hpp.
+// The kernels of chains: see chains_tiles.hpp and chains_nuts.hpp.
 #define CUEBM_ISA base
-#include "cpu/chains_tiles.hpp"
+#include "cpu/chains_nuts.hpp"
 
 namespace cuebm::cpu {
 

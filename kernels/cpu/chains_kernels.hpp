@@ -9,8 +9,8 @@
 
 namespace cuebm::cpu {
 
-// Chains of a tile that move together lie together, element (l / group, j, l % group) of [64 / group x d x group]: all 64
-// of few coordinates, so that calls are repaid; else a pack, so that its arrays stay in the first-level cache.
+// Chains of a tile that move together lie together, element (l / group, j, l % group) of [64 / group x d x group]: all
+// 64 of few coordinates, so that calls are repaid; else a pack, so that its arrays stay in the first-level cache.
 constexpr int group_lanes(std::int64_t d, int pack_lanes) { return d <= 32 ? tile_lanes : pack_lanes; }
 
 // One tile of StartChains<T> and RunChains<T> as plain data: pointers are to the tile's own arrays.
@@ -22,7 +22,7 @@ struct ChainsData {
     bool metropolis;
     std::int64_t first_chain;
     int chains;  // of this tile that are there
-    T *x, *gradient, *value, *accepted, *energy_now, *divergences;
+    T *x, *gradient, *value, *accepted, *energy_now, *divergences, *leapfrogs, *deepest;
     std::uint32_t first;
     int count, thin;
     std::int64_t first_draw, draws_a_chain;
@@ -41,6 +41,7 @@ template <class T>
 struct ChainsKernelsOf {
     void (*start)(const ChainsData<T>&, T* scratch);
     void (*run)(const ChainsData<T>&, T* scratch);
+    void (*nuts)(const ChainsData<T>&, T* scratch);
 };
 
 struct ChainsKernels {
@@ -50,9 +51,12 @@ struct ChainsKernels {
 
 extern const ChainsKernels chains_base, chains_avx2, chains_avx512;
 
-// Elements of scratch: a proposal, its gradient and the momentum; energies; the energy's own.
-constexpr std::int64_t chains_scratch(std::int64_t d, std::int64_t scratch_rows) {
-    return (3 * d + 1 + scratch_rows + 1) * tile_lanes;
+// Elements of scratch: a proposal, its gradient and the momentum, or what trees of NUTS remember and count; energies,
+// and the energy's own.
+inline constexpr std::int64_t nuts_chain_elements = 16;
+inline std::int64_t chains_scratch(std::int64_t d, std::int64_t scratch_rows, int max_depth) {
+    const std::int64_t rows = max_depth > 0 ? nuts_chain_elements + math::nuts_rows(max_depth) * d : 3 * d;
+    return (rows + scratch_rows + 4) * tile_lanes;
 }
 
 }  // namespace cuebm::cpu

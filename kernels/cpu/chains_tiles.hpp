@@ -71,7 +71,8 @@ void run_group(const ChainsData<T>& data, int first_lane, T* scratch) {
     using Pack = typename math::PackOf<T>::Type;
     constexpr int lanes = Packs * pack_lanes<T>;
     const int d = data.program.d;
-    const std::int64_t size = static_cast<std::int64_t>(d) * lanes, at_first = static_cast<std::int64_t>(d) * first_lane;
+    const std::int64_t size = static_cast<std::int64_t>(d) * lanes,
+                       at_first = static_cast<std::int64_t>(d) * first_lane;
     T *proposal = scratch, *proposal_gradient = proposal + size, *momentum = proposal_gradient + size,
       *kept = momentum + size, *rest = kept + lanes;
     const auto at = [](T* rows) { return Coordinates<Pack>{rows, lanes}; };
@@ -81,6 +82,8 @@ void run_group(const ChainsData<T>& data, int first_lane, T* scratch) {
                                      at(data.accepted + first_lane),
                                      at(data.energy_now + first_lane),
                                      at(data.divergences + first_lane),
+                                     at(data.leapfrogs + first_lane),
+                                     at(data.deepest + first_lane),
                                      at(proposal),
                                      at(proposal_gradient),
                                      at(momentum)};
@@ -146,15 +149,13 @@ void start_chains(const ChainsData<T>& data, T* scratch) {
             math::store(at, start);
         }
     }
-    for (int l = 0; l < tile_lanes; ++l) data.accepted[l] = data.energy_now[l] = data.divergences[l] = 0;
+    for (int l = 0; l < tile_lanes; ++l) {
+        data.accepted[l] = data.energy_now[l] = data.divergences[l] = data.leapfrogs[l] = data.deepest[l] = 0;
+    }
     for (int l = 0; l < tile_lanes; l += group) {
         const std::int64_t at = static_cast<std::int64_t>(l) * d;
         data.energy(data.program, data.x + at, data.value + l, data.gradient + at, scratch, group);
     }
-}
-
-constexpr ChainsKernels chains_table() {
-    return {{start_chains<float>, run_chains<float>}, {start_chains<double>, run_chains<double>}};
 }
 
 }  // namespace

@@ -183,8 +183,9 @@ template <class T>
 class CudaChains final : public detail::ChainsOperations<T> {
 public:
     explicit CudaChains(const DeviceProperties& properties) : properties_(properties) {}
-    std::size_t scratch_bytes(const detail::OwnedProgram<T>& program, std::int64_t chains) const override {
-        return chains_scratch_bytes(program, chains, properties_);
+    std::size_t scratch_bytes(const detail::OwnedProgram<T>& program, std::int64_t chains,
+                              int max_depth) const override {
+        return chains_scratch_bytes(program, chains, max_depth, properties_);
     }
     void start(detail::Queue& queue, const detail::StartChains<T>& task, std::byte* scratch) const override {
         start_chains(cuda_queue(queue), task, properties_, scratch);

@@ -57,9 +57,10 @@ struct GradientCoordinates {
 // A sum over d coordinates, add(j, sum) = sum + term j. In order up to 32 of them. Beyond, in the order of a warp that
 // shares them: coordinate j goes to partial sum j mod 32, in order, and those 16 apart are added first, then 8, and so
 // on.
+inline constexpr int warp_lanes = 32;
 template <class R, class Add>
 CUEBM_MATH R sum_coordinates(int d, Add add) {
-    constexpr int width = 32;
+    constexpr int width = warp_lanes;
     R sum{};
     if (d <= width) {
         for (int j = 0; j < d; ++j) sum = add(j, sum);

@@ -24,6 +24,7 @@ std::vector<NamedSampler> samplers() {
     return {{"metropolis", eb::Metropolis{}},
             {"mala", eb::Langevin{}},
             {"hmc", eb::Hmc{.leapfrogs = 3}},
+            {"nuts", eb::Nuts{.max_depth = 6}},
             {"hmc_jittered", eb::Hmc{.leapfrogs = 5, .lengths = eb::Lengths::jittered}},
             {"hmc_halton", eb::Hmc{.leapfrogs = 5, .lengths = eb::Lengths::halton}}};
 }
@@ -41,7 +42,8 @@ void expect_mean(const std::vector<double>& values, std::int64_t chains, double 
     double mean = 0;
     for (const double value : values) mean += value / static_cast<double>(values.size());
     const double error = eb::diagnostics::mcse_mean(draws);
-    EXPECT_LT(std::abs(mean - wanted), 5 * error) << what << ": mean " << mean << ", wanted " << wanted << ", error " << error;
+    EXPECT_LT(std::abs(mean - wanted), 5 * error)
+        << what << ": mean " << mean << ", wanted " << wanted << ", error " << error;
     EXPECT_LT(error, 0.15 * (1 + std::abs(wanted))) << what;  // else the test would see nothing
 }
 
@@ -54,8 +56,12 @@ struct Drawn {
 };
 template <class T>
 Drawn<T> drawn(const eb::Context& context, const eb::Samples<T>& s) {
-    return {to_host(context, s.draws), to_host(context, s.values), to_host(context, s.energies),
-            s.step_size,               s.acceptance,               s.inverse_mass,
+    return {to_host(context, s.draws),
+            to_host(context, s.values),
+            to_host(context, s.energies),
+            s.step_size,
+            s.acceptance,
+            s.inverse_mass,
             s.divergences};
 }
 template <class T>
@@ -111,14 +117,15 @@ TEST(Chains, FindMomentsOfHarderEnergies) {
     expect_mean(column(schools, 10, 0), chains, 5.7598, "avg_effect");
     expect_mean(column(schools, 10, 1), chains, 2.4533, "log_stddev");
     // x > 0 with density exp(-x^2 / 2): E x = sqrt(2 / pi).
-    const auto half = run(eb::energy::constrain(eb::energy::gaussian({.precision = {1}}), {eb::energy::Support::positive()}),
-                          5, 500);
+    const auto half =
+        run(eb::energy::constrain(eb::energy::gaussian({.precision = {1}}), {eb::energy::Support::positive()}), 5, 500);
     auto positive = column(half, 1, 0);
     for (double& value : positive) value = std::exp(value);
     expect_mean(positive, chains, std::sqrt(2 / M_PI), "half normal");
     // Weights of two modes, 0.3 at -1 and 0.7 at 1.
-    const auto modes = run(eb::energy::mixture({.weights = {0.3, 0.7}, .means = table({-1, 1}, 1), .precisions = table({4, 4}, 1)}),
-                           5, 500);
+    const auto modes =
+        run(eb::energy::mixture({.weights = {0.3, 0.7}, .means = table({-1, 1}, 1), .precisions = table({4, 4}, 1)}), 5,
+            500);
     expect_mean(column(modes, 1, 0), chains, 0.4, "mixture");
 }
 
@@ -159,7 +166,8 @@ CUEBM_TEST(ChainsOn, DoNotDependOnOthersOrOnLaunches) {
         return drawn(context, eb::sample<T>(context, energy, eb::Hmc{.leapfrogs = 3, .step_size = 0.2}, options));
     };
     const auto few = run(3, 0, false), many = run(130, 0, false), told = run(3, 0, true);
-    EXPECT_TRUE(same_bits(few.draws, {many.draws.begin(), many.draws.begin() + static_cast<std::ptrdiff_t>(few.draws.size())}));
+    EXPECT_TRUE(
+        same_bits(few.draws, {many.draws.begin(), many.draws.begin() + static_cast<std::ptrdiff_t>(few.draws.size())}));
     EXPECT_TRUE(same_bits(few.draws, told.draws));
     EXPECT_TRUE(same_bits(few.values, told.values));
     EXPECT_EQ(few.acceptance, told.acceptance);
@@ -246,6 +254,8 @@ TEST(Chains, RefuseBadArguments) {
     refuse("step_size", eb::Hmc{.step_size = std::nan("")}, {});
     refuse("step_size", eb::Hmc{}, {.warmup = 0});
     refuse("step_size", eb::Langevin{.adjusted = false}, {});
+    refuse("max_depth", eb::Nuts{.max_depth = 0}, {});
+    refuse("max_depth", eb::Nuts{.max_depth = 21}, {});
     refuse("target", eb::Metropolis{.target = 1}, {});
     refuse("start_spread", eb::Hmc{}, {.start_spread = 0});
     refuse("inverse_mass", eb::Hmc{}, {.inverse_mass = {1}});

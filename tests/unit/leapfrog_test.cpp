@@ -55,7 +55,8 @@ Phase leapfrog(Phase s, double step_size, int steps) {
 }
 
 double hamiltonian(const Phase& s) {
-    return Quartic::value(s.x[0], s.x[1]) + 0.5 * (inverse_mass[0] * s.p[0] * s.p[0] + inverse_mass[1] * s.p[1] * s.p[1]);
+    return Quartic::value(s.x[0], s.x[1]) +
+           0.5 * (inverse_mass[0] * s.p[0] * s.p[0] + inverse_mass[1] * s.p[1] * s.p[1]);
 }
 
 constexpr Phase begin{{0.7, -0.4}, {0.3, 0.9}};
@@ -106,7 +107,9 @@ TEST(Leapfrog, PreservesVolume) {
 // An integrator of the first order, from a half step that is whole: the error would only halve with the step.
 TEST(Leapfrog, ErrorFallsWithTheSquareOfTheStep) {
     const double before = hamiltonian(begin);
-    const auto error = [&](double step, int steps) { return std::abs(hamiltonian(leapfrog(begin, step, steps)) - before); };
+    const auto error = [&](double step, int steps) {
+        return std::abs(hamiltonian(leapfrog(begin, step, steps)) - before);
+    };
     for (const double step : {0.1, 0.05, 0.025}) {
         const int steps = static_cast<int>(std::lround(1 / step));
         EXPECT_NEAR(error(step, steps) / error(step / 2, 2 * steps), 4, 0.2) << step;

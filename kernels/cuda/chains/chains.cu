@@ -10,16 +10,17 @@ namespace {
 std::int64_t tiles_of(std::int64_t chains) { return (chains + chain_threads - 1) / chain_threads; }
 
 template <class T>
-std::size_t column_bytes(const detail::OwnedProgram<T>& program) {
-    return static_cast<std::size_t>(chain_rows(program.d, program.scratch_rows) * column_pitch(chain_threads)) *
+std::size_t column_bytes(const detail::OwnedProgram<T>& program, int max_depth) {
+    return static_cast<std::size_t>(chain_rows(program.d, program.scratch_rows, max_depth) *
+                                    column_pitch(chain_threads)) *
            sizeof(T);
 }
 
 template <class T>
 struct ChainsLayout {
-    ChainsLayout(detail::Carver& carver, const detail::OwnedProgram<T>& owned, std::int64_t chains,
+    ChainsLayout(detail::Carver& carver, const detail::OwnedProgram<T>& owned, std::int64_t chains, int max_depth,
                  const DeviceProperties& properties)
-        : program(carver, owned), shared_bytes(column_bytes(owned)) {
+        : program(carver, owned), shared_bytes(column_bytes(owned, max_depth)) {
         if (shared_bytes <= std::min(EnergyLimits::shared_bytes, properties.shared_bytes)) return;
         columns = carver.take<T>(tiles_of(chains) * static_cast<std::int64_t>(shared_bytes / sizeof(T)));
         shared_bytes = 0;
@@ -50,9 +51,9 @@ ChainsData<T> data_of(CudaQueue& queue, const Task& task, const ChainsLayout<T>&
 }  // namespace
 
 template <class T>
-std::size_t chains_scratch_bytes(const detail::OwnedProgram<T>& program, std::int64_t chains,
+std::size_t chains_scratch_bytes(const detail::OwnedProgram<T>& program, std::int64_t chains, int max_depth,
                                  const DeviceProperties& properties) {
-    return detail::layout_bytes<ChainsLayout<T>>(program, chains, properties);
+    return detail::layout_bytes<ChainsLayout<T>>(program, chains, max_depth, properties);
 }
 
 template <class T>
@@ -60,8 +61,9 @@ void start_chains(CudaQueue& queue, const detail::StartChains<T>& task, const De
                   std::byte* scratch) {
     const DeviceScope scope(queue.device());
     detail::Carver carver(scratch);
-    const ChainsLayout<T> layout(carver, *task.program, task.chains, properties);
+    const ChainsLayout<T> layout(carver, *task.program, task.chains, task.max_depth, properties);
     auto data = data_of(queue, task, layout);
+    data.transition.max_depth = task.max_depth;
     data.start = task.start;
     data.key = task.key;
     data.attempt = task.attempt;
@@ -74,7 +76,7 @@ void run_chains(CudaQueue& queue, const detail::RunChains<T>& task, const Device
                 std::byte* scratch) {
     const DeviceScope scope(queue.device());
     detail::Carver carver(scratch);
-    const ChainsLayout<T> layout(carver, *task.program, task.chains, properties);
+    const ChainsLayout<T> layout(carver, *task.program, task.chains, task.transition.max_depth, properties);
     auto data = data_of(queue, task, layout);
     data.transition = task.transition;
     data.tuning = task.tuning;
@@ -88,7 +90,9 @@ void run_chains(CudaQueue& queue, const detail::RunChains<T>& task, const Device
     data.values = task.values;
     data.energies = task.energies;
     data.clear = task.sums != nullptr;
-    const auto kernel = task.metropolis ? run_transitions<false, T> : run_transitions<true, T>;
+    const auto kernel = task.metropolis                 ? run_transitions<false, T>
+                        : task.transition.max_depth > 0 ? run_nuts<T>
+                                                        : run_transitions<true, T>;
     launch(kernel, launch_of(queue, task, layout.shared_bytes), data);
     if (task.sums != nullptr)
         launch(add_tiles<T>, launch_of(queue, task, 0), task.state, task.chains, task.program->d, task.origin,
@@ -101,11 +105,11 @@ void adapt_chains(CudaQueue& queue, const detail::AdaptChains<T>& task) {
     launch(adapt_tuning<T>, {.grid = dim3(1), .block = dim3(adapt_threads), .stream = queue.stream()}, task);
 }
 
-#define CUEBM_INSTANTIATE(T)                                                                                      \
-    template std::size_t chains_scratch_bytes<T>(const detail::OwnedProgram<T>&, std::int64_t,                    \
-                                                 const DeviceProperties&);                                        \
+#define CUEBM_INSTANTIATE(T)                                                                                       \
+    template std::size_t chains_scratch_bytes<T>(const detail::OwnedProgram<T>&, std::int64_t, int,                \
+                                                 const DeviceProperties&);                                         \
     template void start_chains<T>(CudaQueue&, const detail::StartChains<T>&, const DeviceProperties&, std::byte*); \
-    template void run_chains<T>(CudaQueue&, const detail::RunChains<T>&, const DeviceProperties&, std::byte*);    \
+    template void run_chains<T>(CudaQueue&, const detail::RunChains<T>&, const DeviceProperties&, std::byte*);     \
     template void adapt_chains<T>(CudaQueue&, const detail::AdaptChains<T>&);
 CUEBM_INSTANTIATE(float)
 CUEBM_INSTANTIATE(double)

@@ -1,5 +1,6 @@
 // Chains on a GPU: a thread has a chain, a block the 64 of a tile. The state lies in global memory, coordinate by
-// coordinate, so that a warp's loads are whole lines; a transition's scratch, a column each, in shared memory if it fits.
+// coordinate, so that a warp's loads are whole lines; a transition's scratch, a column each, in shared memory if it
+// fits.
 #pragma once
 
 #include "chains_operations.hpp"
@@ -9,6 +10,7 @@
 #include "math/samplers/adaptation.hpp"
 #include "math/samplers/hamiltonian.hpp"
 #include "math/samplers/metropolis.hpp"
+#include "math/samplers/nuts.hpp"
 
 namespace cuebm::cuda {
 
@@ -35,8 +37,11 @@ struct ChainsData {
     T spread;
 };
 
-// Rows of a chain's column: the proposal, its gradient and the momentum; the energy's scratch.
-CUEBM_MATH std::int64_t chain_rows(std::int64_t d, std::int64_t scratch_rows) { return 3 * d + scratch_rows; }
+// Rows of a chain's column: the proposal, its gradient and the momentum, or what a tree of NUTS remembers; the energy's
+// scratch.
+CUEBM_MATH std::int64_t chain_rows(std::int64_t d, std::int64_t scratch_rows, int max_depth) {
+    return (max_depth > 0 ? math::nuts_rows(max_depth) : 3) * d + scratch_rows;
+}
 
 template <class T>
 struct ThreadEnergy {
@@ -65,17 +70,32 @@ __device__ __forceinline__ math::ChainTile<T> chain_of(const ChainsData<T>& data
         return math::Coordinates<T>{numbers + tile * chain_threads + thread, chain_threads};
     };
     const math::Coordinates<T> scratch{column, pitch};
-    return {point(data.state.x),         point(data.state.gradient),     number(data.state.value),
-            number(data.state.accepted), number(data.state.energy),      number(data.state.divergences),
-            scratch,                     scratch.from(data.program.d), scratch.from(2 * data.program.d)};
+    return {point(data.state.x),          point(data.state.gradient),      number(data.state.value),
+            number(data.state.accepted),  number(data.state.energy),       number(data.state.divergences),
+            number(data.state.leapfrogs), number(data.state.deepest),      scratch,
+            scratch.from(data.program.d), scratch.from(2 * data.program.d)};
 }
 
 template <class T>
 __device__ __forceinline__ T* column_of(const ChainsData<T>& data, T* shared, std::int64_t pitch) {
-    T* const block = data.columns == nullptr
-                         ? shared
-                         : data.columns + blockIdx.x * chain_rows(data.program.d, data.program.scratch_rows) * pitch;
+    T* const block =
+        data.columns == nullptr
+            ? shared
+            : data.columns +
+                  blockIdx.x * chain_rows(data.program.d, data.program.scratch_rows, data.transition.max_depth) * pitch;
     return block + threadIdx.x;
+}
+
+// The state after so many transitions of draws, where that is a draw.
+template <class T>
+__device__ __forceinline__ void keep_draw(const ChainsData<T>& data, const math::ChainTile<T>& state,
+                                          std::int64_t chain, std::int64_t transitions) {
+    if (transitions % data.thin != 0) return;
+    const std::int64_t row = chain * data.draws_a_chain + transitions / data.thin - 1, d = data.program.d;
+    if (data.draws != nullptr)
+        for (int j = 0; j < d; ++j) data.draws[row * d + j] = state.x[j];
+    if (data.values != nullptr) data.values[row] = state.value[0];
+    if (data.energies != nullptr) data.energies[row] = state.energy[0];
 }
 
 template <bool Hamiltonian, class T>
@@ -98,12 +118,49 @@ __global__ void __launch_bounds__(chain_threads, 4) run_transitions(ChainsData<T
             math::hamiltonian_transition(transition, tile, index, step, energy);
         else
             math::metropolis_transition(transition, tile, index, step, energy);
-        if (++draw % data.thin != 0) continue;
-        const std::int64_t row = chain * data.draws_a_chain + draw / data.thin - 1;
-        if (data.draws != nullptr)
-            for (int j = 0; j < d; ++j) data.draws[row * d + j] = tile.x[j];
-        if (data.values != nullptr) data.values[row] = tile.value[0];
-        if (data.energies != nullptr) data.energies[row] = tile.energy[0];
+        keep_draw(data, tile, chain, ++draw);
+    }
+}
+
+// A leapfrog step at a time: threads of a warp meet at the evaluation, however far their trees are.
+template <class T>
+__global__ void __launch_bounds__(chain_threads, 4) run_nuts(ChainsData<T> data) {
+    CUEBM_DYNAMIC_SHARED(T, shared);
+    const std::int64_t pitch = column_pitch(chain_threads), d = data.program.d;
+    T* const column = column_of(data, shared, pitch);
+    const auto state = chain_of(data, column, pitch);
+    const std::int64_t chain = std::int64_t{blockIdx.x} * chain_threads + threadIdx.x;
+    if (chain >= data.chains || data.count == 0) return;
+    auto t = data.transition;
+    t.step_size = static_cast<T>(data.average ? data.tuning->mean_step_size : data.tuning->step_size);
+    const math::NutsColumn<T> rows{{column, pitch}, static_cast<int>(d)};
+    const math::Coordinates<T> x = rows.at(0), momentum = rows.at(1), gradient = rows.at(2),
+                               scratch = rows.column.from(static_cast<int>(math::nuts_rows(t.max_depth) * d));
+    const auto index = static_cast<std::uint64_t>(chain);
+    math::NutsChain<T> tree;
+    if (data.clear) state.accepted.set(0, T(0));
+    math::nuts_begin(t, tree, rows, state, index, data.first);
+    for (std::int32_t done = 0;;) {
+        const T step = (tree.end == 1 ? T(1) : T(-1)) * t.step_size, kick = step * T(-0.5);
+        for (int j = 0; j < t.d; ++j) {
+            const T moved = math::fused(gradient[j], kick, momentum[j]);
+            momentum.set(j, moved);
+            x.set(j, math::fused(moved, step * t.inverse_mass[j], x[j]));
+        }
+        const T value = math::evaluate_energy<true, true>(data.program, x, gradient, scratch);
+        for (int j = 0; j < t.d; ++j) momentum.set(j, math::fused(gradient[j], kick, momentum[j]));
+        const T squares = math::sum_coordinates<T>(t.d, [&](int j, T sum) {
+            const T p = momentum[j];
+            return math::fused(p * t.inverse_mass[j], p, sum);
+        });
+        if (!math::nuts_advance(t, t.max_depth, tree, rows, index, value, math::fused(squares, T(0.5), value)))
+            continue;
+        math::nuts_end(t, t.max_depth, tree, rows, state);
+        ++done;
+        keep_draw(data, state, chain, data.first_draw * data.thin + done);
+        if (done == data.count) return;
+        if (data.clear) state.accepted.set(0, T(0));
+        math::nuts_begin(t, tree, rows, state, index, data.first + static_cast<std::uint32_t>(done));
     }
 }
 
@@ -126,6 +183,8 @@ __global__ void __launch_bounds__(chain_threads, 4) start_states(ChainsData<T> d
     tile.accepted.set(0, T(0));
     tile.energy.set(0, T(0));
     tile.divergences.set(0, T(0));
+    tile.leapfrogs.set(0, T(0));
+    tile.deepest.set(0, T(0));
     const ThreadEnergy<T> energy{data.program, tile.momentum.from(d)};
     T values[1];
     energy.both(tile.x, tile.gradient, values);
@@ -146,8 +205,8 @@ __global__ void __launch_bounds__(chain_threads)
         if (there && s == 0) term = static_cast<double>(state.accepted[tile * chain_threads + lane]);
         if (there && s > 0) {
             const int j = (s - 1) / 2;
-            const double off = static_cast<double>(state.x[(tile * d + j) * chain_threads + lane]) -
-                               static_cast<double>(origin[j]);
+            const double off =
+                static_cast<double>(state.x[(tile * d + j) * chain_threads + lane]) - static_cast<double>(origin[j]);
             term = s % 2 == 1 ? off : off * off;
         }
         terms[lane] = term;

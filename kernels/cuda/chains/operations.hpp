@@ -7,7 +7,7 @@
 namespace cuebm::cuda {
 
 template <class T>
-std::size_t chains_scratch_bytes(const detail::OwnedProgram<T>& program, std::int64_t chains,
+std::size_t chains_scratch_bytes(const detail::OwnedProgram<T>& program, std::int64_t chains, int max_depth,
                                  const DeviceProperties& properties);
 template <class T>
 void start_chains(CudaQueue& queue, const detail::StartChains<T>& task, const DeviceProperties& properties,

@@ -1,5 +1,5 @@
-// What warm-up learns from all chains together: the step size by dual averaging of the mean acceptance probability (M. D.
-// Hoffman and A. Gelman, JMLR 15, 2014, 3.2), and a diagonal mass from the variances over chains and transitions,
+// What warm-up learns from all chains together: the step size by dual averaging of the mean acceptance probability (M.
+// D. Hoffman and A. Gelman, JMLR 15, 2014, 3.2), and a diagonal mass from the variances over chains and transitions,
 // shrunk as Stan does (Reference Manual, "HMC algorithm parameters").
 #pragma once
 

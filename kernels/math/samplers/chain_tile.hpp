@@ -22,13 +22,17 @@ struct ChainTile {
     Coordinates<R> accepted;            // [1]: acceptance probabilities are added
     Coordinates<R> energy;              // [1]: of the last transition, H where the chain then is
     Coordinates<R> divergences;         // [1]: counted
+    Coordinates<R> leapfrogs, deepest;  // [1]: of NUTS: steps, and transitions that ended for their depth alone
     Coordinates<R> proposal, proposal_gradient, momentum;  // [d]
 };
 template <class R>
 CUEBM_MATH ChainTile<R> pack_of(const ChainTile<R>& tile, int p) {
-    return {pack_of(tile.x, p),        pack_of(tile.gradient, p), pack_of(tile.value, p),
-            pack_of(tile.accepted, p), pack_of(tile.energy, p),   pack_of(tile.divergences, p),
-            pack_of(tile.proposal, p), pack_of(tile.proposal_gradient, p), pack_of(tile.momentum, p)};
+    return {pack_of(tile.x, p),         pack_of(tile.gradient, p),
+            pack_of(tile.value, p),     pack_of(tile.accepted, p),
+            pack_of(tile.energy, p),    pack_of(tile.divergences, p),
+            pack_of(tile.leapfrogs, p), pack_of(tile.deepest, p),
+            pack_of(tile.proposal, p),  pack_of(tile.proposal_gradient, p),
+            pack_of(tile.momentum, p)};
 }
 
 // An energy that grows by more than this along a trajectory is a divergence, as in Stan.
@@ -52,12 +56,18 @@ CUEBM_MATH int leapfrogs_of(const Transition<T>& t, std::uint32_t step) {
 template <class R, class Use>
 CUEBM_MATH void for_normals(PhiloxKey key, LaneIndex<R> index, std::uint32_t step, int d, Use use) {
     constexpr int count = NormalBlock<R>::count;
-    for (int first = 0; first < d; first += count) {
-        const auto normals = random_normals<R>(key, index, step, static_cast<std::uint32_t>(first / count));
+    const auto use_block = [&](const NormalBlock<R>& block, int first) {
 #pragma GCC unroll 4
         for (int i = 0; i < count; ++i)
-            if (first + i < d) use(first + i, normals.value[i]);
+            if (first + i < d) use(first + i, block.value[i]);
+    };
+    int first = 0;
+    for (; first + count < d; first += 2 * count) {
+        const auto two = random_normals_twice<R>(key, index, step, static_cast<std::uint32_t>(first / count));
+        use_block(two.first, first);
+        use_block(two.second, first + count);
     }
+    if (first < d) use_block(random_normals<R>(key, index, step, static_cast<std::uint32_t>(first / count)), first);
 }
 
 // Where a chain starts: uniform in (-spread, spread).
@@ -78,8 +88,7 @@ template <class R, class T>
 CUEBM_MATH void accept(const Transition<T>& t, const ChainTile<R>& tile, LaneIndex<R> index, std::uint32_t step,
                        R value, R before, R after, bool with_gradient) {
     const R change = before - after;
-    const R probability =
-        select(change == change, exponential_of_nonpositive(select(change < T(0), change, R{})), R{});
+    const R probability = select(change == change, exponential_of_nonpositive(select(change < T(0), change, R{})), R{});
     const auto block = random_block<R>(t.accept_key, index, step, 0);
     R uniform;
     if constexpr (sizeof(T) == sizeof(float))

@@ -11,12 +11,24 @@
 
 namespace cuebm::math {
 
-template <class R, class T>
-CUEBM_MATH R kinetic_energy(const Transition<T>& t, Coordinates<R> momentum) {
-    return T(0.5) * sum_coordinates<R>(t.d, [&](int j, R sum) {
-               const R p = momentum[j];
-               return fused(p * t.inverse_mass[j], p, sum);
-           });
+// sums_p += 1/2 p' p / M of each pack, of momenta(pack, j). All packs together where the sum is in order: theirs are
+// independent chains of additions.
+template <int Packs, class R, class T, class Momenta>
+CUEBM_MATH void add_kinetic_energies(const Transition<T>& t, Momenta momenta, R (&sums)[Packs]) {
+    R squares[Packs] = {};
+    const auto add = [&](int p, int j, R sum) {
+        const R momentum = momenta(p, j);
+        return fused(momentum * t.inverse_mass[j], momentum, sum);
+    };
+    if (Packs > 1 && t.d <= warp_lanes) {
+        for (int j = 0; j < t.d; ++j)
+#pragma GCC unroll 4
+            for (int p = 0; p < Packs; ++p) squares[p] = add(p, j, squares[p]);
+    } else {
+        for (int p = 0; p < Packs; ++p)
+            squares[p] = sum_coordinates<R>(t.d, [&](int j, R sum) { return add(p, j, sum); });
+    }
+    for (int p = 0; p < Packs; ++p) sums[p] = fused(squares[p], spread<R>(T(0.5)), sums[p]);
 }
 
 // p -= size * gradient; x += step_size p / M, for all packs: a coefficient is spread once, and memory is read in order.
@@ -44,8 +56,10 @@ CUEBM_MATH void hamiltonian_transition(const Transition<T>& t, const ChainTile<R
         const auto momentum = pack_of(tile.momentum, p);
         for_normals<R>(t.momentum_key, index[p], step, t.d,
                        [&](int j, R normal) { momentum.set(j, normal * t.mass_root[j]); });
-        before[p] = pack_of(tile.value, p)[0] + kinetic_energy(t, momentum);
+        before[p] = pack_of(tile.value, p)[0];
     }
+    add_kinetic_energies(
+        t, [&](int p, int j) { return pack_of(tile.momentum, p)[j]; }, before);
     kick_and_drift<Packs>(t, T(0.5) * t.step_size, tile.gradient, tile.momentum, tile.x, tile.proposal);
     const int leapfrogs = leapfrogs_of(t, step);
     R values[Packs];
@@ -59,16 +73,23 @@ CUEBM_MATH void hamiltonian_transition(const Transition<T>& t, const ChainTile<R
         }
         energy.both(tile.proposal, tile.proposal_gradient, values);
     }
-    for (int p = 0; p < Packs; ++p) {
-        const auto pack = pack_of(tile, p);
-        if (!t.adjusted) {  // taken, unless its energy is not finite
-            accept(t, pack, index[p], step, values[p], values[p] - values[p], R{}, true);
-            continue;
+    R after[Packs];
+    if (t.adjusted) {
+        for (int p = 0; p < Packs; ++p) after[p] = values[p];
+        const R kick = spread<R>(T(-0.5) * t.step_size);
+        add_kinetic_energies(
+            t,
+            [&](int p, int j) {
+                return fused(pack_of(tile.proposal_gradient, p)[j], kick, pack_of(tile.momentum, p)[j]);
+            },
+            after);
+    } else {  // taken, unless its energy is not finite
+        for (int p = 0; p < Packs; ++p) {
+            before[p] = values[p] - values[p];
+            after[p] = R{};
         }
-        for (int j = 0; j < t.d; ++j)
-            pack.momentum.set(j, fused(pack.proposal_gradient[j], spread<R>(T(-0.5) * t.step_size), pack.momentum[j]));
-        accept(t, pack, index[p], step, values[p], before[p], values[p] + kinetic_energy(t, pack.momentum), true);
     }
+    for (int p = 0; p < Packs; ++p) accept(t, pack_of(tile, p), index[p], step, values[p], before[p], after[p], true);
 }
 
 }  // namespace cuebm::math
