@@ -1,7 +1,7 @@
 // ln x, ln (1 + x) and ln (1 + e^x) over a lane, for every float or double. Numbers are scaled by a power of two into
 // [3/4, 3/2), where ln (1 + f) is one polynomial, minimax in relative error (Remez); there is no division. Errors, in
 // float of all arguments, in double of grids (tests/unit/function_errors_test.cpp): logarithm <= 1.4 ulp, log_one_plus
-// 1.5, log1p_exp 2.0 (float) and 1.8 (double).
+// 1.5, log1p_exp 2.01 (float) and 1.8 (double).
 #pragma once
 
 #include "math/functions_exponential.hpp"

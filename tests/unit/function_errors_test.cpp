@@ -125,7 +125,7 @@ TYPED_TEST(FunctionErrors, LogOfOnePlusExp) {
     using T = TypeParam;
     using F = TestFixture;
     expect_within<T>(
-        2.0, {{F::least, 1000}, {-5, 5}, {-1, -0.5}, {-1e-3, 1e-3}, {1e3, F::largest, true}},
+        2.01, {{F::least, 1000}, {-5, 5}, {-1, -0.5}, {-1e-3, 1e-3}, {1e3, F::largest, true}},
         [](T x) { return math::log1p_exp(x); }, softplus);
     EXPECT_EQ(math::log1p_exp(-F::infinity), T(0));
     EXPECT_EQ(math::log1p_exp(F::infinity), F::infinity);
