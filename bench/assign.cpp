@@ -1,5 +1,6 @@
 // Speed of the assign family: inference, free energy, update, start, fit. Every row gives GFLOP/s, GB/s and the
-// percentage of what this machine could do at best, which limits.cpp measures in the same process.
+// percentage of what this machine could do at best, on the instruction set that runs, which limits.cpp measures in the
+// same process.
 //
 // Counted: 2 n k d operations a pass over all pairs, n d an update, whatever the kernels really do; each input and
 // output once. The limit of a row is the latest of: the operations of the kernel that ran (explain() names it) at the
@@ -12,6 +13,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
@@ -308,6 +310,16 @@ void fit(benchmark::State& state, Bench& b, const Case& c) {
     state.counters["lloyd_iterations"] = iterations;
 }
 
+// The commit measured, with -dirty where files differ from it; a copy of the tree may have no git.
+std::string commit() {
+    std::string line;
+    if (FILE* const pipe = popen("git describe --always --dirty 2>/dev/null", "r")) {
+        for (int c = 0; (c = std::fgetc(pipe)) != EOF && c != '\n';) line += static_cast<char>(c);
+        pclose(pipe);
+    }
+    return line.empty() ? "unknown" : line;
+}
+
 std::string text(double per_second) { return per_second > 0 ? std::to_string(per_second * 1e-9) : "unknown"; }
 
 }  // namespace
@@ -352,6 +364,7 @@ int main(int argc, char** argv) try {
         {"isa", limits.isa},
         {"threads", std::to_string(context.properties().processors)},
         {"cuebm", eb::version()},
+        {"commit", commit()},
         {"d_784", std::filesystem::exists(images_file) ? "Fashion-MNIST" : "blobs (dataset-fashion-mnist is missing)"},
         {"peak_fp32_gflops", text(limits.fp32_flops)},
         {"peak_bf16_gflops", text(limits.bf16_flops)},

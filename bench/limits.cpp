@@ -50,7 +50,7 @@ constexpr int chains = 12;
 constexpr std::int64_t steps = 3'000'000;
 
 struct Kernel {
-    const char* isa;
+    const char* isa;  // of the library, as CUEBM_ISA names it
     bool supported;
     int operations;
     void (*run)();
@@ -78,6 +78,11 @@ struct Kernel {
     }
 
 #if defined(__x86_64__)
+__m128 multiply_add_base(__m128 sum, __m128 x, __m128 y) { return _mm_add_ps(_mm_mul_ps(sum, x), y); }
+void fp32_base() {
+    const __m128 a = _mm_set1_ps(0.5f);
+    CUEBM_BENCH_CHAINS(__m128, _mm_setzero_ps(), "+x", multiply_add_base)
+}
 __attribute__((target("avx2,fma"))) void fp32_avx2() {
     const __m256 a = _mm256_set1_ps(0.5f);
     CUEBM_BENCH_CHAINS(__m256, _mm256_setzero_ps(), "+v", _mm256_fmadd_ps)
@@ -137,19 +142,20 @@ bool has_amx(unsigned bit) {
 
 std::vector<Kernel> fp32_kernels() {
     return {{"avx512", __builtin_cpu_supports("avx512f") != 0, 32, fp32_avx512},
-            {"avx2", __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"), 16, fp32_avx2}};
+            {"avx2", __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"), 16, fp32_avx2},
+            {"base", true, 8, fp32_base}};
 }
-std::vector<Kernel> bf16_kernels() { return {{"", __builtin_cpu_supports("avx512bf16") != 0, 64, bf16_avx512}}; }
-std::vector<Kernel> int8_kernels() { return {{"", __builtin_cpu_supports("avx512vnni") != 0, 128, int8_avx512}}; }
-std::vector<Kernel> amx_bf16_kernels() { return {{"", has_amx(22), 2 * 16 * 16 * 32, bf16_amx}}; }
-std::vector<Kernel> amx_int8_kernels() { return {{"", has_amx(25), 2 * 16 * 16 * 64, int8_amx}}; }
+std::vector<Kernel> bf16_kernels() { return {{"avx512", __builtin_cpu_supports("avx512bf16") != 0, 64, bf16_avx512}}; }
+std::vector<Kernel> int8_kernels() { return {{"avx512", __builtin_cpu_supports("avx512vnni") != 0, 128, int8_avx512}}; }
+std::vector<Kernel> amx_bf16_kernels() { return {{"avx512", has_amx(22), 2 * 16 * 16 * 32, bf16_amx}}; }
+std::vector<Kernel> amx_int8_kernels() { return {{"avx512", has_amx(25), 2 * 16 * 16 * 64, int8_amx}}; }
 #else
 #if defined(__aarch64__)
 void fp32_neon() {
     const float32x4_t a = vdupq_n_f32(0.5f);
     CUEBM_BENCH_CHAINS(float32x4_t, vdupq_n_f32(0), "+w", vfmaq_f32)
 }
-std::vector<Kernel> fp32_kernels() { return {{"neon", true, 8, fp32_neon}}; }
+std::vector<Kernel> fp32_kernels() { return {{"base", true, 8, fp32_neon}}; }
 #else
 std::vector<Kernel> fp32_kernels() { return {}; }
 #endif
@@ -159,15 +165,14 @@ std::vector<Kernel> amx_bf16_kernels() { return {}; }
 std::vector<Kernel> amx_int8_kernels() { return {}; }
 #endif
 
-// The fastest of the supported kernels; its name in `isa`.
-double peak(const std::vector<Kernel>& kernels, int threads, std::string* isa = nullptr) {
+// The fastest of the supported kernels of this instruction set.
+double peak(const std::vector<Kernel>& kernels, int threads, const std::string& isa) {
     double best = 0;
     for (const auto& kernel : kernels) {
-        if (!kernel.supported) continue;
+        if (!kernel.supported || kernel.isa != isa) continue;
         const double seconds = best_seconds([&] { on_threads(threads, [&](int) { kernel.run(); }); });
         const double rate =
             static_cast<double>(threads) * chains * static_cast<double>(steps) * kernel.operations / seconds;
-        if (rate > best && isa != nullptr) *isa = kernel.isa;
         best = std::max(best, rate);
     }
     return best;
@@ -217,6 +222,12 @@ double copy_on_device(cuebm::Context& context) {
     return 2.0 * sizeof(float) * rows * columns / seconds;
 }
 
+// "avx2" of "CPU (avx2, 2 threads)"; "base" may be followed by a remark.
+std::string isa_of(const std::string& device) {
+    const auto first = std::min(device.size(), device.find('(') + 1);
+    return device.substr(first, device.find_first_of(", ", first) - first);
+}
+
 std::string processor_name() {
     std::ifstream file("/proc/cpuinfo");
     std::string line, name = "unknown", family, model;
@@ -238,13 +249,13 @@ Limits measure_limits(cuebm::Context& context) {
     const auto& properties = context.properties();
     if (context.device() != cuebm::Device{})
         return {.processor = properties.name, .isa = "", .copy_bytes = copy_on_device(context)};
-    Limits limits{.processor = processor_name(), .isa = ""};
+    Limits limits{.processor = processor_name(), .isa = isa_of(properties.name)};
     const int threads = properties.processors;
-    limits.fp32_flops = peak(fp32_kernels(), threads, &limits.isa);
-    limits.bf16_flops = peak(bf16_kernels(), threads);
-    limits.int8_ops = peak(int8_kernels(), threads);
-    limits.amx_bf16_flops = peak(amx_bf16_kernels(), threads);
-    limits.amx_int8_ops = peak(amx_int8_kernels(), threads);
+    limits.fp32_flops = peak(fp32_kernels(), threads, limits.isa);
+    limits.bf16_flops = peak(bf16_kernels(), threads, limits.isa);
+    limits.int8_ops = peak(int8_kernels(), threads, limits.isa);
+    limits.amx_bf16_flops = peak(amx_bf16_kernels(), threads, limits.isa);
+    limits.amx_int8_ops = peak(amx_int8_kernels(), threads, limits.isa);
     limits.copy_bytes = copy_on_cpu(threads);
     limits.read_bytes = read_on_cpu(threads);
     return limits;

@@ -9,7 +9,7 @@ namespace bench {
 
 struct Limits {
     std::string processor;  // its name, family and model as the system tells
-    std::string isa;        // of the fastest fp32 kernel
+    std::string isa;        // that the library runs on, and peaks are of: the machine's best, or what CUEBM_ISA forces
     double fp32_flops = 0;  // fused multiply-adds counted twice; 0: unknown, here and below
     double bf16_flops = 0;
     double int8_ops = 0;

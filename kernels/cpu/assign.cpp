@@ -134,7 +134,7 @@ KeptPoints::KeptPoints(detail::Carver& carver, const AssignPlan& plan, std::int6
     aged = carver.take<std::int64_t>(1);
     packed = {.words = carver.take<std::uint32_t>(points * shape.words_a_row),
               .norms = carver.take<float>(points + behind),
-              .rests = carver.take<float>(points + behind),
+              .residual_norms = carver.take<float>(points + behind),
               .steps = carver.take<float>(points + behind),
               .bounds = {}};
     previous = nullptr;
@@ -143,7 +143,7 @@ KeptPoints::KeptPoints(detail::Carver& carver, const AssignPlan& plan, std::int6
     previous = carver.take<float>(k * d);
     packed.bounds.lower = carver.take<float>(blocks * shape.panels * bounds_stride(static_cast<int>(block)));
     packed.bounds.upper = carver.take<float>(points);
-    packed.bounds.others = carver.take<float>(points);
+    packed.bounds.own_panel_lower = carver.take<float>(points);
     packed.bounds.slots = carver.take<std::int32_t>(points);
     order = carver.take<std::int32_t>(k);
 }

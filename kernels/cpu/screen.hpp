@@ -34,7 +34,7 @@ CUEBM_INLINE void begin_block(const Screen& screen, const PackedPoints& points, 
         const Pack norm = math::load(points.norms + i);
         math::store(block.steps + i, math::load(points.steps + i));
         math::store(block.slopes + i,
-                    bound.per_norm * norm + bound.per_rest * math::load(points.rests + i) + bound.constant);
+                    bound.per_norm * norm + bound.per_rest * math::load(points.residual_norms + i) + bound.constant);
         math::store(block.margins + i, bound.spread * norm * norm + bound.floor);
     }
     for (std::int64_t i = 0; i < count; ++i) {
@@ -91,11 +91,11 @@ std::int64_t run(const AssignData<float>& task, const Screen& screen, const Pack
     const std::size_t direct_bytes = screen.direct->direct_scratch(sizeof(float), task.depth, false);
     auto* padded = reinterpret_cast<float*>(space + points_bytes<Tile>(screen.words_a_row, direct_bytes));
     const std::int64_t count = last - first, tiles = (count + Tile::points - 1) / Tile::points;
-    PackedPoints points{reinterpret_cast<std::uint32_t*>(space), block.norms, block.rests, block.steps, {}};
+    PackedPoints points{reinterpret_cast<std::uint32_t*>(space), block.norms, block.residual_norms, block.steps, {}};
     if (packed == nullptr)
         pack_rows<Tile>(task, screen, points, first, last, padded);
     else
-        points = {packed->words + first * screen.words_a_row, packed->norms + first, packed->rests + first,
+        points = {packed->words + first * screen.words_a_row, packed->norms + first, packed->residual_norms + first,
                   packed->steps + first, packed->bounds};
     const bool tracked = packed != nullptr && packed->bounds.lower != nullptr;
     begin_block<Tile>(screen, points, tiles * Tile::points, block);
@@ -120,11 +120,11 @@ std::int64_t run(const AssignData<float>& task, const Screen& screen, const Pack
 
     if (tracked) keep_bounds<Tile>(task, screen, points, first, count, block, padded);
 
-    std::int64_t given_up = 0;
+    std::int64_t unsettled = 0;
     for (std::int64_t i = 0; i < count; ++i) {
         const Known& point = block.known[i];
         if (point.all) {
-            block.open[given_up++] = first + i;
+            block.given_up[unsettled++] = first + i;
             continue;
         }
         if (task.labels != nullptr)
@@ -134,9 +134,9 @@ std::int64_t run(const AssignData<float>& task, const Screen& screen, const Pack
     // Points of which nothing is known, or too little: every prototype's canonical energy, a tile at a time.
     std::int64_t bad = no_bad_row;
     AssignData<float> rest = task;
-    for (std::int64_t g = 0; g < given_up; g += screen.direct->direct_rows_a_task) {
-        const std::int64_t left = given_up - g, most = screen.direct->direct_rows_a_task;
-        rest.rows = block.open + g;
+    for (std::int64_t g = 0; g < unsettled; g += screen.direct->direct_rows_a_task) {
+        const std::int64_t left = unsettled - g, most = screen.direct->direct_rows_a_task;
+        rest.rows = block.given_up + g;
         const std::int64_t found = screen.direct->direct_float(rest, 0, left < most ? left : most, space);
         if (bad == no_bad_row) bad = found;
     }
@@ -146,9 +146,10 @@ std::int64_t run(const AssignData<float>& task, const Screen& screen, const Pack
 template <class Tile>
 void pack(const AssignData<float>& task, const Screen& screen, const PackedPoints& to, std::int64_t first,
           std::int64_t last, std::byte* scratch) {
-    pack_rows<Tile>(task, screen,
-                    {to.words + first * screen.words_a_row, to.norms + first, to.rests + first, to.steps + first, {}},
-                    first, last, reinterpret_cast<float*>(scratch));
+    pack_rows<Tile>(
+        task, screen,
+        {to.words + first * screen.words_a_row, to.norms + first, to.residual_norms + first, to.steps + first, {}},
+        first, last, reinterpret_cast<float*>(scratch));
 }
 
 template <class Tile>

@@ -31,9 +31,9 @@ struct AmxTile {
     // Some tiles of points meet a panel. Points are [groups][32 points][16 words], prototypes [words][32 prototypes].
     template <bool lows>
     __attribute__((noinline)) static void meet(const Screen& screen, const std::uint32_t* y, std::int64_t tiles,
-                                               std::int64_t number, const BlockRows& rows, const char* ahead) {
+                                               std::int64_t panel_index, const BlockRows& rows, const char* ahead) {
         const std::int64_t words = screen.words_a_row;
-        const std::uint32_t* w = screen.words + number * words * panel;
+        const std::uint32_t* w = screen.words + panel_index * words * panel;
         alignas(64) float sums[together][points][panel];
         std::int64_t ready = -1;  // the tile to be noted: a tile behind, so that the vector units have work meanwhile
         for (std::int64_t pair = 0; pair < tiles; pair += together) {
@@ -44,12 +44,12 @@ struct AmxTile {
                     multiply(y + t * words * points + first * points, w + first * panel, count, first == 0,
                              sums[t % together][0], ahead);
                     ahead += count * 16;
-                    if (ready >= 0) note_tile<lows>(screen, sums[ready % together], number, ready, rows);
+                    if (ready >= 0) note_tile<lows>(screen, sums[ready % together], panel_index, ready, rows);
                     ready = first + part >= words ? t : -1;
                 }
             }
         }
-        note_tile<lows>(screen, sums[ready % together], number, ready, rows);
+        note_tile<lows>(screen, sums[ready % together], panel_index, ready, rows);
     }
 
 private:
@@ -58,9 +58,9 @@ private:
     static constexpr std::int64_t part = 128;
 
     template <bool lows>
-    CUEBM_INLINE void note_tile(const Screen& screen, const float (*sums)[panel], std::int64_t number,
+    CUEBM_INLINE void note_tile(const Screen& screen, const float (*sums)[panel], std::int64_t panel_index,
                                 std::int64_t tile, const BlockRows& block) {
-        const Columns c[2] = {columns(screen, number * panel), columns(screen, number * panel + width)};
+        const Columns c[2] = {columns(screen, panel_index * panel), columns(screen, panel_index * panel + width)};
         const std::int32_t* which = block.which + tile * points;
         const BlockRows rows = block;  // a copy: stores of bounds might alias it
         alignas(64) float low[lows ? points : 1][width];

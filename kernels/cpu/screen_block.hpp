@@ -31,14 +31,14 @@ struct alignas(64) Block {
     static constexpr int size = block_points<Tile>, stride = bounds_stride(size), padded = stride + 16;
     Best best[padded];
     float slopes[padded], margins[padded];  // the bound is slope * R + margin
-    float norms[padded], rests[padded], steps[padded], lows[padded];
-    float least[padded];                                // of a row's lower bounds
-    float upper[padded], others[padded], bars[padded];  // of distances: screen_bounds.hpp
+    float norms[padded], residual_norms[padded], steps[padded], lows[padded];
+    float least[padded];                                               // of a row's lower bounds
+    float upper[padded], own_panel_lower[padded], thresholds[padded];  // of distances: screen_bounds.hpp
     std::int32_t all_rows[size], which[padded + Tile::points];
     std::int32_t own[padded];   // the panel of a row's last label
     std::int32_t idle[padded];  // all bits: keeps its label without meeting any prototype
     Known known[size];
-    std::int64_t open[size];
+    std::int64_t given_up[size];  // rows of which too little is known
 };
 
 CUEBM_INLINE Pack root(Pack x) {
@@ -65,29 +65,29 @@ CUEBM_INLINE void pack_rows(const AssignData<float>& task, const Screen& screen,
         const RowSums sums = Format::round(Shifting{y, screen.shift, screen.scale, task.d}, screen.words_a_row,
                                            Place<Tile::group, Tile::group * Tile::points>{words});
         to.norms[at] = sums.square;
-        to.rests[at] = sums.rest;
+        to.residual_norms[at] = sums.rest;
         to.steps[at] = sums.step;
     }
     const ScreenBound& bound = screen.bound;
     const auto norm_of = [&](Pack squares) { return root(squares + bound.norm_floor) * bound.norm_growth; };
     for (std::int64_t at = 0; at < end - first; at += width) {
         const std::int64_t left = end - first - at, count = left < width ? left : width;
-        Pack norms = {}, rests = {};
+        Pack norms = {}, residuals = {};
         __builtin_memcpy(&norms, to.norms + at, sizeof(float) * static_cast<std::size_t>(count));
-        __builtin_memcpy(&rests, to.rests + at, sizeof(float) * static_cast<std::size_t>(count));
+        __builtin_memcpy(&residuals, to.residual_norms + at, sizeof(float) * static_cast<std::size_t>(count));
         norms = norm_of(norms);
         if constexpr (Format::format == ScreenFormat::fp32) {
-            rests = Pack{};
+            residuals = Pack{};
         } else {
-            rests = norm_of(rests);
-            rests += (norms + rests) * 0x1p-22f;  // y' - yq was rounded, too
+            residuals = norm_of(residuals);
+            residuals += (norms + residuals) * 0x1p-22f;  // y' - yq was rounded, too
         }
         __builtin_memcpy(to.norms + at, &norms, sizeof(float) * static_cast<std::size_t>(count));
-        __builtin_memcpy(to.rests + at, &rests, sizeof(float) * static_cast<std::size_t>(count));
+        __builtin_memcpy(to.residual_norms + at, &residuals, sizeof(float) * static_cast<std::size_t>(count));
     }
 }
 
-CUEBM_INLINE unsigned at_most(const float* x, float bar) {  // one bit a class
+CUEBM_INLINE unsigned classes_at_most(const float* x, float bar) {  // one bit a class
 #if defined(__AVX512F__)
     return _mm512_cmp_ps_mask(_mm512_loadu_ps(x), _mm512_set1_ps(bar), _CMP_LE_OQ);
 #else
@@ -129,10 +129,11 @@ CUEBM_INLINE void look(const Screen& screen, std::int64_t chunk, const Best& bes
                        float margin, bool energy_wanted, Known& point) {
     if (point.all) return;
     const std::int64_t slot =
-        slot_of(screen, chunk, least, __builtin_ctz(at_most(best.least, least) | 1u << screen_classes));
+        slot_of(screen, chunk, least, __builtin_ctz(classes_at_most(best.least, least) | 1u << screen_classes));
     const float upper = least + 2 * (slope * screen.norms[slot] + margin) * (1 + 0x1p-10f);
     if (upper < point.least_upper) point.least_upper = upper;
-    const unsigned some = at_most(best.least, point.least_upper), crowded = at_most(best.second, point.least_upper);
+    const unsigned some = classes_at_most(best.least, point.least_upper),
+                   crowded = classes_at_most(best.second, point.least_upper);
     point.some = static_cast<std::uint16_t>(some);
     point.crowded = static_cast<std::uint16_t>(crowded);
     point.open = some != 0;

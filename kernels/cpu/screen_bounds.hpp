@@ -9,17 +9,17 @@
 namespace cuebm::cpu::CUEBM_ISA {
 namespace {
 
-CUEBM_INLINE Pack size_of(Pack x) { return most_of(x, Pack{} - x); }
+CUEBM_INLINE Pack magnitude(Pack x) { return most_of(x, Pack{} - x); }
 
 // Distances by |y' - w'|^2 = |y'|^2 + 2 s, from bounds of the score s, rounded down and up.
-CUEBM_INLINE Pack at_least(const KeptBounds& kept, Pack norm, Pack low, Pack margin) {
+CUEBM_INLINE Pack distance_lower_bound(const KeptBounds& kept, Pack norm, Pack low, Pack margin) {
     const Pack square = norm * norm;
-    const Pack x = square * kept.shrink + 2.0f * low - 4.0f * margin - (square + size_of(low)) * 0x1p-20f;
+    const Pack x = square * kept.shrink + 2.0f * low - 4.0f * margin - (square + magnitude(low)) * 0x1p-20f;
     return root(most_of(x, Pack{})) * (1 - 0x1p-21f);
 }
-CUEBM_INLINE Pack at_most(const KeptBounds& kept, Pack norm, Pack high) {
+CUEBM_INLINE Pack distance_upper_bound(const KeptBounds& kept, Pack norm, Pack high) {
     const Pack square = norm * norm;
-    const Pack x = square + 2.0f * high + (square + size_of(high)) * 0x1p-20f;
+    const Pack x = square + 2.0f * high + (square + magnitude(high)) * 0x1p-20f;
     return root(most_of(x, Pack{})) * kept.growth + (norm + kept.largest_norm) * kept.slack;
 }
 
@@ -31,7 +31,7 @@ CUEBM_INLINE Words load_words(const std::int32_t* from) {
 CUEBM_INLINE void store_words(std::int32_t* to, Words x) { __builtin_memcpy(to, &x, sizeof x); }
 CUEBM_INLINE Pack lowered(Pack bound, Pack by) {
     const Pack x = bound - by;
-    return x - size_of(x) * 0x1p-22f;
+    return x - magnitude(x) * 0x1p-22f;
 }
 
 // What the prototypes' moves leave of the bounds, and which rows are idle: nothing can beat their label.
@@ -43,27 +43,27 @@ CUEBM_INLINE void age_bounds(const Screen& screen, const KeptBounds& kept, const
         const std::int32_t slot = kept.slots[first + i];
         block.own[i] = slot / Tile::panel;
         block.upper[i] = kept.upper[first + i] + kept.drifts[slot];
-        block.others[i] = kept.others[first + i];
+        block.own_panel_lower[i] = kept.own_panel_lower[first + i];
         around[i] = kept.panel_drifts[block.own[i]];
     }
     for (std::int64_t i = 0; i < rows; i += width) {
         const Pack upper = math::load(block.upper + i);
         const Pack raised = upper + upper * 0x1p-22f;
-        const Pack bars = raised * kept.growth + (math::load(points.norms + i) + kept.largest_norm) * kept.slack;
-        const Pack others = lowered(math::load(block.others + i), math::load(around + i));
+        const Pack thresholds = raised * kept.growth + (math::load(points.norms + i) + kept.largest_norm) * kept.slack;
+        const Pack own_panel_lower = lowered(math::load(block.own_panel_lower + i), math::load(around + i));
         math::store(block.upper + i, raised);
-        math::store(block.bars + i, bars);
-        math::store(block.others + i, others);
-        store_words(block.idle + i, others > bars);
+        math::store(block.thresholds + i, thresholds);
+        math::store(block.own_panel_lower + i, own_panel_lower);
+        store_words(block.idle + i, own_panel_lower > thresholds);
     }
     float* lower = kept.lower + first / block.size * block.stride * screen.panels;
     for (std::int64_t p = 0; p < screen.panels; ++p, lower += block.stride) {
         const Pack drift = math::broadcast(kept.panel_drifts[p]);
-        const Words number = Words{} + static_cast<std::int32_t>(p);
+        const Words panel_index = Words{} + static_cast<std::int32_t>(p);
         for (std::int64_t i = 0; i < rows; i += width) {
             const Pack left = lowered(math::load(lower + i), drift);
             math::store(lower + i, left);
-            const Words far = left > math::load(block.bars + i), own = load_words(block.own + i) == number;
+            const Words far = left > math::load(block.thresholds + i), own = load_words(block.own + i) == panel_index;
             store_words(block.idle + i, load_words(block.idle + i) & (far | own));
         }
     }
@@ -72,11 +72,11 @@ CUEBM_INLINE void age_bounds(const Screen& screen, const KeptBounds& kept, const
 // Rows that must meet panel p, in block.which; returns how many.
 template <class Tile>
 CUEBM_INLINE std::int64_t choose_rows(std::int64_t p, const float* lower, std::int64_t rows, Block<Tile>& block) {
-    const Words number = Words{} + static_cast<std::int32_t>(p);
+    const Words panel_index = Words{} + static_cast<std::int32_t>(p);
     std::int64_t count = 0;
     for (std::int64_t i = 0; i < rows; i += width) {
-        const Words far = math::load(lower + i) > math::load(block.bars + i);
-        const Words skipped = load_words(block.idle + i) | (far & (load_words(block.own + i) != number));
+        const Words far = math::load(lower + i) > math::load(block.thresholds + i);
+        const Words skipped = load_words(block.idle + i) | (far & (load_words(block.own + i) != panel_index));
         unsigned bits = math::lane_bits(~skipped);
         if (rows - i < width) bits &= (1u << (rows - i)) - 1;
 #if defined(__AVX512F__)
@@ -141,7 +141,8 @@ CUEBM_INLINE void meet_needed(const Screen& screen, const PackedPoints& points, 
                                   next + p % parts * part);
         for (std::int64_t i = 0; i < rows; i += width) {
             const Pack low = math::load(block.lows + i), old = math::load(lower + i);
-            const Pack now = at_least(kept, math::load(points.norms + i), low, math::load(block.margins + i));
+            const Pack now =
+                distance_lower_bound(kept, math::load(points.norms + i), low, math::load(block.margins + i));
             const auto met = low < math::broadcast(1.5f * screen_absent);
             math::store(lower + i, math::select(met, now, old));
         }
@@ -174,19 +175,21 @@ CUEBM_INLINE void keep_bounds(const AssignData<float>& task, const Screen& scree
     for (std::int64_t i = 0; i < count; i += width) {
         const auto idle = load_words(block.idle + i);
         const Pack norm = math::load(points.norms + i);
-        const Pack upper = at_most(kept, norm, math::load(highest + i));
-        const Pack others = at_least(kept, norm, math::load(block.least + i), math::load(block.margins + i));
+        const Pack upper = distance_upper_bound(kept, norm, math::load(highest + i));
+        const Pack own_panel_lower =
+            distance_lower_bound(kept, norm, math::load(block.least + i), math::load(block.margins + i));
         math::store(block.upper + i, math::select(idle, math::load(block.upper + i), upper));
-        math::store(block.others + i, math::select(idle, math::load(block.others + i), others));
+        math::store(block.own_panel_lower + i,
+                    math::select(idle, math::load(block.own_panel_lower + i), own_panel_lower));
     }
     for (std::int64_t i = 0; i < count; ++i) {
         const bool unknown = block.known[i].all && block.idle[i] == 0;
         kept.upper[first + i] = unknown ? __builtin_inff() : block.upper[i];
-        kept.others[first + i] = unknown ? 0 : block.others[i];
+        kept.own_panel_lower[first + i] = unknown ? 0 : block.own_panel_lower[i];
     }
     // Rows that fill the last tile repeat the last: they need nothing of their own.
     for (std::int64_t i = count; i % Tile::points != 0; ++i)
-        kept.upper[first + i] = __builtin_inff(), kept.others[first + i] = 0;
+        kept.upper[first + i] = __builtin_inff(), kept.own_panel_lower[first + i] = 0;
 }
 
 }  // namespace

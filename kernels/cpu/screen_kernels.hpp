@@ -21,7 +21,8 @@ constexpr int bounds_stride(int rows_a_task) { return (rows_a_task + 15) / 16 * 
 // and w', |y' - w'| of any prototype of a panel is at least `lower`, that of the label at most `upper`.
 struct KeptBounds {
     float* lower;                 // [rows / rows_a_task][panels][bounds_stride(rows_a_task)]; null: not kept
-    float *upper, *others;        // [rows]: others: at least this far are others of the label's panel
+    float* upper;                 // [rows]
+    float* own_panel_lower;       // [rows]: at least this far are the others of the label's panel
     std::int32_t* slots;          // [rows]: of the label
     const float* drifts;          // [panels * panel]: how far prototypes have moved since; null: the first call
     const float* panel_drifts;    // [panels]: the most of each panel
@@ -56,9 +57,9 @@ inline constexpr float screen_absent = 1e38f;  // beyond every score within reac
 
 // Points less the shift, times the scale, rounded and packed in tiles; the last tile repeats the last point.
 struct PackedPoints {
-    std::uint32_t* words;  // [tiles][words_a_row / g][points of a tile][g], g: Tile::group
-    float *norms, *rests;  // [tiles * points of a tile]: N >= |y'|, and >= |y' - yq|
-    float* steps;          // int8, the same shape: y' = step * integer, nearly
+    std::uint32_t* words;           // [tiles][words_a_row / g][points of a tile][g], g: Tile::group
+    float *norms, *residual_norms;  // [tiles * points of a tile]: N >= |y'|, and >= |y' - yq|
+    float* steps;                   // int8, the same shape: y' = step * integer, nearly
     KeptBounds bounds;
 };
 

@@ -44,7 +44,7 @@ ScreenScratch::ScreenScratch(detail::Carver& carver, const ScreenKernels& kernel
     steps = carver.take<float>(shape.slots);
     offsets = carver.take<std::int32_t>(shape.slots);
     squares = carver.take<double>(shape.slots);
-    rests = carver.take<float>(shape.slots);
+    residual_norms = carver.take<float>(shape.slots);
     rounded_norms = carver.take<float>(shape.slots);
     hashes = carver.take<std::uint64_t>(shape.slots);
     by_hash = carver.take<std::int32_t>(shape.slots);
@@ -128,7 +128,7 @@ void ScreenPrototypes::pack(std::int64_t task) {
         std::uint32_t* to = scratch_.words + (z / width * shape_.words_a_row * width + z % width);
         for (std::int64_t word = 0; word < shape_.words_a_row; ++word) to[word * width] = 0;
         scratch_.half_squares[z] = screen_absent;
-        scratch_.norms[z] = scratch_.rests[z] = scratch_.rounded_norms[z] = 0;
+        scratch_.norms[z] = scratch_.residual_norms[z] = scratch_.rounded_norms[z] = 0;
         scratch_.steps[z] = 1;
         scratch_.offsets[z] = 0;
         if (z >= k) continue;
@@ -170,7 +170,7 @@ void ScreenPrototypes::pack(std::int64_t task) {
         }
         scratch_.half_squares[z] = static_cast<float>(square / 2);
         scratch_.norms[z] = math::screening_norm(square);
-        scratch_.rests[z] = rest > 0 ? math::screening_norm(rest) : 0;  // a row of zeros is exact
+        scratch_.residual_norms[z] = rest > 0 ? math::screening_norm(rest) : 0;  // a row of zeros is exact
         scratch_.rounded_norms[z] = math::screening_norm(rounded);
         scratch_.steps[z] = step;
         scratch_.offsets[z] = 128 * integers;
@@ -211,7 +211,7 @@ void ScreenPrototypes::finish() {
         precision.largest_norm = std::max(precision.largest_norm, norm);
         if (!(norm <= 1e300)) precision.largest_norm = norm;  // NaN and infinity stay
         if (!(norm > 0)) continue;
-        precision.rest_ratio = std::max(precision.rest_ratio, static_cast<double>(scratch_.rests[z]) / norm);
+        precision.rest_ratio = std::max(precision.rest_ratio, static_cast<double>(scratch_.residual_norms[z]) / norm);
         precision.rounded_ratio =
             std::max(precision.rounded_ratio, static_cast<double>(scratch_.rounded_norms[z]) / norm);
     }

@@ -20,16 +20,16 @@ ScreenShape screen_shape(const ScreenKernels& kernels, std::int64_t k, std::int6
 struct ScreenScratch {
     ScreenScratch(detail::Carver& carver, const ScreenKernels& kernels, std::int64_t k, std::int64_t d);
     ScreenScratch() = default;
-    float* shift;                         // [depth]
-    std::uint32_t* words;                 // [slots x words_a_row]
-    float *half_squares, *norms, *steps;  // [slots]
-    std::int32_t* offsets;                // [slots]
-    double* squares;                      // [slots]: |w'|^2 before scaling
-    float *rests, *rounded_norms;         // [slots]: |w' - wq| and |wq|
-    std::uint64_t* hashes;                // [slots], of the rows' bits
-    std::int32_t* by_hash;                // [slots]: slots in the order of their hashes
-    float *drifts, *panel_drifts;         // [slots], [panels]
-    float *line, *places;                 // [depth], [slots]: of group_prototypes()
+    float* shift;                           // [depth]
+    std::uint32_t* words;                   // [slots x words_a_row]
+    float *half_squares, *norms, *steps;    // [slots]
+    std::int32_t* offsets;                  // [slots]
+    double* squares;                        // [slots]: |w'|^2 before scaling
+    float *residual_norms, *rounded_norms;  // [slots]: |w' - wq| and |wq|
+    std::uint64_t* hashes;                  // [slots], of the rows' bits
+    std::int32_t* by_hash;                  // [slots]: slots in the order of their hashes
+    float *drifts, *panel_drifts;           // [slots], [panels]
+    float *line, *places;                   // [depth], [slots]: of group_prototypes()
 };
 
 class ScreenPrototypes {

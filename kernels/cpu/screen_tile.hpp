@@ -120,19 +120,20 @@ struct VectorTile {
     // Some tiles of points meet a panel. `ahead`: as many lines of 64 bytes to each tile and 4 words of what the next
     // block will read, which may still be in memory.
     template <bool lows>
-    CUEBM_INLINE void meet(const Screen& screen, const std::uint32_t* y, std::int64_t tiles, std::int64_t number,
+    CUEBM_INLINE void meet(const Screen& screen, const std::uint32_t* y, std::int64_t tiles, std::int64_t panel_index,
                            const BlockRows& rows, const char* ahead) {
         for (std::int64_t t = 0; t < tiles; ++t, ahead += screen.words_a_row * 16)
-            meet_tile<lows>(screen, y + t * screen.words_a_row * points, number, rows, rows.which + t * points, ahead);
+            meet_tile<lows>(screen, y + t * screen.words_a_row * points, panel_index, rows, rows.which + t * points,
+                            ahead);
     }
 
 private:
     template <bool lows>
-    __attribute__((noinline)) static void meet_tile(const Screen& screen, const std::uint32_t* y, std::int64_t number,
-                                                    const BlockRows& rows, const std::int32_t* which,
-                                                    const char* ahead) {
-        const std::uint32_t* w = screen.words + number * screen.words_a_row * panel;
-        const Columns c[2] = {columns(screen, number * panel), columns(screen, number * panel + width)};
+    __attribute__((noinline)) static void meet_tile(const Screen& screen, const std::uint32_t* y,
+                                                    std::int64_t panel_index, const BlockRows& rows,
+                                                    const std::int32_t* which, const char* ahead) {
+        const std::uint32_t* w = screen.words + panel_index * screen.words_a_row * panel;
+        const Columns c[2] = {columns(screen, panel_index * panel), columns(screen, panel_index * panel + width)};
         typename Format::Sum sums[points][2];
 #pragma GCC unroll 14
         for (int i = 0; i < points; ++i) sums[i][0] = Format::begin(c[0]), sums[i][1] = Format::begin(c[1]);
@@ -166,7 +167,7 @@ private:
                 const std::int32_t r = which[i];
                 lower[i][u] = lower_bounds(c[u], Format::score(sums[i][u], c[u], rows.steps[r]), rows.slopes[r]);
                 if constexpr (width < screen_classes)
-                    note(lower[i][u], rows.best[r], (number * panel + u * width) % screen_classes);
+                    note(lower[i][u], rows.best[r], (panel_index * panel + u * width) % screen_classes);
             }
 #pragma GCC unroll 14
         for (int i = 0; i < points; ++i) {
