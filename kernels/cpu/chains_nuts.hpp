@@ -15,9 +15,7 @@ void move_frontiers(const math::Transition<T>& t, const GroupEnergy<Packs, T>& e
     using Pack = typename math::PackOf<T>::Type;
     constexpr int lanes = Packs * pack_lanes<T>;
     const std::int64_t size = static_cast<std::int64_t>(t.d) * lanes;
-    const auto at = [&](int row, int p) {
-        return Coordinates<Pack>{frontier + row * size + p * pack_lanes<T>, lanes};
-    };
+    const auto at = [&](int row, int p) { return Coordinates<Pack>{frontier + row * size + p * pack_lanes<T>, lanes}; };
     for (int p = 0; p < Packs; ++p) {
         const Pack step = math::load(directions + p * pack_lanes<T>) * t.step_size, kick = step * T(-0.5);
         for (int j = 0; j < t.d; ++j) {
@@ -55,9 +53,17 @@ void run_nuts_group(const ChainsData<T>& data, int first_lane, T* scratch) {
     const auto state_of = [&](int l) {
         const auto point = [&](T* points) { return Coordinates<T>{points + d * first_lane + l, lanes}; };
         const auto number = [&](T* numbers) { return Coordinates<T>{numbers + first_lane + l, lanes}; };
-        return math::ChainTile<T>{point(data.x),           point(data.gradient),     number(data.value),
-                                  number(data.accepted),   number(data.energy_now),  number(data.divergences),
-                                  number(data.leapfrogs),  number(data.deepest),     {}, {}, {}};
+        return math::ChainTile<T>{point(data.x),
+                                  point(data.gradient),
+                                  number(data.value),
+                                  number(data.accepted),
+                                  number(data.energy_now),
+                                  number(data.divergences),
+                                  number(data.leapfrogs),
+                                  number(data.deepest),
+                                  {},
+                                  {},
+                                  {}};
     };
     const auto begin = [&](int l, std::uint32_t step) {
         if (data.sums != nullptr) data.accepted[first_lane + l] = 0;

@@ -1,11 +1,11 @@
 // The No-U-Turn sampler (M. D. Hoffman and A. Gelman, JMLR 15, 2014) with multinomial draws and the U-turn criterion of
 // momenta that are summed up (M. Betancourt, "A conceptual introduction to Hamiltonian Monte Carlo", 2017), in the
-// iterative form of D. Phan, N. Pradhan and M. Jankowiak ("Composable effects for flexible and accelerated probabilistic
-// programming in NumPyro", 2019): a leapfrog step at a time, with momenta remembered at logarithmically many places. A
-// chain that has ended its tree begins the next one; it waits for no other.
+// iterative form of D. Phan, N. Pradhan and M. Jankowiak ("Composable effects for flexible and accelerated
+// probabilistic programming in NumPyro", 2019): a leapfrog step at a time, with momenta remembered at logarithmically
+// many places. A chain that has ended its tree begins the next one; it waits for no other.
 //
-// This is what one chain does between two evaluations of the energy: scalar code on every device. Whoever calls it moves
-// the frontier of all chains by a leapfrog step and evaluates there.
+// This is what one chain does between two evaluations of the energy: scalar code on every device. Whoever calls it
+// moves the frontier of all chains by a leapfrog step and evaluates there.
 #pragma once
 
 #include "math/functions_logarithm.hpp"
@@ -18,8 +18,21 @@ template <class T>
 struct NutsColumn {
     Coordinates<T> column;
     int d;
-    enum Row { x, momentum, gradient, end_x = 3, end_momentum = 5, end_gradient = 7, subtree_x = 9, subtree_gradient,
-               tree_x, tree_gradient, subtree_sum, tree_sum, checkpoint };
+    enum Row {
+        x,
+        momentum,
+        gradient,
+        end_x = 3,
+        end_momentum = 5,
+        end_gradient = 7,
+        subtree_x = 9,
+        subtree_gradient,
+        tree_x,
+        tree_gradient,
+        subtree_sum,
+        tree_sum,
+        checkpoint
+    };
     static_assert(checkpoint == nuts_arrays);
     CUEBM_MATH_MEMBER Coordinates<T> at(int row) const { return column.from(row * d); }
 };
@@ -32,16 +45,16 @@ CUEBM_MATH void copy_row(int d, Coordinates<T> from, Coordinates<T> to) {
 // A chain within a transition.
 template <class T>
 struct NutsChain {
-    std::uint32_t step;           // of the seed's transitions
-    std::int32_t depth;           // of the tree: 2^depth leaves, and as many that are being added
-    std::int32_t leaf;            // of those, done
-    std::int32_t leaves;          // of the transition
-    std::int32_t end;             // 0: they are added before the tree, in steps of -step_size; 1: behind it
-    T energy;                     // H at the start
+    std::uint32_t step;             // of the seed's transitions
+    std::int32_t depth;             // of the tree: 2^depth leaves, and as many that are being added
+    std::int32_t leaf;              // of those, done
+    std::int32_t leaves;            // of the transition
+    std::int32_t end;               // 0: they are added before the tree, in steps of -step_size; 1: behind it
+    T energy;                       // H at the start
     T subtree_weight, tree_weight;  // logs of sums of exp(H at the start - H)
-    T subtree_value, tree_value;  // E of what would be drawn
+    T subtree_value, tree_value;    // E of what would be drawn
     T subtree_energy, tree_energy;  // H there
-    T acceptance;                 // sum over leaves of min(1, exp(H at the start - H))
+    T acceptance;                   // sum over leaves of min(1, exp(H at the start - H))
     bool diverged, done;
 };
 
