@@ -1,0 +1,67 @@
+# Draws what examples/sample.cpp wrote: gnuplot -e "folder='build/sample'" examples/sample.gnuplot
+# First the contour lines of E, as tables: within the first three lie 39, 86 and 99% of exp(-E).
+set contour base; unset surface; set cntrparam levels discrete 0.5,2,4.5
+set table folder.'/contours.txt'; splot folder.'/plane.txt' using 1:2:3; unset table
+set cntrparam levels discrete 10,20,40,80
+set table folder.'/higher.txt'; splot folder.'/plane.txt' using 1:2:3; unset table
+unset contour; set surface
+
+# Colours of Okabe and Ito (told apart by colour-blind readers), one for each chain; darkness and numbers differ too.
+array colour[3] = ["#0072B2", "#D55E00", "#009E73"]
+grey = "#666666"; pale = "#aaaaaa"
+set terminal pngcairo size 1040,1020 font "Sans,12.5" linewidth 0.75 pointscale 0.7
+set output folder.'/sample.png'
+set multiplot
+height = 0.35
+box(left, top) = sprintf("set lmargin at screen %g; set rmargin at screen %g; set tmargin at screen %g; set bmargin at screen %g; set key at screen %g, screen %g top center vertical Left reverse samplen 2 maxcols 1", left, left + 0.41, top, top - height, left + 0.2, top - height - 0.06)
+set xrange [-7:7]; set yrange [-5:9]; set xtics 2; set ytics 2
+set xlabel "x_1" offset 0,0.3; set ylabel "x_2" offset 1,0
+# A colour for each band between the contours: that looks like what it is, and makes a small file.
+band(e) = e < 0.5 ? 0 : e < 2 ? 1 : e < 4.5 ? 2 : 3
+set palette maxcolors 4 defined (0 "#c3d3de", 1 "#dbe5ec", 2 "#eef3f6", 3 "#ffffff"); set cbrange [0:3]; unset colorbox
+
+eval box(0.07, 0.955)
+set title "Down the energy, without kicks and with them"
+plot folder.'/plane.txt' using 1:2:(band($3)) with image notitle, \
+     folder.'/higher.txt' with lines lw 1 lc rgb pale notitle, \
+     folder.'/contours.txt' with lines lw 1.5 lc rgb grey notitle, \
+     for [c = 1:3] folder.'/langevin.txt' index c - 1 with lines lw 2 lc rgb colour[c] notitle, \
+     folder.'/descents.txt' with lines lw 5 lc rgb "black" notitle, \
+     for [c = 1:3] folder.'/descents.txt' index c - 1 every ::0::0 with points pt 7 ps 4 lc rgb colour[c] notitle, \
+     for [c = 1:3] folder.'/descents.txt' index c - 1 every ::0::0 using 1:2:(sprintf("%d", c)) with labels tc rgb "white" font "Sans Bold,11.5" notitle, \
+     NaN with lines lw 5 lc rgb "black" title "gradient descent, 150 steps from 1, 2, 3", \
+     NaN with lines lw 2 lc rgb colour[1] title "the same with noise: Langevin, a colour each", \
+     NaN with lines lw 1.5 lc rgb grey title "E = 0.5, 2, 4.5; paler: 10, 20, 40, 80"
+
+eval box(0.565, 0.955)
+set title "Draws of exp(−E) by Hamiltonian Monte Carlo"
+plot folder.'/plane.txt' using 1:2:(band($3)) with image notitle, \
+     folder.'/draws.txt' every 32 with points pt 7 ps 0.6 lc rgb colour[1] notitle, \
+     folder.'/contours.txt' with lines lw 1.5 lc rgb grey notitle, \
+     NaN with points pt 7 ps 1 lc rgb colour[1] title "1,000 of 32,000 draws of 64 chains", \
+     NaN with lines lw 1.5 lc rgb grey title "E = 0.5, 2, 4.5: 39, 86, 99% lie within"
+
+eval box(0.07, 0.42)
+set title "Three such chains forget where they began"
+set xrange [-6:150]; set yrange [-8:46]; set xtics 25; set xlabel "draw"; set ylabel "x_1" offset 0.5,0
+set ytics ()
+do for [c = 1:3] {
+    base = 16 * (3 - c)
+    set object c rectangle from -6, base - 4 to 150, base + 4 fc rgb "#dbe5ec" fs solid noborder behind
+    set ytics add ("-6" base - 6, "0" base, "6" base + 6)
+}
+unset key
+set label 1 "shaded: 95% of x_1, exactly" at 148, 43 right
+plot for [c = 1:3] folder.'/traces.txt' index c - 1 using 0:($1 + 16 * (3 - c)) with lines lw 2 lc rgb colour[c], \
+     for [c = 1:3] folder.'/traces.txt' index c - 1 every ::0::0 using 0:($1 + 16 * (3 - c)) with points pt 7 ps 4 lc rgb colour[c], \
+     for [c = 1:3] folder.'/traces.txt' index c - 1 every ::0::0 using 0:($1 + 16 * (3 - c)):(sprintf("%d", c)) with labels tc rgb "white" font "Sans Bold,11.5"
+unset label 1; unset object 1; unset object 2; unset object 3
+
+eval box(0.565, 0.42)
+set title "Draws of x_2 against the density that is known"
+set xrange [-5:9]; set yrange [0:*]; set xtics 2; set ytics 0.1; set xlabel "x_2"; set ylabel "density"
+set key at graph 0.98, graph 0.96 top right vertical Right noreverse samplen 2 maxcols 1
+width = 0.25
+plot folder.'/draws.txt' using (width * floor($2 / width)):(1 / (32000 * width)) smooth frequency with fillsteps fs solid 0.35 noborder lc rgb colour[1] title "32,000 draws", \
+     folder.'/density.txt' with lines lw 3 lc rgb "black" title "exact"
+unset multiplot
