@@ -60,6 +60,24 @@ std::vector<std::string> names_of(const Node& node) {
     return names;
 }
 
+// A bound of a held coordinate is held too.
+std::vector<bool> held_of(const Node& node, std::vector<bool> held) {
+    if (node.kind == Node::Kind::names) return held_of(*node.children[0], std::move(held));
+    if (!is_known_by_its_child(node)) return held;
+    if (node.kind == Node::Kind::weight) return held_of(*node.children[0], std::move(held));
+    std::vector<bool> mapped(static_cast<std::size_t>(node.rows));
+    for (std::size_t j = 0; j < mapped.size(); ++j) {
+        if (node.op == math::EnergyOp::clamp_forward) {
+            const auto index = node.indices[j];
+            mapped[j] = index < 0 || held[static_cast<std::size_t>(index)];
+        } else {
+            const bool above = static_cast<Constraint>(node.indices[j]) == Constraint::above;
+            mapped[j] = held[j] && (!above || mapped[j - 1]);
+        }
+    }
+    return held_of(*node.children[0], std::move(mapped));
+}
+
 std::vector<double> coordinates_of(const Node& node, std::vector<double> point) {
     if (node.kind == Node::Kind::names) return coordinates_of(*node.children[0], std::move(point));
     if (!is_known_by_its_child(node)) return point;
@@ -87,6 +105,11 @@ std::vector<double> coordinates_of(const Node& node, std::vector<double> point) 
 }  // namespace
 
 std::vector<std::string> Energy::names() const { return names_of(node_of("Energy::names", *this)); }
+
+std::vector<bool> Energy::held() const {
+    const Node& node = node_of("Energy::held", *this);
+    return held_of(node, std::vector<bool>(static_cast<std::size_t>(node.d)));
+}
 
 std::vector<double> Energy::coordinates(const std::vector<double>& point) const {
     const Node& node = node_of("Energy::coordinates", *this);

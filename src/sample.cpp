@@ -86,7 +86,7 @@ void check(const Context& context, const Energy& energy, const Kind& kind, bool 
     if (!(kind.step_size >= 0) || kind.step_size > 1e30)
         refuse(function, "step_size", text_of(kind.step_size), "a finite step size > 0, or 0 to learn it");
     if (kind.step_size == 0 && (o.warmup == 0 || !kind.adjusted))
-        refuse(function, "step_size", "0, to be learnt,",
+        refuse(function, "step_size", "0, to be learnt",
                kind.adjusted ? "a step size > 0, or warm-up to learn it in" : "a step size > 0: ULA has none to learn");
     check_in("target", kind.target, 0, 1);
     check_in("start_spread", o.start_spread, 0, 1e30);
@@ -355,20 +355,25 @@ diagnostics::Summary Samples<T>::summary() const {
     if (!energy || draws_a_chain == 0)
         refuse("Samples::summary", "draws", "none", "what sample() returned, not cancelled");
     const auto points = to_host(*context, draws), hamiltonians = to_host(*context, energies);
-    const auto names = energy.names();
-    const auto d = static_cast<std::size_t>(draws.cols()), m = names.size();
-    std::vector<double> known;
-    known.reserve(points.size() / d * m);
-    std::vector<double> point(d);
+    const auto held = energy.held();
+    auto names = energy.names();
+    std::size_t free = 0;
+    for (std::size_t j = 0; j < names.size(); ++j)
+        if (!held[j]) names[free++] = names[j];
+    names.resize(free);
+    const auto d = static_cast<std::size_t>(draws.cols());
+    std::vector<double> known, point(d);
+    known.reserve(points.size() / d * free);
     for (std::size_t row = 0; row < points.size(); row += d) {
         std::copy_n(points.begin() + static_cast<std::ptrdiff_t>(row), d, point.begin());
         const auto coordinates = energy.coordinates(point);
-        known.insert(known.end(), coordinates.begin(), coordinates.end());
+        for (std::size_t j = 0; j < coordinates.size(); ++j)
+            if (!held[j]) known.push_back(coordinates[j]);
     }
     diagnostics::SamplerReport report{.divergences = divergences, .max_treedepth_hits = deepest};
     if (draws_a_chain >= 4) report.e_bfmi = diagnostics::e_bfmi(view(hamiltonians, chains, draws_a_chain));
     const auto rows = chains * draws_a_chain;
-    return diagnostics::summarise(names, view(std::as_const(known), rows, static_cast<std::int64_t>(m)), chains,
+    return diagnostics::summarise(names, view(std::as_const(known), rows, static_cast<std::int64_t>(free)), chains,
                                   draws_a_chain, report);
 }
 template struct Samples<float>;

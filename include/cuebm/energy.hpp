@@ -40,6 +40,8 @@ public:
     std::vector<std::string> names() const;
     // Those coordinates of a point, [names().size()]: bounds applied, clamped values in their places.
     std::vector<double> coordinates(const std::vector<double>& point) const;
+    // Which of them a clamp holds, [names().size()].
+    std::vector<bool> held() const;
     const std::shared_ptr<const detail::EnergyNode>& node() const { return node_; }
 
 private:

@@ -96,9 +96,10 @@ struct Samples {
     Matrix<T> energies;  // [chains x draws]: the Hamiltonian at the end of each transition, for E-BFMI
     std::int64_t chains = 0, draws_a_chain = 0;
     double step_size = 0;
-    std::vector<double> inverse_mass;         // [d]
-    double acceptance = 0;                    // mean probability after warm-up
-    std::int64_t divergences = 0;             // transitions after warm-up whose H rose by over 1000, or was NaN
+    std::vector<double> inverse_mass;  // [d]
+    double acceptance = 0;             // mean probability after warm-up
+    std::int64_t divergences =
+        0;  // transitions after warm-up whose H rose by over 1000 (but for Metropolis), or was NaN
     std::int64_t leapfrogs = 0, deepest = 0;  // of NUTS: steps after warm-up, and transitions that max_depth ended
     Status status = Status::converged;        // or cancelled: then no draw is kept
     Energy energy;

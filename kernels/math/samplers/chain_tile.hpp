@@ -83,7 +83,7 @@ CUEBM_MATH R start_coordinate(PhiloxKey key, LaneIndex<R> index, std::uint32_t a
 }
 
 // Keeps the proposal with probability exp(change), change = H before - H after; NaN keeps nothing. Adds up what is
-// counted, and selects the state.
+// counted, and selects the state. Without a trajectory a large step up is no divergence, but NaN is.
 template <class R, class T>
 CUEBM_MATH void accept(const Transition<T>& t, const ChainTile<R>& tile, LaneIndex<R> index, std::uint32_t step,
                        R value, R before, R after, bool with_gradient) {
@@ -98,7 +98,8 @@ CUEBM_MATH void accept(const Transition<T>& t, const ChainTile<R>& tile, LaneInd
     const auto kept = uniform < probability;
     const R one = spread<R>(T(1));
     tile.accepted.set(0, tile.accepted[0] + probability);
-    tile.divergences.set(0, tile.divergences[0] + select(change >= T(-divergence_limit), R{}, one));
+    const auto followed = with_gradient ? change >= T(-divergence_limit) : change == change;
+    tile.divergences.set(0, tile.divergences[0] + select(followed, R{}, one));
     tile.energy.set(0, select(kept, after, before));
     tile.value.set(0, select(kept, value, tile.value[0]));
     for (int j = 0; j < t.d; ++j) tile.x.set(j, select(kept, tile.proposal[j], tile.x[j]));
