@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
+#include <cstdio>
 #include <exception>
 #include <iostream>
 #include <memory>
@@ -14,6 +15,19 @@
 #include <cuebm/cuebm.hpp>
 
 namespace bench {
+namespace {
+
+// The commit measured, with -dirty where files differ from it; a copy of the tree may have no git.
+std::string commit() {
+    std::string line;
+    if (FILE* const pipe = popen("git describe --always --dirty 2>/dev/null", "r")) {
+        for (int c = 0; (c = std::fgetc(pipe)) != EOF && c != '\n';) line += static_cast<char>(c);
+        pclose(pipe);
+    }
+    return line.empty() ? "unknown" : line;
+}
+
+}  // namespace
 
 void report(benchmark::State& state, const Machine& machine, const Work& work, double seconds) {
     const Limits& limits = machine.limits;
@@ -67,6 +81,7 @@ int run_program(const std::string& name, int argc, char** argv, bool one_thread_
     benchmark::AddCustomContext("processor", machines[0]->limits.processor);
     benchmark::AddCustomContext("isa", machines[0]->limits.isa);
     benchmark::AddCustomContext("cuebm", cuebm::version());
+    benchmark::AddCustomContext("commit", commit());
     for (const auto& machine : machines) {
         const std::string count = std::to_string(machine->context.properties().processors);
         const auto about = [&](const std::string& what, double per_second) {

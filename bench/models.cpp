@@ -10,12 +10,12 @@ namespace {
 
 namespace eb = cuebm;
 
-constexpr Operations exponential{8, 4, 6}, exponential_of_nonpositive{8, 4, 4}, sigmoid{8, 6, 7};
+constexpr Operations exponential{8, 4, 6}, exponential_of_nonpositive{8, 4, 4}, sigmoid{9, 6, 8};
 constexpr Operations logarithm{9, 3, 16}, log1p_exp{18, 8, 12};
 constexpr Operations log1p_exp_after_sigmoid{10, 4, 6};  // which has the exponential
-// Ten rounds of Philox, the first of which has one product: a product of words is two multiplications, a shift and two
-// shuffles, and a round ends in two exclusive ors.
-constexpr Operations philox{0, 0, 7 + 9 * 12};
+// As in random.cpp: a round is two products of words, of two multiplications, a shift and two shuffles each, and two
+// exclusive ors; the first is one product of the lanes' own words, which all draws of a chain share.
+constexpr Operations philox{0, 0, 2 + 9 * 12};
 constexpr Operations uniform_word{1, 0, 2};   // of a word
 constexpr Operations normal_pair{16, 9, 15};  // of two words: logarithm, root, sine and cosine
 constexpr double normals_a_block = 4, pairs_a_block = 2;
@@ -169,7 +169,7 @@ ChainsCase chains_case(const std::string& name) {
     if (name == "logistic-1000x25")
         return {.name = name, .model = logistic(1000, 25), .chains = 1024, .step_size = 0.04};
     if (name == "logistic-5000x20")
-        return {.name = name, .model = logistic(5000, 20), .chains = 256, .step_size = 0.02};
+        return {.name = name, .model = logistic(5000, 20), .chains = 256, .step_size = 0.01};
     throw std::invalid_argument("no case " + name);
 }
 

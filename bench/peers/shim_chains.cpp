@@ -85,12 +85,13 @@ int cuebm_peers_chains_run(void* session, std::int64_t transitions, float* posit
     });
 }
 
-// With warm-up, draws [chains x draws x d].
+// With warm-up and lengths at random, draws [chains x draws x d].
 int cuebm_peers_chains_adapted(void* session, std::int64_t chains, std::int64_t warmup, std::int64_t draws,
                                std::uint64_t seed, float* to) {
     return bench::guarded([&] {
         auto& s = of(session);
-        const auto run = eb::sample<float>(s.context, s.c.model.energy, eb::Hmc{.leapfrogs = s.c.leapfrogs},
+        const auto run = eb::sample<float>(s.context, s.c.model.energy,
+                                           eb::Hmc{.leapfrogs = s.c.leapfrogs, .lengths = eb::Lengths::jittered},
                                            {.chains = chains, .warmup = warmup, .draws = draws, .seed = seed});
         std::ranges::copy(eb::to_host(s.context, run.draws), to);
     });
