@@ -15,9 +15,14 @@ namespace {
 void sample(benchmark::State& state, bench::Machine& machine, const bench::ChainsCase& c, std::int64_t transitions) {
     double acceptance = 0;
     const auto work = [&] {
-        const auto run = eb::sample<float>(
-            machine.context, c.model.energy, eb::Hmc{.leapfrogs = c.leapfrogs, .step_size = c.step_size},
-            {.chains = c.chains, .warmup = 0, .draws = 1, .thin = transitions, .seed = 1});
+        const auto run = eb::sample<float>(machine.context, c.model.energy,
+                                           eb::Hmc{.leapfrogs = c.leapfrogs, .step_size = c.step_size},
+                                           {.chains = c.chains,
+                                            .warmup = 0,
+                                            .draws = 1,
+                                            .thin = transitions,
+                                            .seed = 1,
+                                            .start_spread = c.start_spread});
         acceptance = run.acceptance;
     };
     const double seconds = bench::time(state, work);

@@ -43,13 +43,14 @@ Model banana();
 Model eight_schools();
 Model logistic(std::int64_t rows, std::int64_t d);
 
-// HMC with a step size that is given; those here are accepted 7 to 10 times of 10.
+// HMC with a step size that is given; those here are accepted over 9 times of 10.
 struct ChainsCase {
     std::string name{};
     Model model{};
     int leapfrogs = 10;
     std::int64_t chains = 4096;
     double step_size = 0;
+    double start_spread = 2;
 };
 std::vector<std::string> chains_cases();
 ChainsCase chains_case(const std::string& name);  // std::invalid_argument if there is none

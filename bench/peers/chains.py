@@ -46,10 +46,11 @@ class Cuebm:
         self.version = self.shim.version
         self.call("open", case.encode(), ctypes.c_int(threads), ctypes.byref(self.session))
         self.device = self.shim.text("chains_device", self.session)
-        sizes, step_size, instructions = (ctypes.c_int64 * 4)(), ctypes.c_double(), ctypes.c_double()
-        self.call("case", self.session, sizes, ctypes.byref(step_size), ctypes.byref(instructions))
+        sizes, figures = (ctypes.c_int64 * 4)(), (ctypes.c_double * 3)()
+        self.call("case", self.session, sizes, figures)
         self.d, self.chains, self.leapfrogs, rows = sizes
-        self.step_size, self.instructions, self.acceptance = step_size.value, instructions.value, 0
+        self.step_size, self.start_spread, self.instructions = figures
+        self.acceptance = 0
         self.features, self.outcomes = np.empty((rows, self.d)), np.empty(rows)
         self.call("data", self.session, pointer(self.features), pointer(self.outcomes))
 

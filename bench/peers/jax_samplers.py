@@ -43,7 +43,8 @@ class JaxPeer:
     def start(self, devices):
         """Starts as cuebm's; compiles; returns the seconds that compiling took."""
         jax, ours = self.jax, self.ours
-        x = jax.random.uniform(jax.random.key(1), (ours.chains, ours.d), minval=-2, maxval=2)
+        spread = ours.start_spread
+        x = jax.random.uniform(jax.random.key(1), (ours.chains, ours.d), minval=-spread, maxval=spread)
         self.state = jax.block_until_ready(self.prepare(x))
         if devices > 1:
             mesh = jax.sharding.Mesh(jax.devices()[:devices], ("chains",))

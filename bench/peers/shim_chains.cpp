@@ -49,17 +49,18 @@ int cuebm_peers_chains_limits(void* session, double* figures, const char** proce
     });
 }
 
-// d, chains, leapfrog steps and the rows of a regression; the step size; vector instructions a gradient, all counted
-// that a transition takes.
-int cuebm_peers_chains_case(void* session, std::int64_t* sizes, double* step_size, double* instructions) {
+// d, chains, leapfrog steps and the rows of a regression; the step size, the spread of starts, and the vector
+// instructions a gradient, all counted that a transition takes.
+int cuebm_peers_chains_case(void* session, std::int64_t* sizes, double* figures) {
     return bench::guarded([&] {
         const auto& c = of(session).c;
         sizes[0] = c.model.energy.dimension();
         sizes[1] = c.chains;
         sizes[2] = c.leapfrogs;
         sizes[3] = c.model.rows;
-        *step_size = c.step_size;
-        *instructions = bench::transition(c).instructions() / c.leapfrogs;
+        figures[0] = c.step_size;
+        figures[1] = c.start_spread;
+        figures[2] = bench::transition(c).instructions() / c.leapfrogs;
     });
 }
 // Of a regression: [rows x d] and [rows].
@@ -74,8 +75,12 @@ int cuebm_peers_chains_data(void* session, double* features, double* outcomes) {
 int cuebm_peers_chains_run(void* session, std::int64_t transitions, float* positions, double* acceptance) {
     return bench::guarded([&] {
         auto& s = of(session);
-        eb::SampleOptions<float> options{
-            .chains = s.c.chains, .warmup = 0, .draws = 1, .thin = transitions, .seed = ++s.calls};
+        eb::SampleOptions<float> options{.chains = s.c.chains,
+                                         .warmup = 0,
+                                         .draws = 1,
+                                         .thin = transitions,
+                                         .seed = ++s.calls,
+                                         .start_spread = s.c.start_spread};
         if (s.calls > 1) options.start = s.state;
         auto run = eb::sample<float>(s.context, s.c.model.energy,
                                      eb::Hmc{.leapfrogs = s.c.leapfrogs, .step_size = s.c.step_size}, options);
