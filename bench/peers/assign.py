@@ -19,17 +19,16 @@ left out.
 
 import argparse
 import ctypes
-import datetime
 import gzip
-import json
 import os
 import pathlib
 import statistics
-import subprocess
 import time
 from importlib import metadata
 
 import numpy as np
+
+from common import Shim, commit, has_gpu, pointer, write
 
 FASHION = pathlib.Path("/usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz")
 CASES = {  # name: (n, d, k, real images?)
@@ -53,21 +52,6 @@ GROUPS = {
 MOST_ITERATIONS = 100  # from scratch
 
 
-def commit():
-    """The commit measured, with -dirty where files differ from it; a copy of the tree may have no git."""
-    try:
-        return subprocess.check_output(["git", "describe", "--always", "--dirty"], text=True).strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
-def has_gpu():
-    try:
-        return subprocess.run(["nvidia-smi", "-L"], capture_output=True, check=False).returncode == 0
-    except OSError:
-        return False
-
-
 def load(n, d, k, real):
     """Points [n x d] in float32: the images in [0, 1], else k blobs; and k distinct rows of them, the start."""
     rng = np.random.default_rng(1)
@@ -87,49 +71,33 @@ class Cuebm:
     name, same_start = "cuebm", True
 
     def __init__(self, library, points, gpu, threads):
-        self.shim = ctypes.CDLL(os.path.abspath(library))
-        for function in ("error", "version", "device"):
-            getattr(self.shim, f"cuebm_peers_{function}").restype = ctypes.c_char_p
-        self.shim.cuebm_peers_close.restype = None
-        self.version = self.shim.cuebm_peers_version().decode()
+        self.shim = Shim(library)
+        self.version = self.shim.version
         self.session = ctypes.c_void_p()
         self.shape = points.shape
-        self.call("open", self.pointer(points), ctypes.c_int64(points.shape[0]), ctypes.c_int64(points.shape[1]),
-                  ctypes.c_int(gpu), ctypes.c_int(threads), ctypes.byref(self.session))
-        self.device = self.shim.cuebm_peers_device(self.session).decode()
+        self.shim.call("open", pointer(points), ctypes.c_int64(points.shape[0]), ctypes.c_int64(points.shape[1]),
+                       ctypes.c_int(gpu), ctypes.c_int(threads), ctypes.byref(self.session))
+        self.device = self.shim.text("device", self.session)
 
     def __del__(self):
         if getattr(self, "session", None):
-            self.shim.cuebm_peers_close(self.session)
-
-    @staticmethod
-    def pointer(array):
-        return array.ctypes.data_as(ctypes.c_void_p)
-
-    def call(self, function, *arguments):
-        if getattr(self.shim, f"cuebm_peers_{function}")(*arguments) != 0:
-            raise RuntimeError(self.shim.cuebm_peers_error().decode())
+            self.shim.call("close", self.session)
 
     def limits(self):
-        figures, processor = (ctypes.c_double * 7)(), ctypes.c_char_p()
-        self.call("limits", self.session, figures, ctypes.byref(processor))
-        names = ("fp32_gflops", "bf16_gflops", "int8_gops", "amx_bf16_gflops", "amx_int8_gops", "copy_gbytes",
-                 "read_gbytes")
-        return processor.value.decode(), {name: round(value * 1e-9, 1) or None for name, value in zip(names, figures)}
+        return self.shim.limits("limits", self.session)
 
     def fit(self, points, start, iterations, threads):
         prototypes, labels, done = np.empty_like(start), np.empty(len(points), np.int32), ctypes.c_int()
-        self.call("fit", self.session, ctypes.c_int64(len(start)), self.pointer(start), ctypes.c_int(iterations),
-                  self.pointer(prototypes), self.pointer(labels), ctypes.byref(done))
+        self.shim.call("fit", self.session, ctypes.c_int64(len(start)), pointer(start), ctypes.c_int(iterations),
+                       pointer(prototypes), pointer(labels), ctypes.byref(done))
         return prototypes, labels, done.value
-
 
     def reach(self, points, k, seed, target, iterations, threads):
         prototypes, labels = np.empty((k, points.shape[1]), np.float32), np.empty(len(points), np.int32)
         done = ctypes.c_int()
-        self.call("reach", self.session, self.pointer(points), ctypes.c_int64(k), ctypes.c_uint64(seed),
-                  ctypes.c_double(target), ctypes.c_int(iterations), self.pointer(prototypes), self.pointer(labels),
-                  ctypes.byref(done))
+        self.shim.call("reach", self.session, pointer(points), ctypes.c_int64(k), ctypes.c_uint64(seed),
+                       ctypes.c_double(target), ctypes.c_int(iterations), pointer(prototypes), pointer(labels),
+                       ctypes.byref(done))
         return prototypes, labels, done.value
 
 
@@ -420,11 +388,7 @@ def main():
                 results.append(row | about)
         if options.seeds:
             results += [row | about for row in from_scratch(name, ours, peers, points, len(start), options)]
-    when = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
-    path = pathlib.Path(options.results) / f"peers-assign-{when}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(results, indent=1) + "\n")
-    print(f"written: {path}")
+    write(results, "assign", options.results)
 
 
 if __name__ == "__main__":

@@ -1,29 +1,16 @@
 // C functions around cuebm, so that bench/peers/assign.py can call it through ctypes beside the other libraries.
-// Every function returns 0, or 1 with a message in cuebm_peers_error().
 #include <algorithm>
-#include <exception>
 #include <stop_token>
 #include <string>
 
 #include <cuebm/cuebm.hpp>
 
-#include "../limits.hpp"
+#include "shim.hpp"
 
 namespace eb = cuebm;
 
 namespace {
-thread_local std::string message;
-
-template <class Work>
-int guarded(const Work& work) {
-    try {
-        work();
-        return 0;
-    } catch (const std::exception& error) {
-        message = error.what();
-        return 1;
-    }
-}
+using bench::guarded;
 
 // Points that were copied to the device once, as the GPU peers' tensors are.
 struct Session {
@@ -38,7 +25,7 @@ struct Session {
 #pragma GCC visibility push(default)
 extern "C" {
 
-const char* cuebm_peers_error() { return message.c_str(); }
+const char* cuebm_peers_error() { return bench::message.c_str(); }
 const char* cuebm_peers_version() { return eb::version(); }
 
 int cuebm_peers_open(const float* points, std::int64_t n, std::int64_t d, int on_gpu, int threads, void** session) {
@@ -50,24 +37,18 @@ int cuebm_peers_open(const float* points, std::int64_t n, std::int64_t d, int on
     });
 }
 
-void cuebm_peers_close(void* session) { delete static_cast<Session*>(session); }
+int cuebm_peers_close(void* session) {
+    delete static_cast<Session*>(session);
+    return 0;
+}
 
 const char* cuebm_peers_device(void* session) { return static_cast<Session*>(session)->device.c_str(); }
 
-// What the machine can do: fp32, bf16, int8 operations, those of tiles in bf16 and int8, bytes copied and bytes read, a
-// second each (0: unknown).
+// What the machine can do: bench::tell_limits() names the figures.
 int cuebm_peers_limits(void* session, double* figures, const char** processor) {
     return guarded([&] {
         auto& s = *static_cast<Session*>(session);
-        s.limits = bench::measure_limits(s.context);
-        figures[0] = s.limits.fp32_flops;
-        figures[1] = s.limits.bf16_flops;
-        figures[2] = s.limits.int8_ops;
-        figures[3] = s.limits.amx_bf16_flops;
-        figures[4] = s.limits.amx_int8_ops;
-        figures[5] = s.limits.copy_bytes;
-        figures[6] = s.limits.read_bytes;
-        *processor = s.limits.processor.c_str();
+        bench::tell_limits(s.context, s.limits, figures, processor);
     });
 }
 

@@ -1,0 +1,54 @@
+// Speed of sample(): HMC with a step size that is given, in float, on one thread and on all. A call keeps one draw a
+// chain, after many transitions, so that what is timed is sampling.
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include <cuebm/cuebm.hpp>
+
+#include "harness.hpp"
+
+namespace eb = cuebm;
+
+namespace {
+
+void sample(benchmark::State& state, bench::Machine& machine, const bench::ChainsCase& c, std::int64_t transitions) {
+    double acceptance = 0;
+    const auto work = [&] {
+        const auto run = eb::sample<float>(machine.context, c.model.energy,
+                                           eb::Hmc{.leapfrogs = c.leapfrogs, .step_size = c.step_size},
+                                           {.chains = c.chains,
+                                            .warmup = 0,
+                                            .draws = 1,
+                                            .thin = transitions,
+                                            .seed = 1,
+                                            .start_spread = c.start_spread});
+        acceptance = run.acceptance;
+    };
+    const double seconds = bench::time(state, work);
+    const auto moves = static_cast<double>(c.chains * transitions);
+    state.counters["Mgradients/s"] = moves * c.leapfrogs / seconds * 1e-6;
+    state.counters["acceptance"] = acceptance;
+    bench::report(state, machine, {moves * bench::transition(c)}, seconds);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    std::vector<bench::ChainsCase> cases;
+    for (const auto& name : bench::chains_cases()) cases.push_back(bench::chains_case(name));
+    return bench::run_program("bench_chains", argc, argv, true, [&](auto& machine, const auto& threads, bool quick) {
+        for (const auto& c : cases) {
+            const double cost = static_cast<double>(c.chains) * bench::transition(c).instructions();
+            // About a second on a core, or a tenth; not under 20, or the energy of the start would be seen.
+            const auto transitions = static_cast<std::int64_t>(std::max(20.0, (quick ? 3e9 : 3e10) / cost));
+            benchmark::RegisterBenchmark(
+                ("chains/" + c.name + "/L:" + std::to_string(c.leapfrogs) + "/chains:" + std::to_string(c.chains) +
+                 "/threads:" + threads)
+                    .c_str(),
+                [&machine, &c, transitions](benchmark::State& state) { sample(state, machine, c, transitions); })
+                ->Unit(benchmark::kMillisecond)
+                ->UseRealTime();
+        }
+    });
+}

@@ -1,0 +1,264 @@
+"""Hamiltonian Monte Carlo of other libraries beside cuebm, on the CPU, in float, in turn: same energies, step sizes,
+leapfrog steps, chains and threads.
+
+    ./dev peers chains [--cases banana,eight-schools] [--repetitions 5]
+
+Speed: gradients a second of transitions that go on from where the last call ended, nothing stored. Every system makes
+as many transitions a repetition as it takes for --seconds, as a run beforehand found out; JAX compiles before that. The
+peers may lay the chains on one device, or split them over as many as there are threads: the faster of the two is
+compared. The ratio is that of one repetition, ours over theirs, so above 1 cuebm is faster; medians are printed.
+
+That all sample the same: after at least 50 transitions from starts of their own, means and variances over the chains,
+which are independent, may differ by 5 standard errors; the table has the largest difference of all coordinates.
+
+Effective samples: the least bulk ESS of all coordinates, by cuebm's diagnostics for everyone, a second of warm-up and
+draws together, each system with its own adaptation of step size and mass: cuebm's is pooled over the chains, BlackJAX's
+is each chain's own. Trajectories have 1 to 19 leapfrog steps at random, the same for all chains, since with a fixed
+number it is luck whether they turn back. NumPyro has no such lengths, and is left out there.
+
+Prints tables, and writes a JSON row for each pair to bench/results/. A peer that is not installed is left out.
+"""
+
+import argparse
+import ctypes
+import datetime
+import os
+import statistics
+import time
+from importlib import metadata
+
+import numpy as np
+
+from common import Shim, commit, pointer, write
+from jax_samplers import BlackJax, NumPyro
+
+CASES = ["gaussian-10", "gaussian-10-long", "gaussian-100", "banana", "eight-schools", "logistic-1000x25",
+         "logistic-5000x20"]
+ADAPTED = ["gaussian-10", "eight-schools"]
+LEAST_TRANSITIONS = 50  # before moments are compared; their differences show whether that was enough
+
+
+class Cuebm:
+    name = "cuebm"
+
+    def __init__(self, library, case, threads):
+        self.shim, self.session = Shim(library), ctypes.c_void_p()
+        self.version = self.shim.version
+        self.call("open", case.encode(), ctypes.c_int(threads), ctypes.byref(self.session))
+        self.device = self.shim.text("chains_device", self.session)
+        sizes, figures = (ctypes.c_int64 * 4)(), (ctypes.c_double * 3)()
+        self.call("case", self.session, sizes, figures)
+        self.d, self.chains, self.leapfrogs, rows = sizes
+        self.step_size, self.start_spread, self.instructions = figures
+        self.acceptance = 0
+        self.features, self.outcomes = np.empty((rows, self.d)), np.empty(rows)
+        self.call("data", self.session, pointer(self.features), pointer(self.outcomes))
+
+    def __del__(self):
+        if self.session:
+            self.call("close", self.session)
+
+    def call(self, function, *arguments):
+        self.shim.call(f"chains_{function}", *arguments)
+
+    def limits(self):
+        return self.shim.limits("chains_limits", self.session)
+
+    def run(self, transitions, positions=None):
+        acceptance = ctypes.c_double()
+        self.call("run", self.session, ctypes.c_int64(transitions), positions, ctypes.byref(acceptance))
+        self.acceptance = acceptance.value
+
+    def positions(self):
+        found = np.empty((self.chains, self.d), np.float32)
+        self.run(1, pointer(found))
+        return found
+
+    def adapted(self, chains, warmup, draws, seed):
+        found = np.empty((chains, draws, self.d), np.float32)
+        self.call("adapted", self.session, ctypes.c_int64(chains), ctypes.c_int64(warmup), ctypes.c_int64(draws),
+                  ctypes.c_uint64(seed), pointer(found))
+        return found
+
+    def least_ess(self, draws):
+        least = ctypes.c_double()
+        draws = np.ascontiguousarray(draws, np.float32)
+        self.call("ess", pointer(draws), *map(ctypes.c_int64, draws.shape), ctypes.byref(least))
+        return least.value
+
+
+def seconds_of(work):
+    begin = time.perf_counter()
+    work()
+    return time.perf_counter() - begin
+
+
+def transitions_for(seconds, system):
+    count, taken = 4, seconds_of(lambda: system.run(4))
+    while taken < seconds / 10:
+        count *= 4
+        taken = seconds_of(lambda: system.run(count))
+    return max(1, round(count * seconds / taken)), taken / count
+
+
+def faster_way(peer, threads, seconds):
+    """Leaves the peer on as many devices as are fastest; transitions a repetition, devices, seconds of compiling."""
+    found = {}
+    for devices in sorted({1, threads}):
+        compiling = peer.start(devices)
+        count, each = transitions_for(seconds, peer)
+        found[devices] = (each, count, compiling)
+    best = min(found, key=found.get)
+    if best != devices:
+        peer.start(best)
+    return found[best][1], best, found[best][2]
+
+
+def differences(a, b):
+    """The largest differences of means and of variances over coordinates, in standard errors; rows are independent."""
+    def moments(x):
+        x = x.astype(np.float64)
+        squares = (x - x.mean(0)) ** 2
+        return x.mean(0), x.var(0) / len(x), squares.mean(0), squares.var(0) / len(x)
+    (mean_a, error_a, var_a, spread_a), (mean_b, error_b, var_b, spread_b) = moments(a), moments(b)
+    return (float(np.max(np.abs(mean_a - mean_b) / np.sqrt(error_a + error_b))),
+            float(np.max(np.abs(var_a - var_b) / np.sqrt(spread_a + spread_b))))
+
+
+def in_turn(systems, repetitions, work):
+    """work(system) of all systems in turn, a list each; a first round apart warms up."""
+    found = {system: [] for system in systems}
+    for repetition in range(repetitions + 1):
+        for system in systems:
+            value = work(system)
+            if repetition > 0:
+                found[system].append(value)
+    return found
+
+
+def installed(case, ours, options):
+    peers = []
+    for peer in (BlackJax, NumPyro):
+        try:
+            peers.append(peer(case, ours, options.threads))
+        except (ImportError, metadata.PackageNotFoundError) as error:
+            print(f"  {peer.name}: left out ({error}); pip install {peer.package}")
+    return peers
+
+
+def rows_of(case, unit, rates, ours, extra):
+    rows, own = [], statistics.median(rates[ours])
+    for system, values in rates.items():
+        median = statistics.median(values)
+        ratio = statistics.median(a / b for a, b in zip(rates[ours], values))
+        seen = "  ".join(f"{key} {value}" for key, value in extra[system].items())
+        print(f"  {system.name:10} {system.version:8} {median:12.4g} {ratio:8.2f}  {seen}", flush=True)
+        if system is not ours:
+            rows.append({"family": "chains", "case": case, "peer": system.name, "peer_version": system.version,
+                         "ours": own, "theirs": median, "unit": unit, "ratio": ratio, "all_ours": rates[ours],
+                         "all_theirs": values, "about_ours": extra[ours], "about_theirs": extra[system]})
+    return rows
+
+
+def speed(case, ours, peers, peak, options):
+    transitions, extra = {ours: transitions_for(options.seconds, ours)[0]}, {ours: {}}
+    for peer in peers:
+        transitions[peer], devices, compiling = faster_way(peer, options.threads, options.seconds)
+        extra[peer] = {"devices": devices, "compiling_s": round(compiling, 2)}
+    gradients = ours.chains * ours.leapfrogs * 1e-6
+    rates = in_turn([ours, *peers], options.repetitions,
+                    lambda s: gradients * transitions[s] / seconds_of(lambda: s.run(transitions[s])))
+    positions = {}
+    for system in rates:
+        system.run(max(1, LEAST_TRANSITIONS - (options.repetitions + 1) * transitions[system]))
+        positions[system] = system.positions()
+        extra[system]["transitions"] = transitions[system]
+        if system is not ours:
+            mean, variance = differences(positions[ours], positions[system])
+            extra[system] |= {"mean_differs": round(mean, 2), "variance_differs": round(variance, 2),
+                              "same": max(mean, variance) < 5}
+    extra[ours]["acceptance"] = round(ours.acceptance, 3)
+    if peak:  # multiply-adds count twice in the peak
+        of_limit = statistics.median(rates[ours]) * 1e6 * ours.instructions / (peak * 1e9 / 2)
+        extra[ours]["of_operation_limit"] = round(of_limit, 3)
+    print(f"{case}: {ours.chains} chains of d {ours.d}, {ours.leapfrogs} leapfrog steps of {ours.step_size}\n"
+          f"  {'system':10} {'version':8} {'M gradients/s':>12} {'ratio':>7}")
+    return rows_of(case, "M gradients/s", rates, ours, extra)
+
+
+def effective(case, ours, peers, options):
+    chains, warmup, draws = options.ess_chains, 500, 500
+    peers = [peer for peer in peers if hasattr(peer, "adapted_program")]
+    programs = {peer: peer.adapted_program(warmup, draws) for peer in peers}
+    last, extra, seeds = {}, {}, {}
+
+    def run(system):
+        seeds[system] = seeds.get(system, 0) + 1
+        if system is ours:
+            return ours.adapted(chains, warmup, draws, seeds[system])
+        jax = system.jax
+        keys = jax.random.split(jax.random.key(seeds[system]), chains)
+        x = jax.random.uniform(jax.random.key(100 + seeds[system]), (chains, ours.d), minval=-2, maxval=2)
+        return np.asarray(programs[system](keys, x))
+
+    def rate(system):
+        begin = time.perf_counter()
+        last[system] = run(system)
+        seconds = time.perf_counter() - begin
+        return ours.least_ess(last[system]) / seconds
+
+    rates = in_turn([ours, *peers], options.repetitions, rate)
+    for system in rates:
+        first = last[system].reshape(-1, ours.d)[:, :2].astype(np.float64)
+        extra[system] = {"least_ess": round(ours.least_ess(last[system])),
+                         "means": [round(float(value), 3) for value in first.mean(0)],
+                         "deviations": [round(float(value), 3) for value in first.std(0)]}
+    print(f"{case}: {chains} chains, {warmup} warm-up and {draws} draws, 1 to 19 leapfrog steps, own adaptation\n"
+          f"  {'system':10} {'version':8} {'ESS/s':>12} {'ratio':>8}")
+    return rows_of(f"{case}, adapted, {chains} chains", "least bulk ESS/s", rates, ours, extra)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--library", default="", help="libcuebm_peers.so; default: of the preset cpu, or cuda")
+    parser.add_argument("--cases", default=",".join(CASES), help="with commas")
+    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=0.5, help="of a repetition")
+    parser.add_argument("--ess-chains", type=int, default=256, help="0: leave effective samples out")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--results", default="bench/results")
+    options = parser.parse_args()
+    names = options.cases.split(",")
+    for name in names:
+        if name not in CASES:
+            parser.error(f"no case {name}; there are {', '.join(CASES)}")
+    built = [f"build/{preset}/lib/libcuebm_peers.so" for preset in ("cpu", "cuda")]
+    library = options.library or next(filter(os.path.exists, built), "")
+    if not os.path.exists(library):
+        parser.error(f"{library or built[0]} is not there; build the target cuebm_peers, or give --library")
+    # Before JAX is imported, which reads both once.
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:options.threads])
+    os.environ["XLA_FLAGS"] = (os.environ.get("XLA_FLAGS", "") +
+                               f" --xla_force_host_platform_device_count={options.threads}")
+    os.environ["JAX_PLATFORMS"] = "cpu"
+
+    results = []
+    for name in names:
+        ours = Cuebm(library, name, options.threads)
+        if name == names[0]:
+            processor, peaks = ours.limits()
+            print(f"{processor}; {ours.device}; {options.threads} threads; peaks {peaks}; load {os.getloadavg()}")
+        peers = installed(name, ours, options)
+        rows = speed(name, ours, peers, peaks["fp32_gflops"], options)
+        if name in ADAPTED and options.ess_chains:
+            rows += effective(name, ours, peers, options)
+        about = {"device": ours.device, "processor": processor, "peaks": peaks, "threads": options.threads,
+                 "cuebm": ours.version, "commit": commit(), "chains": ours.chains, "leapfrogs": ours.leapfrogs,
+                 "step_size": ours.step_size, "d": ours.d, "load": os.getloadavg(),
+                 "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")}
+        results += [row | about for row in rows]
+    write(results, "chains", options.results)
+
+
+if __name__ == "__main__":
+    main()
