@@ -4,107 +4,26 @@
 #include <algorithm>
 #include <cmath>
 
-#include "check.hpp"
 #include "context_state.hpp"
 #include "float_environment.hpp"
 #include "host_copy.hpp"
 #include "math/random_streams.hpp"
+#include "sample_arguments.hpp"
 
 namespace cuebm {
 namespace {
 
 using namespace detail;
 
-constexpr auto function = "sample";
-
-struct Kind {
-    bool metropolis = false, adjusted = true;
-    int leapfrogs = 1, max_depth = 0;
-    Lengths lengths = Lengths::fixed;
-    double step_size = 0, target = 0;
-};
-Kind kind_of(const Sampler& sampler) {
-    if (const auto* m = std::get_if<Metropolis>(&sampler))
-        return {.metropolis = true, .step_size = m->step_size, .target = m->target};
-    if (const auto* l = std::get_if<Langevin>(&sampler))
-        return {.adjusted = l->adjusted, .step_size = l->step_size, .target = l->target};
-    if (const auto* n = std::get_if<Nuts>(&sampler))
-        return {.max_depth = n->max_depth, .step_size = n->step_size, .target = n->target};
-    const auto& h = std::get<Hmc>(sampler);
-    return {.leapfrogs = h.leapfrogs, .lengths = h.lengths, .step_size = h.step_size, .target = h.target};
-}
-
-// Transitions of warm-up after which the mass is learnt anew, and from which moments are collected.
-struct Windows {
-    std::int64_t first = 0, last = 0;  // moments are collected in [first, last)
-    std::vector<std::int64_t> ends;    // of each window, exclusive
-};
-Windows windows_of(std::int64_t warmup) {
-    if (warmup < 20) return {};
-    std::int64_t before = 75, after = 50, window = 25;
-    if (before + window + after > warmup) {
-        before = warmup * 15 / 100;
-        after = warmup / 10;
-        window = warmup - before - after;
-    }
-    Windows windows{.first = before, .last = warmup - after, .ends = {}};
-    for (std::int64_t end = before; end < windows.last; window *= 2) {
-        end += window;
-        if (end + 2 * window > windows.last) end = windows.last;
-        windows.ends.push_back(end);
-    }
-    return windows;
-}
-
-void check_in(const char* argument, double value, double low, double high) {
-    if (!(value > low && value < high))
-        refuse(function, argument, text_of(value), "between " + text_of(low) + " and " + text_of(high));
-}
-
-template <class T>
-void check(const Context& context, const Energy& energy, const Kind& kind, bool nuts, const SampleOptions<T>& o) {
-    if (!energy) refuse(function, "energy", "none", "an energy");
-    const std::int64_t d = energy.dimension();
-    constexpr std::int64_t most = std::int64_t{1} << 31;
-    const auto check_count = [](const char* argument, std::int64_t value, std::int64_t least) {
-        if (value < least || value >= most)
-            refuse(function, argument, std::to_string(value), std::to_string(least) + " to 2^31 - 1");
-    };
-    check_count("chains", o.chains, 1);
-    check_count("warmup", o.warmup, 0);
-    check_count("draws", o.draws, 0);
-    check_count("thin", o.thin, 1);
-    if (o.warmup + o.draws * o.thin >= 2 * most)
-        refuse(function, "draws", std::to_string(o.draws) + " of " + std::to_string(o.thin) + " transitions",
-               "fewer than 2^32 transitions in all");
-    if (kind.leapfrogs < 1 || kind.leapfrogs > 1 << 30)
-        refuse(function, "leapfrogs", std::to_string(kind.leapfrogs), "1 to 2^30");
-    if (kind.max_depth < (nuts ? 1 : 0) || kind.max_depth > math::most_tree_depth)
-        refuse(function, "max_depth", std::to_string(kind.max_depth), "1 to " + std::to_string(math::most_tree_depth));
-    if (kind.lengths != Lengths::fixed && kind.lengths != Lengths::jittered && kind.lengths != Lengths::halton)
-        refuse(function, "lengths", std::to_string(static_cast<int>(kind.lengths)), "a Lengths");
-    if (!(kind.step_size >= 0) || kind.step_size > 1e30)
-        refuse(function, "step_size", text_of(kind.step_size), "a finite step size > 0, or 0 to learn it");
-    if (kind.step_size == 0 && (o.warmup == 0 || !kind.adjusted))
-        refuse(function, "step_size", "0, to be learnt",
-               kind.adjusted ? "a step size > 0, or warm-up to learn it in" : "a step size > 0: ULA has none to learn");
-    check_in("target", kind.target, 0, 1);
-    check_in("start_spread", o.start_spread, 0, 1e30);
-    if (!o.inverse_mass.empty() && static_cast<std::int64_t>(o.inverse_mass.size()) != d)
-        refuse(function, "inverse_mass", std::to_string(o.inverse_mass.size()) + " values", std::to_string(d));
-    for (const double value : o.inverse_mass) check_in("inverse_mass", value, 0, 1e30);
-    check_optional(function, "start", o.start, o.chains, d, context.device());
-}
-
 template <class T>
 class Chains {
 public:
-    Chains(Stream& stream, const Energy& energy, const Kind& kind, const SampleOptions<T>& o)
+    Chains(Stream& stream, const Energy& energy, const SamplerKind& kind, const SampleOptions<T>& o)
         : stream_(stream),
           context_(stream.context()),
           queue_(*stream.state().queue),
           operations_(chains_operations<T>(*context_.state().backend)),
-          program_(program_of<T>(function, energy)),
+          program_(program_of<T>(sample_function, energy)),
           kind_(kind),
           o_(o),
           d_(program_->d),
@@ -239,7 +158,7 @@ private:
     bool warm_up() {
         const bool learns_step = kind_.step_size == 0;
         const bool learns_mass = o_.adapt_mass && o_.inverse_mass.empty();
-        const auto windows = learns_mass ? windows_of(o_.warmup) : Windows{};
+        const auto windows = learns_mass ? windows_of(o_.warmup) : WarmupWindows{};
         const std::int64_t report = std::max<std::int64_t>(1, o_.warmup / 50);
         auto end = windows.ends.begin();
         for (std::int64_t t = 0; t < o_.warmup; ++t) {
@@ -336,7 +255,7 @@ private:
     Queue& queue_;
     const ChainsOperations<T>& operations_;
     std::shared_ptr<const OwnedProgram<T>> program_;
-    const Kind kind_;
+    const SamplerKind kind_;
     const SampleOptions<T>& o_;
     std::int64_t d_, tiles_;
     Vector<T> points_, numbers_;  // of ChainState
@@ -382,8 +301,8 @@ template struct Samples<double>;
 template <class T>
 Samples<T> sample(Stream& stream, const Energy& energy, const Sampler& sampler, const SampleOptions<T>& options) {
     const DefaultFloatEnvironment environment;
-    const Kind kind = kind_of(sampler);
-    check(stream.context(), energy, kind, std::holds_alternative<Nuts>(sampler), options);
+    const SamplerKind kind = kind_of(sampler);
+    check_sample(stream.context(), energy, kind, std::holds_alternative<Nuts>(sampler), options);
     return Chains<T>(stream, energy, kind, options).run(energy);
 }
 template <class T>

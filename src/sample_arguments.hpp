@@ -1,0 +1,98 @@
+// What sample() is asked for: its arguments, checked; and the schedule of warm-up.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include <cuebm/sample.hpp>
+
+#include "check.hpp"
+#include "math/samplers/transition.hpp"
+
+namespace cuebm::detail {
+
+inline constexpr auto sample_function = "sample";
+
+// A sampler, whichever it is.
+struct SamplerKind {
+    bool metropolis = false, adjusted = true;
+    int leapfrogs = 1, max_depth = 0;
+    Lengths lengths = Lengths::fixed;
+    double step_size = 0, target = 0;
+};
+inline SamplerKind kind_of(const Sampler& sampler) {
+    if (const auto* m = std::get_if<Metropolis>(&sampler))
+        return {.metropolis = true, .step_size = m->step_size, .target = m->target};
+    if (const auto* l = std::get_if<Langevin>(&sampler))
+        return {.adjusted = l->adjusted, .step_size = l->step_size, .target = l->target};
+    if (const auto* n = std::get_if<Nuts>(&sampler))
+        return {.max_depth = n->max_depth, .step_size = n->step_size, .target = n->target};
+    const auto& h = std::get<Hmc>(sampler);
+    return {.leapfrogs = h.leapfrogs, .lengths = h.lengths, .step_size = h.step_size, .target = h.target};
+}
+
+// Transitions of warm-up after which the mass is learnt anew, and from which moments are collected.
+struct WarmupWindows {
+    std::int64_t first = 0, last = 0;  // moments are collected in [first, last)
+    std::vector<std::int64_t> ends;    // of each window, exclusive
+};
+inline WarmupWindows windows_of(std::int64_t warmup) {
+    if (warmup < 20) return {};
+    std::int64_t before = 75, after = 50, window = 25;
+    if (before + window + after > warmup) {
+        before = warmup * 15 / 100;
+        after = warmup / 10;
+        window = warmup - before - after;
+    }
+    WarmupWindows windows{.first = before, .last = warmup - after, .ends = {}};
+    for (std::int64_t end = before; end < windows.last; window *= 2) {
+        end += window;
+        if (end + 2 * window > windows.last) end = windows.last;
+        windows.ends.push_back(end);
+    }
+    return windows;
+}
+
+inline void check_in(const char* argument, double value, double low, double high) {
+    if (!(value > low && value < high))
+        refuse(sample_function, argument, text_of(value), "between " + text_of(low) + " and " + text_of(high));
+}
+
+template <class T>
+void check_sample(const Context& context, const Energy& energy, const SamplerKind& kind, bool nuts, const SampleOptions<T>& o) {
+    if (!energy) refuse(sample_function, "energy", "none", "an energy");
+    const std::int64_t d = energy.dimension();
+    constexpr std::int64_t most = std::int64_t{1} << 31;
+    const auto check_count = [](const char* argument, std::int64_t value, std::int64_t least) {
+        if (value < least || value >= most)
+            refuse(sample_function, argument, std::to_string(value), std::to_string(least) + " to 2^31 - 1");
+    };
+    check_count("chains", o.chains, 1);
+    check_count("warmup", o.warmup, 0);
+    check_count("draws", o.draws, 0);
+    check_count("thin", o.thin, 1);
+    if (o.warmup + o.draws * o.thin >= 2 * most)
+        refuse(sample_function, "draws", std::to_string(o.draws) + " of " + std::to_string(o.thin) + " transitions",
+               "fewer than 2^32 transitions in all");
+    if (kind.leapfrogs < 1 || kind.leapfrogs > 1 << 30)
+        refuse(sample_function, "leapfrogs", std::to_string(kind.leapfrogs), "1 to 2^30");
+    if (kind.max_depth < (nuts ? 1 : 0) || kind.max_depth > math::most_tree_depth)
+        refuse(sample_function, "max_depth", std::to_string(kind.max_depth), "1 to " + std::to_string(math::most_tree_depth));
+    if (kind.lengths != Lengths::fixed && kind.lengths != Lengths::jittered && kind.lengths != Lengths::halton)
+        refuse(sample_function, "lengths", std::to_string(static_cast<int>(kind.lengths)), "a Lengths");
+    if (!(kind.step_size >= 0) || kind.step_size > 1e30)
+        refuse(sample_function, "step_size", text_of(kind.step_size), "a finite step size > 0, or 0 to learn it");
+    if (kind.step_size == 0 && (o.warmup == 0 || !kind.adjusted))
+        refuse(sample_function, "step_size", "0, to be learnt",
+               kind.adjusted ? "a step size > 0, or warm-up to learn it in" : "a step size > 0: ULA has none to learn");
+    check_in("target", kind.target, 0, 1);
+    check_in("start_spread", o.start_spread, 0, 1e30);
+    if (!o.inverse_mass.empty() && static_cast<std::int64_t>(o.inverse_mass.size()) != d)
+        refuse(sample_function, "inverse_mass", std::to_string(o.inverse_mass.size()) + " values", std::to_string(d));
+    for (const double value : o.inverse_mass) check_in("inverse_mass", value, 0, 1e30);
+    check_optional(sample_function, "start", o.start, o.chains, d, context.device());
+}
+
+}  // namespace cuebm::detail
