@@ -52,24 +52,11 @@ void show(const eb::SampleProgress& p) {
 // --- eight schools ---
 
 // One file a chain, as CmdStan writes them.
-void save(const eb::Context& context, const eb::Samples<float>& run, const Options& o) {
+void save(const eb::Samples<float>& run, const Options& o) {
     fs::create_directories(o.output);
-    const auto draws = eb::to_host(context, run.draws);
-    const auto values = eb::to_host(context, run.values), energies = eb::to_host(context, run.energies);
-    const auto all = eb::view(draws, run.draws.rows(), run.draws.cols());
-    const std::int64_t n = run.draws_a_chain, saved = std::min<std::int64_t>(4, run.chains);
-    for (std::int64_t c = 0; c < saved; ++c) {
-        std::vector<double> log_density, energy;
-        for (auto i = static_cast<std::size_t>(c * n); i < static_cast<std::size_t>((c + 1) * n); ++i) {
-            log_density.push_back(-static_cast<double>(values[i]));
-            energy.push_back(static_cast<double>(energies[i]));
-        }
-        const fs::path path = o.output / ("eight_schools_" + std::to_string(c + 1) + ".csv");
-        eb::diagnostics::save_cmdstan_csv(
-            path.string(), run.energy.names(), all.slice(c * n, n),
-            {.lp = eb::view(std::as_const(log_density)), .energy = eb::view(std::as_const(energy))},
-            {.model = "eight_schools", .id = c + 1, .seed = o.seed, .warmup = o.warmup});
-    }
+    const std::int64_t saved = std::min<std::int64_t>(4, run.chains);
+    for (std::int64_t c = 0; c < saved; ++c)
+        run.save_cmdstan_csv((o.output / ("eight_schools_" + std::to_string(c + 1) + ".csv")).string(), c);
     std::cout << "saved: the first " << saved << " chains, in " << o.output.string() << '\n';
 }
 
@@ -85,7 +72,7 @@ void eight_schools(const eb::Context& context, const Options& o) {
     std::cout << eb::diagnostics::to_string(run.summary())
               // Given log_tau all else is normal, so that quadrature over it alone gives these.
               << "exactly: mu 5.799, sd 5.447; log_tau 2.4506, sd 0.5128\n\n";
-    if (!o.output.empty()) save(context, run, o);
+    if (!o.output.empty()) save(run, o);
 }
 
 // --- the banana ---

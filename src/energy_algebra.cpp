@@ -56,7 +56,7 @@ std::vector<std::string> names_of(const Node& node) {
     if (node.kind == Node::Kind::names) return node.names;
     if (is_known_by_its_child(node)) return names_of(*node.children[0]);
     std::vector<std::string> names;
-    for (std::int64_t j = 0; j < node.d; ++j) names.push_back("x[" + std::to_string(j) + "]");
+    for (std::int64_t j = 0; j < node.d; ++j) names.push_back("x[" + std::to_string(j + 1) + "]");
     return names;
 }
 

@@ -270,35 +270,6 @@ private:
 }  // namespace
 
 template <class T>
-diagnostics::Summary Samples<T>::summary() const {
-    if (!energy || draws_a_chain == 0)
-        refuse("Samples::summary", "draws", "none", "what sample() returned, not cancelled");
-    const auto points = to_host(*context, draws), hamiltonians = to_host(*context, energies);
-    const auto held = energy.held();
-    auto names = energy.names();
-    std::size_t free = 0;
-    for (std::size_t j = 0; j < names.size(); ++j)
-        if (!held[j]) names[free++] = names[j];
-    names.resize(free);
-    const auto d = static_cast<std::size_t>(draws.cols());
-    std::vector<double> known, point(d);
-    known.reserve(points.size() / d * free);
-    for (std::size_t row = 0; row < points.size(); row += d) {
-        std::copy_n(points.begin() + static_cast<std::ptrdiff_t>(row), d, point.begin());
-        const auto coordinates = energy.coordinates(point);
-        for (std::size_t j = 0; j < coordinates.size(); ++j)
-            if (!held[j]) known.push_back(coordinates[j]);
-    }
-    diagnostics::SamplerReport report{.divergences = divergences, .max_treedepth_hits = deepest};
-    if (draws_a_chain >= 4) report.e_bfmi = diagnostics::e_bfmi(view(hamiltonians, chains, draws_a_chain));
-    const auto rows = chains * draws_a_chain;
-    return diagnostics::summarise(names, view(std::as_const(known), rows, static_cast<std::int64_t>(free)), chains,
-                                  draws_a_chain, report);
-}
-template struct Samples<float>;
-template struct Samples<double>;
-
-template <class T>
 Samples<T> sample(Stream& stream, const Energy& energy, const Sampler& sampler, const SampleOptions<T>& options) {
     const DefaultFloatEnvironment environment;
     const SamplerKind kind = kind_of(sampler);

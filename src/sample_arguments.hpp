@@ -61,7 +61,8 @@ inline void check_in(const char* argument, double value, double low, double high
 }
 
 template <class T>
-void check_sample(const Context& context, const Energy& energy, const SamplerKind& kind, bool nuts, const SampleOptions<T>& o) {
+void check_sample(const Context& context, const Energy& energy, const SamplerKind& kind, bool nuts,
+                  const SampleOptions<T>& o) {
     if (!energy) refuse(sample_function, "energy", "none", "an energy");
     const std::int64_t d = energy.dimension();
     constexpr std::int64_t most = std::int64_t{1} << 31;
@@ -79,7 +80,8 @@ void check_sample(const Context& context, const Energy& energy, const SamplerKin
     if (kind.leapfrogs < 1 || kind.leapfrogs > 1 << 30)
         refuse(sample_function, "leapfrogs", std::to_string(kind.leapfrogs), "1 to 2^30");
     if (kind.max_depth < (nuts ? 1 : 0) || kind.max_depth > math::most_tree_depth)
-        refuse(sample_function, "max_depth", std::to_string(kind.max_depth), "1 to " + std::to_string(math::most_tree_depth));
+        refuse(sample_function, "max_depth", std::to_string(kind.max_depth),
+               "1 to " + std::to_string(math::most_tree_depth));
     if (kind.lengths != Lengths::fixed && kind.lengths != Lengths::jittered && kind.lengths != Lengths::halton)
         refuse(sample_function, "lengths", std::to_string(static_cast<int>(kind.lengths)), "a Lengths");
     if (!(kind.step_size >= 0) || kind.step_size > 1e30)

@@ -36,7 +36,8 @@ public:
     explicit operator bool() const { return node_ != nullptr; }
     std::int64_t dimension() const;  // d, of its points
     std::string text() const;        // for people: "logistic(n = 100, d = 3) + 0.5 gaussian(d = 3)"
-    // Of the coordinates that people know it by, behind constraints and clamps: "x[0]", ... unless named() gave others.
+    // Of the coordinates that people know it by, behind constraints and clamps: "x[1]", ... as Stan counts, unless
+    // named() gave others.
     std::vector<std::string> names() const;
     // Those coordinates of a point, [names().size()]: bounds applied, clamped values in their places.
     std::vector<double> coordinates(const std::vector<double>& point) const;

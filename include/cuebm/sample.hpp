@@ -105,9 +105,13 @@ struct Samples {
     Energy energy;
     std::shared_ptr<const Context> context;  // where the draws lie
 
-    // Of the coordinates that people know (Energy::names): quantiles, R-hat, ESS, and a verdict. Copies the draws to
-    // the host.
+    // What follows is of the coordinates that people know (Energy::names), but for those that are held, and copies the
+    // draws to the host. Errors: InvalidArgument where there are no draws.
+    // Quantiles, R-hat, ESS, and a verdict.
     CUEBM_API diagnostics::Summary summary() const;
+    // The draws of a chain, with lp__ and energy__, as diagnostics::save_cmdstan_csv writes them, whose errors it has;
+    // 0 <= chain < chains.
+    CUEBM_API void save_cmdstan_csv(const std::string& path, std::int64_t chain) const;
 };
 
 // Warm-up as Stan's (Reference Manual, "HMC algorithm parameters"): 7.5% step size alone, then windows that double,

@@ -1,5 +1,7 @@
 // sample(): moments that are known, and the same bits on every backend, for any number of chains and launches.
 #include <cmath>
+#include <cstdio>
+#include <fstream>
 #include <functional>
 
 #include <cuebm/diagnostics.hpp>
@@ -297,6 +299,30 @@ TEST(Chains, SummaryLeavesOutWhatIsHeld) {
     EXPECT_EQ(summary.quantities[0].name, "a");
     EXPECT_EQ(summary.quantities[1].name, "c");
     EXPECT_TRUE(summary.problems().empty()) << summary.verdict();
+}
+
+// A file of another chain, or of unbounded coordinates. Names, and the last line, of a chain that is bounded.
+TEST(Chains, SaveWhatPeopleKnow) {
+    const auto context = eb::Context::cpu();
+    const auto e = eb::energy::constrain(eb::energy::gaussian({.precision = {1, 1}}),
+                                         {eb::energy::Support::positive(), eb::energy::Support::real()});
+    const auto run = eb::sample<double>(context, e, eb::Hmc{.leapfrogs = 3}, {.chains = 3, .warmup = 100, .draws = 7});
+    const auto path = testing::TempDir() + "chains_test.csv";
+    run.save_cmdstan_csv(path, 2);
+    std::ifstream file(path);
+    std::string line, header, last;
+    while (std::getline(file, line)) {
+        if (line.rfind("lp__", 0) == 0) header = line;
+        if (!line.empty() && line[0] != '#') last = line;
+    }
+    std::remove(path.c_str());
+    EXPECT_EQ(header, "lp__,energy__,x.1,x.2");
+    const auto draws = to_host(context, run.draws), values = to_host(context, run.values);
+    double lp = 0, energy = 0, first = 0, second = 0;
+    ASSERT_EQ(std::sscanf(last.c_str(), "%lf,%lf,%lf,%lf", &lp, &energy, &first, &second), 4) << last;
+    EXPECT_EQ(lp, -values[20]);
+    EXPECT_EQ(first, std::exp(draws[40]));
+    EXPECT_EQ(second, draws[41]);
 }
 
 namespace {

@@ -79,7 +79,7 @@ TEST(Energy, NamesGoWithTheirCoordinates) {
     EXPECT_EQ(e.held(), (std::vector<bool>{false, false, false, false}));  // b is above a, which moves
     EXPECT_EQ(eb::energy::clamp(bounded, {.known = {1, 1, 1, 0}, .values = {0, 0.5, 0, 9}}).held(),
               (std::vector<bool>{true, true, true, false}));
-    EXPECT_EQ((e + e).names(), (std::vector<std::string>{"x[0]", "x[1]", "x[2]"}));
+    EXPECT_EQ((e + e).names(), (std::vector<std::string>{"x[1]", "x[2]", "x[3]"}));
     EXPECT_EQ((0.5 * (eb::energy::banana() + eb::energy::ring())).text(), "0.5 (banana(d = 2) + ring(d = 2))");
 }
 

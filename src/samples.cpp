@@ -1,0 +1,84 @@
+// What is made of a run's draws: its summary, and files.
+#include <algorithm>
+
+#include <cuebm/draws_file.hpp>
+#include <cuebm/sample.hpp>
+
+#include "check.hpp"
+
+namespace cuebm {
+
+using detail::refuse;
+
+namespace {
+
+// Draws of the coordinates that people know and that are not held.
+struct KnownDraws {
+    std::vector<std::string> names;
+    std::vector<double> values;  // [rows x names]
+    MatrixView<const double> view() const {
+        const auto cols = static_cast<std::int64_t>(names.size());
+        return cuebm::view(values, static_cast<std::int64_t>(values.size()) / cols, cols);
+    }
+};
+template <class T>
+KnownDraws known_draws(const Samples<T>& samples, MatrixView<const T> rows) {
+    const auto points = to_host(*samples.context, rows);
+    const auto held = samples.energy.held();
+    const auto names = samples.energy.names();
+    KnownDraws known;
+    for (std::size_t j = 0; j < names.size(); ++j)
+        if (!held[j]) known.names.push_back(names[j]);
+    const auto d = static_cast<std::size_t>(rows.cols);
+    std::vector<double> point(d);
+    known.values.reserve(points.size() / d * known.names.size());
+    for (std::size_t row = 0; row < points.size(); row += d) {
+        std::copy_n(points.begin() + static_cast<std::ptrdiff_t>(row), d, point.begin());
+        const auto coordinates = samples.energy.coordinates(point);
+        for (std::size_t j = 0; j < coordinates.size(); ++j)
+            if (!held[j]) known.values.push_back(coordinates[j]);
+    }
+    return known;
+}
+
+template <class T>
+void check_drawn(const char* where, const Samples<T>& samples) {
+    if (!samples.energy || samples.draws_a_chain == 0)
+        refuse(where, "draws", "none", "what sample() returned, not cancelled and with draws");
+}
+
+}  // namespace
+
+template <class T>
+diagnostics::Summary Samples<T>::summary() const {
+    check_drawn("Samples::summary", *this);
+    const auto known = known_draws<T>(*this, draws);
+    diagnostics::SamplerReport report{.divergences = divergences, .max_treedepth_hits = deepest};
+    if (draws_a_chain >= 4) {
+        const auto hamiltonians = to_host(*context, energies);
+        report.e_bfmi = diagnostics::e_bfmi(view(hamiltonians, chains, draws_a_chain));
+    }
+    return diagnostics::summarise(known.names, known.view(), chains, draws_a_chain, report);
+}
+
+template <class T>
+void Samples<T>::save_cmdstan_csv(const std::string& path, std::int64_t chain) const {
+    constexpr auto where = "Samples::save_cmdstan_csv";
+    check_drawn(where, *this);
+    if (chain < 0 || chain >= chains)
+        refuse(where, "chain", std::to_string(chain), "0 to " + std::to_string(chains - 1));
+    const auto known = known_draws<T>(*this, draws.view().slice(chain * draws_a_chain, draws_a_chain));
+    const auto row = [&](const Matrix<T>& matrix, double factor) {
+        std::vector<double> numbers;
+        for (const T value : to_host(*context, matrix.view().slice(chain, 1)))
+            numbers.push_back(factor * static_cast<double>(value));
+        return numbers;
+    };
+    const auto log_density = row(values, -1), hamiltonians = row(energies, 1);
+    diagnostics::save_cmdstan_csv(path, known.names, known.view(),
+                                  {.lp = view(log_density), .energy = view(hamiltonians)}, {.id = chain + 1});
+}
+template struct Samples<float>;
+template struct Samples<double>;
+
+}  // namespace cuebm
