@@ -52,6 +52,8 @@ public:
                           .energies = context_.matrix<T>(o_.chains, o_.draws),
                           .chains = o_.chains,
                           .draws_a_chain = o_.draws,
+                          .seed = o_.seed,
+                          .transitions = o_.first_transition + o_.warmup + o_.draws * o_.thin,
                           .inverse_mass = {},
                           .energy = energy,
                           .context = std::make_shared<const Context>(context_)};
@@ -118,7 +120,8 @@ private:
         if (o_.inverse_mass.empty()) return;
         std::vector<T> masses;
         for (const double inverse : o_.inverse_mass) masses.push_back(static_cast<T>(inverse));
-        for (const double inverse : o_.inverse_mass) masses.push_back(static_cast<T>(1 / std::sqrt(inverse)));
+        for (const double inverse : o_.inverse_mass)
+            masses.push_back(static_cast<T>(1 / std::sqrt(static_cast<double>(static_cast<T>(inverse)))));
         copy(stream_, view(std::as_const(masses)), VectorView<T>{masses_.data(), 2 * d_, 1, context_.device()});
         stream_.wait();
     }
@@ -143,7 +146,7 @@ private:
                 .tuning = tuning_.data(),
                 .average = false,
                 .metropolis = kind_.metropolis,
-                .first = static_cast<std::uint32_t>(first),
+                .first = static_cast<std::uint32_t>(o_.first_transition + first),
                 .count = static_cast<std::int32_t>(count),
                 .thin = 1,
                 .first_draw = 0,

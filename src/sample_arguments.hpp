@@ -74,7 +74,9 @@ void check_sample(const Context& context, const Energy& energy, const SamplerKin
     check_count("warmup", o.warmup, 0);
     check_count("draws", o.draws, 0);
     check_count("thin", o.thin, 1);
-    if (o.warmup + o.draws * o.thin >= 2 * most)
+    if (o.first_transition < 0 || o.first_transition >= 2 * most)
+        refuse(sample_function, "first_transition", std::to_string(o.first_transition), "0 to 2^32 - 1");
+    if (o.first_transition + o.warmup + o.draws * o.thin >= 2 * most)
         refuse(sample_function, "draws", std::to_string(o.draws) + " of " + std::to_string(o.thin) + " transitions",
                "fewer than 2^32 transitions in all");
     if (kind.leapfrogs < 1 || kind.leapfrogs > 1 << 30)

@@ -80,6 +80,7 @@ struct SampleOptions {
     std::int64_t draws = 1000;   // >= 0 of each chain
     std::int64_t thin = 1;       // >= 1: transitions a draw
     std::uint64_t seed = 0;
+    std::int64_t first_transition = 0;  // >= 0, of the seed's: where a run ended that goes on (cuebm/resume.hpp)
     MatrixView<const T> start{};  // [chains x d], optional: on the context's device. Else uniform in (-start_spread,
     double start_spread = 2;      // start_spread), > 0, drawn anew up to 100 times where E is not finite
     std::vector<double> inverse_mass{};  // [d], > 0, optional: the diagonal of M^-1, and the mass is not learnt
@@ -95,6 +96,8 @@ struct Samples {
     Matrix<T> values;    // [chains x draws]: E of each
     Matrix<T> energies;  // [chains x draws]: the Hamiltonian at the end of each transition, for E-BFMI
     std::int64_t chains = 0, draws_a_chain = 0;
+    std::uint64_t seed = 0;
+    std::int64_t transitions = 0;  // of the seed's, up to the last draw
     double step_size = 0;
     std::vector<double> inverse_mass;  // [d]
     double acceptance = 0;             // mean probability after warm-up

@@ -117,7 +117,7 @@ void adapt_chains(const EnergyKernels& energy, const detail::AdaptChains<T>& tas
     for (std::int64_t j = 0; j < task.d; ++j) {
         const double inverse = math::inverse_mass_of(task.moments[0], task.moments[1 + 2 * j], task.moments[2 + 2 * j]);
         task.inverse_mass[j] = static_cast<T>(inverse);
-        task.mass_root[j] = static_cast<T>(1 / math::square_root(inverse));
+        task.mass_root[j] = static_cast<T>(1 / math::square_root(static_cast<double>(task.inverse_mass[j])));
     }
     if (task.learn_step) *task.tuning = math::start_dual_averaging(task.tuning->step_size);
     set_origin();

@@ -5,6 +5,7 @@
 #include <functional>
 
 #include <cuebm/diagnostics.hpp>
+#include <cuebm/resume.hpp>
 #include <cuebm/sample.hpp>
 
 #include "support/backends.hpp"
@@ -236,6 +237,68 @@ CUEBM_TEST(ChainsOn, DoNotDependOnOthersOrOnLaunches) {
     const auto other = eb::sample<T>(context, energy, eb::Hmc{.leapfrogs = 3, .step_size = 0.2},
                                      {.chains = 3, .warmup = 0, .draws = 60, .seed = 5});
     EXPECT_FALSE(same_bits(few.draws, to_host(context, other.draws)));
+}
+
+// A run that was stopped and went on, by a file, is the run that was not.
+CUEBM_TEST(ChainsOn, GoOnAsIfTheyHadNotStopped) {
+    const auto context = backend.make();
+    const eb::Energy energy = eb::energy::eight_schools();
+    for (const auto& [name, sampler] : samplers()) {
+        SCOPED_TRACE(name);
+        const auto run = [&](std::int64_t draws) {
+            return eb::sample<T>(context, energy, sampler,
+                                 {.chains = 9, .warmup = 40, .draws = draws, .thin = 2, .seed = 6});
+        };
+        const auto whole = run(7), part = run(3);
+        const auto path = testing::TempDir() + "chains_" + backend.name + std::to_string(sizeof(T)) + ".bin";
+        eb::save(path, eb::state_of(part));
+        const auto more = eb::resume(context, energy, sampler, eb::load_chains<T>(path), {.draws = 4, .thin = 2});
+        std::remove(path.c_str());
+        EXPECT_EQ(more.transitions, whole.transitions);
+        const auto all = to_host(context, whole.draws), before = to_host(context, part.draws),
+                   after = to_host(context, more.draws);
+        std::vector<T> joined;
+        for (std::size_t chain = 0; chain < 9; ++chain) {
+            const auto add = [&](const std::vector<T>& draws, std::size_t n) {
+                const auto first = draws.begin() + static_cast<std::ptrdiff_t>(chain * n * 10);
+                joined.insert(joined.end(), first, first + static_cast<std::ptrdiff_t>(n * 10));
+            };
+            add(before, 3);
+            add(after, 4);
+        }
+        EXPECT_TRUE(same_bits(joined, all));
+    }
+}
+
+// A file of another energy that chains go on with, or one that was cut short.
+TEST(Chains, RefuseOtherStates) {
+    const auto context = eb::Context::cpu();
+    const auto make = [](double precision) { return eb::energy::gaussian({.precision = {1, precision}}); };
+    const auto run = eb::sample(context, make(1), eb::Hmc{}, {.chains = 3, .warmup = 30, .draws = 2});
+    const auto state = eb::state_of(run);
+    const auto expect_other = [&](const eb::Energy& other) {
+        try {
+            (void)eb::resume(context, other, eb::Hmc{}, state, {.draws = 1});
+            ADD_FAILURE() << "not refused";
+        } catch (const eb::InvalidArgument& error) {
+            EXPECT_EQ(error.argument(), "state") << error.what();
+        }
+    };
+    expect_other(make(2));
+    expect_other(eb::energy::banana());
+    expect_other(eb::energy::gaussian({.precision = {1, 1, 1}}));
+    const auto path = testing::TempDir() + "chains_state.bin";
+    eb::save(path, state);
+    EXPECT_THROW((void)eb::load_chains<double>(path), eb::FileError);
+    std::ifstream in(path, std::ios::binary);
+    const std::string bytes((std::istreambuf_iterator<char>(in)), {});
+    for (const std::size_t length : {std::size_t{0}, std::size_t{5}, std::size_t{70}, bytes.size() - 1}) {
+        std::ofstream(path, std::ios::binary) << bytes.substr(0, length);
+        EXPECT_THROW((void)eb::load_chains<float>(path), eb::FileError) << length;
+    }
+    std::ofstream(path, std::ios::binary) << "x" << bytes.substr(1);
+    EXPECT_THROW((void)eb::load_chains<float>(path), eb::FileError);
+    std::remove(path.c_str());
 }
 
 // Draws whose value is another point's; a thinned run that keeps the wrong transitions.

@@ -248,7 +248,7 @@ __global__ void __launch_bounds__(adapt_threads) adapt_tuning(detail::AdaptChain
         double inverse = 1;
         if (!begin) inverse = math::inverse_mass_of(n, task.moments[1 + 2 * j], task.moments[2 + 2 * j]);
         task.inverse_mass[j] = static_cast<T>(inverse);
-        task.mass_root[j] = static_cast<T>(1 / math::square_root(inverse));
+        task.mass_root[j] = static_cast<T>(1 / math::square_root(static_cast<double>(task.inverse_mass[j])));
         task.origin[j] = task.x[j * chain_threads];
         task.moments[1 + 2 * j] = task.moments[2 + 2 * j] = 0;
     }

@@ -1,0 +1,49 @@
+// Chains that go on where they ended: in the same program, or from a file. A run of 1000 draws, and one of 400 that is
+// resumed for 600 more, have the same bits.
+//
+//   const auto run = eb::sample(context, E, eb::Hmc{}, {.chains = 64, .draws = 400});
+//   eb::save("chains.bin", eb::state_of(run));
+//   const auto more = eb::resume(context, E, eb::Hmc{}, eb::load_chains<float>("chains.bin"), {.draws = 600});
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <cuebm/export.hpp>
+#include <cuebm/file.hpp>
+#include <cuebm/sample.hpp>
+
+namespace cuebm {
+
+// Where chains are, and how they move. On the host.
+template <class T>
+struct ChainsState {
+    std::vector<T> points;  // [chains x dimension]
+    std::int64_t chains = 0, dimension = 0;
+    std::uint64_t seed = 0;
+    std::int64_t transitions = 0;  // done, of the seed's
+    double step_size = 0;
+    std::vector<double> inverse_mass;  // [dimension]
+    std::string energy;                // Energy::text()
+    std::uint64_t fingerprint = 0;     // of the energy's parameters in T
+};
+
+// Errors: InvalidArgument for a run without draws.
+template <class T>
+CUEBM_API ChainsState<T> state_of(const Samples<T>& run);
+
+// The chains go on, without warm-up, with their step size and mass, whatever the sampler says of its step size. Of the
+// options draws, thin, progress and cancel are looked at. Errors: also InvalidArgument for a state of another energy.
+template <class T>
+CUEBM_API Samples<T> resume(const Context& context, const Energy& energy, const Sampler& sampler,
+                            const ChainsState<T>& state, const SampleOptions<T>& options);
+
+// A file of its own format, little endian: whole, or as before, not there. Errors: FileError, for reading also where it
+// is no such file, of another type, or truncated.
+template <class T>
+CUEBM_API void save(const std::string& path, const ChainsState<T>& state);
+template <class T>
+CUEBM_API ChainsState<T> load_chains(const std::string& path);
+
+}  // namespace cuebm

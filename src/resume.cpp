@@ -1,0 +1,171 @@
+// See cuebm/resume.hpp.
+#include <cuebm/resume.hpp>
+
+#include <bit>
+#include <cstring>
+
+#include "check.hpp"
+#include "energy_node.hpp"
+#include "file_io.hpp"
+
+namespace cuebm {
+namespace {
+
+using namespace detail;
+
+static_assert(std::endian::native == std::endian::little);
+
+// FNV-1a (G. Fowler, L. C. Noll and K.-P. Vo): tells files of other data apart, not of people who mean harm.
+class Fingerprint {
+public:
+    template <class Value>
+    void add(const std::vector<Value>& values) {
+        for (const Value& value : values) add(value);
+    }
+    template <class Value>
+    void add(const Value& value) {
+        unsigned char bytes[sizeof value];
+        std::memcpy(bytes, &value, sizeof value);
+        for (const unsigned char byte : bytes) hash_ = (hash_ ^ byte) * 0x100000001b3u;
+    }
+    std::uint64_t value() const { return hash_; }
+
+private:
+    std::uint64_t hash_ = 0xcbf29ce484222325u;
+};
+
+template <class T>
+std::uint64_t fingerprint_of(const char* function, const Energy& energy) {
+    const auto program = program_of<T>(function, energy);
+    Fingerprint print;
+    print.add(program->parameters);
+    print.add(program->indices);
+    for (const auto& step : program->steps) {
+        print.add(step.op);
+        print.add(step.d);
+        print.add(step.rows);
+        print.add(step.scale);
+    }
+    return print.value();
+}
+
+// What a file begins with; the lengths of what follows it.
+struct Header {
+    char magic[8] = {'c', 'u', 'e', 'b', 'm', 'M', 'C', '1'};
+    std::int64_t element = 0, chains = 0, dimension = 0, transitions = 0, text = 0;
+    std::uint64_t seed = 0, fingerprint = 0;
+    double step_size = 0;
+};
+
+}  // namespace
+
+template <class T>
+ChainsState<T> state_of(const Samples<T>& run) {
+    if (!run.energy || run.draws_a_chain == 0)
+        refuse("state_of", "run", "one without draws", "what sample() returned, not cancelled and with draws");
+    const std::int64_t n = run.draws_a_chain, d = run.draws.cols();
+    const MatrixView<const T> last{run.draws.data() + (n - 1) * d, run.chains, d, n * d, run.draws.view().device};
+    return {.points = to_host(*run.context, last),
+            .chains = run.chains,
+            .dimension = d,
+            .seed = run.seed,
+            .transitions = run.transitions,
+            .step_size = run.step_size,
+            .inverse_mass = run.inverse_mass,
+            .energy = run.energy.text(),
+            .fingerprint = fingerprint_of<T>("state_of", run.energy)};
+}
+
+template <class T>
+Samples<T> resume(const Context& context, const Energy& energy, const Sampler& sampler, const ChainsState<T>& state,
+                  const SampleOptions<T>& options) {
+    constexpr auto function = "resume";
+    if (!energy) refuse(function, "energy", "none", "an energy");
+    if (state.energy != energy.text() || state.dimension != energy.dimension())
+        refuse(function, "state", "chains of " + state.energy, "chains of " + energy.text());
+    if (state.fingerprint != fingerprint_of<T>(function, energy))
+        refuse(function, "state", "chains of " + state.energy + " with other parameters", "chains of this energy");
+    if (state.chains < 1 || static_cast<std::int64_t>(state.points.size()) != state.chains * state.dimension)
+        refuse(function, "state", std::to_string(state.points.size()) + " coordinates",
+               shape(state.chains, state.dimension));
+    auto tuned = sampler;
+    std::visit([&](auto& kind) { kind.step_size = state.step_size; }, tuned);
+    const auto start = context.copy(view(state.points, state.chains, state.dimension));
+    return sample<T>(context, energy, tuned,
+                     {.chains = state.chains,
+                      .warmup = 0,
+                      .draws = options.draws,
+                      .thin = options.thin,
+                      .seed = state.seed,
+                      .first_transition = state.transitions,
+                      .start = start,
+                      .inverse_mass = state.inverse_mass,
+                      .progress = options.progress,
+                      .cancel = options.cancel});
+}
+
+template <class T>
+void save(const std::string& path, const ChainsState<T>& state) {
+    Header header;
+    header.element = sizeof(T);
+    header.chains = state.chains;
+    header.dimension = state.dimension;
+    header.transitions = state.transitions;
+    header.text = static_cast<std::int64_t>(state.energy.size());
+    header.seed = state.seed;
+    header.fingerprint = state.fingerprint;
+    header.step_size = state.step_size;
+    if (state.chains < 1 || static_cast<std::int64_t>(state.points.size()) != state.chains * state.dimension ||
+        static_cast<std::int64_t>(state.inverse_mass.size()) != state.dimension)
+        refuse("save", "state", "points and masses of other sizes", "what state_of() returned");
+    OutputFile file(path);
+    file.write(&header, sizeof header);
+    file.write(state.energy.data(), state.energy.size());
+    file.write(state.inverse_mass.data(), state.inverse_mass.size() * sizeof(double));
+    file.write(state.points.data(), state.points.size() * sizeof(T));
+    file.commit();
+}
+
+template <class T>
+ChainsState<T> load_chains(const std::string& path) {
+    InputFile file(path);
+    Header header;
+    const Header expected;
+    file.read(&header, sizeof header, "a header of chains");
+    if (std::memcmp(header.magic, expected.magic, sizeof header.magic) != 0)
+        file.fail(0, "another format", "chains that cuebm::save() wrote");
+    if (header.element != sizeof(T))
+        file.fail(8, "numbers of " + std::to_string(header.element) + " bytes", std::to_string(sizeof(T)) + " bytes");
+    std::int64_t points = 0, wanted = 0;
+    if (header.chains < 1 || header.dimension < 1 || header.text < 0 ||
+        __builtin_mul_overflow(header.chains, header.dimension, &points) ||
+        __builtin_mul_overflow(points, header.element, &wanted) ||
+        __builtin_add_overflow(wanted, header.text, &wanted) || header.dimension > file.left() / 8 ||
+        __builtin_add_overflow(wanted, 8 * header.dimension, &wanted) || wanted != file.left())
+        file.fail(static_cast<std::int64_t>(sizeof header), std::to_string(file.left()) + " bytes",
+                  "those of " + shape(header.chains, header.dimension) + " coordinates");
+    ChainsState<T> state{.points = std::vector<T>(static_cast<std::size_t>(points)),
+                         .chains = header.chains,
+                         .dimension = header.dimension,
+                         .seed = header.seed,
+                         .transitions = header.transitions,
+                         .step_size = header.step_size,
+                         .inverse_mass = std::vector<double>(static_cast<std::size_t>(header.dimension)),
+                         .energy = std::string(static_cast<std::size_t>(header.text), ' '),
+                         .fingerprint = header.fingerprint};
+    file.read(state.energy.data(), header.text, "an energy's text");
+    file.read(state.inverse_mass.data(), 8 * header.dimension, "masses");
+    file.read(state.points.data(), points * header.element, "points");
+    return state;
+}
+
+#define CUEBM_INSTANTIATE(T)                                                                                      \
+    template CUEBM_API ChainsState<T> state_of<T>(const Samples<T>&);                                             \
+    template CUEBM_API Samples<T> resume<T>(const Context&, const Energy&, const Sampler&, const ChainsState<T>&, \
+                                            const SampleOptions<T>&);                                             \
+    template CUEBM_API void save<T>(const std::string&, const ChainsState<T>&);                                   \
+    template CUEBM_API ChainsState<T> load_chains<T>(const std::string&);
+CUEBM_INSTANTIATE(float)
+CUEBM_INSTANTIATE(double)
+
+}  // namespace cuebm
