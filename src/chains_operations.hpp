@@ -47,8 +47,8 @@ struct RunChains {
     bool metropolis;
     std::uint32_t first;  // transition, of the seed's
     std::int32_t count, thin;
-    // Every thin-th transition is a draw: the last of `thin` is number first_draw. Optional outputs.
-    std::int64_t first_draw, draws_a_chain;
+    // Of the transitions that draws are made of, `done` are over; each thin-th of them is a draw. Optional outputs.
+    std::int64_t done, draws_a_chain;
     T *draws, *values, *energies;  // [chains x draws x d], [chains x draws], [chains x draws]
     // Of each tile's chains after the last transition: the acceptance probability of that one; and if `origin` is
     // there, of each coordinate the sum of x_j - origin_j and of its square. [tiles x (1 + 2 d)], optional.
@@ -66,6 +66,7 @@ struct AdaptChains {
     double* moments;  // [1 + 2 d]: number, sums and squares of the window
     bool learn_step;
     bool collect;                          // adds to the moments
+    bool begin_window;                     // moments are of deviations from where chain 0 is now
     bool end_window;                       // the mass becomes that of the moments, which begin again
     T *inverse_mass, *mass_root, *origin;  // [d]
     const T* x;                            // the state's; the point of chain 0 is the next origin

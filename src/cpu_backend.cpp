@@ -144,7 +144,7 @@ public:
     CpuEnergy(const cpu::Isa& isa, int threads) : isa_(isa), threads_(threads) {}
 
     std::size_t scratch_bytes(const EvaluateEnergy<T>& task) const override {
-        return cpu::energy_scratch_bytes(threads_, task);
+        return cpu::energy_scratch_bytes(threads_, *isa_.energy, task);
     }
     void evaluate(Queue& queue, const EvaluateEnergy<T>& task, std::byte* scratch) const override {
         enqueue(queue, [=, &kernels = *isa_.energy](CpuQueue& q) { cpu::evaluate(q, kernels, task, scratch); });
@@ -161,7 +161,7 @@ public:
     CpuChains(const cpu::Isa& isa, int threads) : isa_(isa), threads_(threads) {}
 
     std::size_t scratch_bytes(const OwnedProgram<T>& program, std::int64_t, int max_depth) const override {
-        return cpu::chains_scratch_bytes(threads_, program, max_depth);
+        return cpu::chains_scratch_bytes(threads_, *isa_.energy, program, max_depth);
     }
     void start(Queue& queue, const StartChains<T>& task, std::byte* scratch) const override {
         enqueue(queue,

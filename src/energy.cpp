@@ -42,6 +42,8 @@ void check_table(const char* function, const char* argument, const Table& table)
         refuse(function, argument, shape(table.rows, table.cols), "at least one row and one column");
     if (table.rows > most_columns) refuse(function, argument, shape(table.rows, table.cols), "fewer than 2^31 rows");
     check_dimension(function, argument, table.cols, 1);
+    if (static_cast<std::int64_t>(table.values.size()) != table.rows * table.cols)
+        refuse(function, argument, "a view without memory of " + shape(table.rows, table.cols), "one with it");
     check_finite(function, argument, table.values);
 }
 
@@ -67,6 +69,7 @@ Energy term(Node node) {
 double precision_of(const char* function, const char* argument, double sd, bool may_be_infinite) {
     if (may_be_infinite && std::isinf(sd) && sd > 0) return 0;
     check_positive(function, argument, {sd});
+    check_positive(function, argument, {1 / (sd * sd)});
     return 1 / (sd * sd);
 }
 
@@ -81,6 +84,24 @@ Energy regression(math::EnergyOp op, const char* name, const Table& features, co
                  .rows = n,
                  .scratch = d,
                  .parameters = joined({&head, &targets, &features.values})});
+}
+
+// By Cholesky's decomposition, d^3 / 3 operations; a pivot that is only rounding is none.
+bool is_positive_definite(std::vector<double> a, std::int64_t size) {
+    const auto d = static_cast<std::size_t>(size);
+    for (std::size_t k = 0; k < d; ++k) {
+        const double diagonal = a[k * d + k];
+        for (std::size_t j = 0; j < k; ++j) a[k * d + k] -= a[k * d + j] * a[k * d + j];
+        if (!(a[k * d + k] > 1e-14 * static_cast<double>(d) * diagonal)) return false;
+        const double root = std::sqrt(a[k * d + k]);
+        a[k * d + k] = root;
+        for (std::size_t i = k + 1; i < d; ++i) {
+            double sum = a[i * d + k];
+            for (std::size_t j = 0; j < k; ++j) sum -= a[i * d + j] * a[k * d + j];
+            a[i * d + k] = sum / root;
+        }
+    }
+    return true;
 }
 
 }  // namespace
@@ -118,6 +139,9 @@ Energy gaussian(const Gaussian& p) {
                        text_of(at(i, j)) + " at " + shape(i, j) + " and " + text_of(at(j, i)) + " across",
                        "a symmetric matrix");
     }
+    if (!is_positive_definite(p.precision_matrix.values, d))
+        refuse(function, "precision_matrix", "one that is not positive definite",
+               "a precision: exp(-E) has no integral");
     return term({.kind = {},
                  .d = d,
                  .text = sized("gaussian", {{"d", d}}) + " with a full precision",
@@ -186,7 +210,8 @@ Energy banana(const Banana& p) {
     check_dimension(function, "dimension", p.dimension, 2);
     check_positive(function, "scale", {p.scale});
     check_finite(function, "curvature", {p.curvature});
-    return small("banana", math::EnergyOp::banana, p.dimension, {p.scale, p.curvature});
+    return small("banana", math::EnergyOp::banana, p.dimension,
+                 {p.scale * p.scale, p.curvature, 1 / (p.scale * p.scale)});
 }
 
 Energy rosenbrock(const Rosenbrock& p) {
@@ -200,7 +225,7 @@ Energy funnel(const Funnel& p) {
     constexpr auto function = "energy::funnel";
     check_dimension(function, "dimension", p.dimension, 2);
     check_positive(function, "scale", {p.scale});
-    return small("funnel", math::EnergyOp::funnel, p.dimension, {p.scale});
+    return small("funnel", math::EnergyOp::funnel, p.dimension, {1 / (p.scale * p.scale)});
 }
 
 Energy ring(const Ring& p) {
@@ -209,7 +234,7 @@ Energy ring(const Ring& p) {
     if (!(p.radius >= 0) || !std::isfinite(p.radius))
         refuse(function, "radius", text_of(p.radius), "a finite radius >= 0");
     check_positive(function, "width", {p.width});
-    return small("ring", math::EnergyOp::ring, p.dimension, {p.radius, p.width});
+    return small("ring", math::EnergyOp::ring, p.dimension, {p.radius, 1 / (p.width * p.width)});
 }
 
 Energy double_well(const DoubleWell& p) {
@@ -217,7 +242,8 @@ Energy double_well(const DoubleWell& p) {
     check_dimension(function, "dimension", p.dimension, 1);
     check_positive(function, "height", {p.height});
     check_positive(function, "separation", {p.separation});
-    return small("double_well", math::EnergyOp::double_well, p.dimension, {p.height, p.separation});
+    return small("double_well", math::EnergyOp::double_well, p.dimension,
+                 {p.height, 1 / (p.separation * p.separation)});
 }
 
 Energy logistic(const Logistic& p) {

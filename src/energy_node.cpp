@@ -41,7 +41,7 @@ private:
                 auto step = step_of(node, x, gradient, scale);
                 step.first = is_first(gradient);
                 program_->steps.push_back(step);
-                terms_ = std::max(terms_, static_cast<std::int32_t>(node.scratch));
+                terms_ = std::max(terms_, node.scratch);
                 return;
             }
             case EnergyNode::Kind::map: break;
@@ -69,7 +69,7 @@ private:
     math::EnergyStep<T> step_of(const EnergyNode& node, std::int32_t x, std::int32_t gradient, double scale) {
         const auto parameters = static_cast<std::int64_t>(program_->parameters.size());
         const auto indices = static_cast<std::int64_t>(program_->indices.size());
-        for (const double value : node.parameters) program_->parameters.push_back(rounded(node, value));
+        for (const double value : node.parameters) program_->parameters.push_back(rounded(node, value, false));
         program_->indices.insert(program_->indices.end(), node.indices.begin(), node.indices.end());
         return {.op = node.op,
                 .d = static_cast<std::int32_t>(node.d),
@@ -82,21 +82,24 @@ private:
                 .scratch = 0,
                 .parameters = parameters,
                 .indices = indices,
-                .scale = rounded(node, scale)};
+                .scale = rounded(node, scale, true)};
     }
 
-    T rounded(const EnergyNode& node, double value) const {
+    // Rounded to T. Data may round to 0; a weight may not.
+    T rounded(const EnergyNode& node, double value, bool weight) const {
         const T here = static_cast<T>(value);
-        if (!std::isfinite(here) || (value != 0 && std::abs(here) < std::numeric_limits<T>::min()))
-            refuse(function_, "energy", "a parameter of " + node.text + ", " + text_of(value) + ", in float",
-                   "one that float holds as a normal number, or points of double");
+        if (!std::isfinite(here) || (weight && !(here >= std::numeric_limits<T>::min())))
+            refuse(function_, "energy",
+                   (weight ? "a weight of " : "a parameter of ") + node.text + ", " + text_of(value),
+                   sizeof(T) == sizeof(float) ? "one that float holds, or points of double" : "one that double holds");
         return here;
     }
 
     const char* function_;
     std::shared_ptr<OwnedProgram<T>> program_ = std::make_shared<OwnedProgram<T>>();
     std::set<std::int32_t> written_;
-    std::int32_t maps_ = 0, terms_ = 0;
+    std::int32_t maps_ = 0;
+    std::int64_t terms_ = 0;
 };
 
 }  // namespace

@@ -104,8 +104,10 @@ Samples<T> resume(const Context& context, const Energy& energy, const Sampler& s
                       .cancel = options.cancel});
 }
 
+namespace {
+
 template <class T>
-void save(const std::string& path, const ChainsState<T>& state) {
+void write(const std::string& path, const ChainsState<T>& state) {
     Header header;
     header.element = sizeof(T);
     header.chains = state.chains;
@@ -125,6 +127,11 @@ void save(const std::string& path, const ChainsState<T>& state) {
     file.write(state.points.data(), state.points.size() * sizeof(T));
     file.commit();
 }
+
+}  // namespace
+
+void save(const std::string& path, const ChainsState<float>& state) { write(path, state); }
+void save(const std::string& path, const ChainsState<double>& state) { write(path, state); }
 
 template <class T>
 ChainsState<T> load_chains(const std::string& path) {
@@ -163,7 +170,6 @@ ChainsState<T> load_chains(const std::string& path) {
     template CUEBM_API ChainsState<T> state_of<T>(const Samples<T>&);                                             \
     template CUEBM_API Samples<T> resume<T>(const Context&, const Energy&, const Sampler&, const ChainsState<T>&, \
                                             const SampleOptions<T>&);                                             \
-    template CUEBM_API void save<T>(const std::string&, const ChainsState<T>&);                                   \
     template CUEBM_API ChainsState<T> load_chains<T>(const std::string&);
 CUEBM_INSTANTIATE(float)
 CUEBM_INSTANTIATE(double)

@@ -53,18 +53,22 @@ public:
                           .chains = o_.chains,
                           .draws_a_chain = o_.draws,
                           .seed = o_.seed,
-                          .transitions = o_.first_transition + o_.warmup + o_.draws * o_.thin,
                           .inverse_mass = {},
+                          .thin = o_.thin,
+                          .hamiltonian = !kind_.metropolis && kind_.adjusted,
                           .energy = energy,
                           .context = std::make_shared<const Context>(context_)};
         const WaitAtEnd wait(stream_);
         start();
         begin_adaptation();
-        if (!warm_up() || !draw(result)) {
-            result.draws_a_chain = 0;
-            result.status = Status::cancelled;
-        }
+        const bool whole = warm_up() && draw(result);
         finish(result);
+        if (whole) return result;
+        result.draws = {};
+        result.values = {};
+        result.energies = {};
+        result.draws_a_chain = 0;
+        result.status = Status::cancelled;
         return result;
     }
 
@@ -105,6 +109,7 @@ private:
                 .moments = moments_.data(),
                 .learn_step = false,
                 .collect = false,
+                .begin_window = false,
                 .end_window = false,
                 .inverse_mass = masses,
                 .mass_root = masses + d_,
@@ -149,7 +154,7 @@ private:
                 .first = static_cast<std::uint32_t>(o_.first_transition + first),
                 .count = static_cast<std::int32_t>(count),
                 .thin = 1,
-                .first_draw = 0,
+                .done = done_,
                 .draws_a_chain = 0,
                 .draws = nullptr,
                 .values = nullptr,
@@ -162,11 +167,16 @@ private:
         const bool learns_step = kind_.step_size == 0;
         const bool learns_mass = o_.adapt_mass && o_.inverse_mass.empty();
         const auto windows = learns_mass ? windows_of(o_.warmup) : WarmupWindows{};
-        const std::int64_t report = std::max<std::int64_t>(1, o_.warmup / 50);
+        const std::int64_t report = std::clamp<std::int64_t>(o_.warmup / 50, 1, 64);  // what is in flight is bounded
         auto end = windows.ends.begin();
         for (std::int64_t t = 0; t < o_.warmup; ++t) {
             auto task = transitions(t, 1);
             auto learn = adaptation();
+            if (learns_mass && t > 0 && t == windows.first) {
+                learn.begin_window = true;
+                operations_.adapt(queue_, learn);
+                learn.begin_window = false;
+            }
             learn.collect = learns_mass && t >= windows.first && t < windows.last;
             learn.end_window = end != windows.ends.end() && t + 1 == *end;
             if (learn.end_window) ++end;
@@ -175,82 +185,94 @@ private:
             operations_.run(queue_, task, scratch());
             learn.learn_step = learns_step;
             if (learns_step || learns_mass) operations_.adapt(queue_, learn);
+            seen_ = t + 1;
             if ((t + 1) % report == 0 && !tell(t + 1, true)) return false;
         }
         return true;
     }
 
     bool draw(Samples<T>& result) {
-        const std::int64_t lanes = tiles_ * math::chains_a_tile;
-        for (T* counted : {state_.accepted, state_.divergences, state_.leapfrogs, state_.deepest})
-            queue_.fill(counted, 0, static_cast<std::size_t>(lanes) * sizeof(T));
+        clear_counts();
+        // Counters of T are exact for so many, and are then folded.
+        const std::int64_t most = kind_.max_depth > 0 ? (1 << 22) >> kind_.max_depth : 1 << 20;
+        const std::int64_t all = o_.draws * o_.thin;
         const bool tells = o_.progress || o_.cancel.stop_possible();
-        constexpr std::int64_t most = 1 << 24;  // transitions a launch
-        const std::int64_t at_once = std::clamp<std::int64_t>(tells ? (o_.draws + 49) / 50 : o_.draws, 1,
-                                                              std::max<std::int64_t>(1, most / o_.thin));
-        for (std::int64_t first = 0; first < o_.draws; first += at_once) {
-            const std::int64_t count = std::min(at_once, o_.draws - first);
-            auto task = transitions(o_.warmup + first * o_.thin, count * o_.thin);
-            task.average = o_.warmup > 0 && kind_.step_size == 0;
+        const std::int64_t at_once =
+            std::clamp<std::int64_t>(tells ? (all + 49) / 50 : all, 1, std::max<std::int64_t>(most, 1));
+        while (done_ < all) {
+            const std::int64_t count = std::min(at_once, all - done_);
+            auto task = transitions(o_.warmup + done_, count);
+            task.average = kind_.step_size == 0;
             task.thin = static_cast<std::int32_t>(o_.thin);
-            task.first_draw = first;
             task.draws_a_chain = o_.draws;
             task.draws = result.draws.data();
             task.values = result.values.data();
             task.energies = result.energies.data();
             operations_.run(queue_, task, scratch());
-            done_ = (first + count) * o_.thin;
-            if (tells && !tell(o_.warmup + done_, false)) return false;
+            done_ += count;
+            seen_ = o_.warmup + done_;
+            if (count == at_once && (tells || done_ < all)) fold();
+            if (tells && !tell(seen_, false)) return false;
         }
         return true;
     }
 
+    // Sums over chains, of transitions after warm-up.
     struct Counts {
-        double acceptance = 0;
-        std::int64_t divergences = 0;
+        double acceptance = 0, divergences = 0, leapfrogs = 0, deepest = 0;
     };
-    Counts counts(std::int64_t transitions) {
-        const Device here = context_.device();
-        const auto accepted = read(stream_, VectorView<T>{state_.accepted, o_.chains, 1, here});
-        const auto divergences = read(stream_, VectorView<T>{state_.divergences, o_.chains, 1, here});
-        Counts result;
-        for (const T value : accepted) result.acceptance += static_cast<double>(value);
-        for (const T value : divergences) result.divergences += static_cast<std::int64_t>(value);
-        result.acceptance /= static_cast<double>(std::max<std::int64_t>(transitions, 1) * o_.chains);
-        return result;
+    double sum_of(const T* numbers) {
+        double sum = 0;
+        for (const T value : read(stream_, VectorView<const T>{numbers, o_.chains, 1, context_.device()}))
+            sum += static_cast<double>(value);
+        return sum;
+    }
+    void clear_counts() {
+        const std::int64_t lanes = tiles_ * math::chains_a_tile;
+        for (T* counted : {state_.accepted, state_.divergences, state_.leapfrogs, state_.deepest})
+            queue_.fill(counted, 0, static_cast<std::size_t>(lanes) * sizeof(T));
+    }
+    // What the device has counted is added to what the host has.
+    void fold() {
+        counts_.acceptance += sum_of(state_.accepted);
+        counts_.divergences += sum_of(state_.divergences);
+        counts_.leapfrogs += sum_of(state_.leapfrogs);
+        counts_.deepest += sum_of(state_.deepest);
+        clear_counts();
+    }
+    double mean_acceptance() const {
+        return counts_.acceptance / static_cast<double>(std::max<std::int64_t>(done_, 1) * o_.chains);
+    }
+    double step_size() {
+        if (kind_.step_size > 0) return kind_.step_size;
+        const auto tuning = read(stream_, tuning_.view())[0];
+        return done_ > 0 || seen_ == o_.warmup ? tuning.mean_step_size : tuning.step_size;
     }
 
-    // Reports how far it is; false: the user wants it to stop.
+    // Reports how far it is; false: the user wants it to stop. What is in flight is over then.
     bool tell(std::int64_t transition, bool warmup) {
-        if (o_.cancel.stop_requested()) return false;
-        if (!o_.progress) return true;
-        const auto seen = counts(warmup ? 1 : transition - o_.warmup);
-        o_.progress({.transition = transition,
-                     .transitions = o_.warmup + o_.draws * o_.thin,
-                     .warmup = warmup,
-                     .step_size = read(stream_, tuning_.view())[0].step_size,
-                     .acceptance = seen.acceptance,
-                     .divergences = warmup ? 0 : seen.divergences});
+        stream_.wait();
+        if (o_.progress && !o_.cancel.stop_requested())
+            o_.progress(
+                {.transition = transition,
+                 .transitions = o_.warmup + o_.draws * o_.thin,
+                 .warmup = warmup,
+                 .step_size = step_size(),
+                 .acceptance = warmup ? sum_of(state_.accepted) / static_cast<double>(o_.chains) : mean_acceptance(),
+                 .divergences = warmup ? 0 : static_cast<std::int64_t>(counts_.divergences)});
         return !o_.cancel.stop_requested();
     }
 
     void finish(Samples<T>& result) {
-        const auto tuning = read(stream_, tuning_.view())[0];
-        const bool averaged = o_.warmup > 0 && kind_.step_size == 0;
-        result.step_size = kind_.step_size > 0 ? kind_.step_size : averaged ? tuning.mean_step_size : tuning.step_size;
+        if (done_ > 0) fold();
+        result.transitions = o_.first_transition + seen_;
+        result.step_size = step_size();
         const auto masses = read(stream_, VectorView<T>{masses_.data(), d_, 1, context_.device()});
         result.inverse_mass.assign(masses.begin(), masses.end());
-        const auto seen = counts(done_);
-        result.acceptance = seen.acceptance;
-        result.divergences = seen.divergences;
-        const auto all = [&](T* numbers) {
-            double sum = 0;
-            for (const T value : read(stream_, VectorView<T>{numbers, o_.chains, 1, context_.device()}))
-                sum += static_cast<double>(value);
-            return static_cast<std::int64_t>(sum);
-        };
-        result.leapfrogs = kind_.max_depth > 0 ? all(state_.leapfrogs) : 0;
-        result.deepest = all(state_.deepest);
+        result.acceptance = mean_acceptance();
+        result.divergences = static_cast<std::int64_t>(counts_.divergences);
+        result.leapfrogs = static_cast<std::int64_t>(counts_.leapfrogs);
+        result.deepest = static_cast<std::int64_t>(counts_.deepest);
     }
 
     Stream& stream_;
@@ -266,7 +288,8 @@ private:
     Vector<math::DualAveraging> tuning_;
     Vector<double> sums_, moments_;
     ChainState<T> state_{};
-    std::int64_t done_ = 0;    // transitions after warm-up
+    std::int64_t done_ = 0, seen_ = 0;  // transitions after warm-up, and of both
+    Counts counts_;
     WaitAtEnd wait_{stream_};  // the last member, so that it waits before the others go
 };
 

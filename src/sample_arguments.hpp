@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <variant>
 #include <vector>
@@ -46,10 +47,11 @@ inline WarmupWindows windows_of(std::int64_t warmup) {
         after = warmup / 10;
         window = warmup - before - after;
     }
-    WarmupWindows windows{.first = before, .last = warmup - after, .ends = {}};
-    for (std::int64_t end = before; end < windows.last; window *= 2) {
-        end += window;
-        if (end + 2 * window > windows.last) end = windows.last;
+    WarmupWindows windows{.first = before, .last = warmup - after, .ends = {before + window}};
+    while (windows.ends.back() < windows.last) {
+        window *= 2;
+        std::int64_t end = windows.ends.back() + window;
+        if (end + 2 * window > windows.last) end = windows.last;  // the next would not be whole
         windows.ends.push_back(end);
     }
     return windows;
@@ -92,10 +94,12 @@ void check_sample(const Context& context, const Energy& energy, const SamplerKin
         refuse(sample_function, "step_size", "0, to be learnt",
                kind.adjusted ? "a step size > 0, or warm-up to learn it in" : "a step size > 0: ULA has none to learn");
     check_in("target", kind.target, 0, 1);
-    check_in("start_spread", o.start_spread, 0, 1e30);
+    constexpr double least = std::numeric_limits<T>::min(), largest = 1e30;  // what T holds, with room to be squared
+    if (kind.step_size > 0) check_in("step_size", kind.step_size, least, largest);
+    check_in("start_spread", o.start_spread, least, largest);
     if (!o.inverse_mass.empty() && static_cast<std::int64_t>(o.inverse_mass.size()) != d)
         refuse(sample_function, "inverse_mass", std::to_string(o.inverse_mass.size()) + " values", std::to_string(d));
-    for (const double value : o.inverse_mass) check_in("inverse_mass", value, 0, 1e30);
+    for (const double value : o.inverse_mass) check_in("inverse_mass", value, least, largest);
     check_optional(sample_function, "start", o.start, o.chains, d, context.device());
 }
 

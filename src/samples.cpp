@@ -54,7 +54,7 @@ diagnostics::Summary Samples<T>::summary() const {
     check_drawn("Samples::summary", *this);
     const auto known = known_draws<T>(*this, draws);
     diagnostics::SamplerReport report{.divergences = divergences, .max_treedepth_hits = deepest};
-    if (draws_a_chain >= 4) {
+    if (draws_a_chain >= 4 && hamiltonian && thin == 1) {  // else neighbours are no transition of energy
         const auto hamiltonians = to_host(*context, energies);
         report.e_bfmi = diagnostics::e_bfmi(view(hamiltonians, chains, draws_a_chain));
     }

@@ -7,9 +7,7 @@
 //
 // Parameters are given on the host in double, copied, and rounded to the type of the points once; an Energy is cheap to
 // copy and never changes. Values and gradients of a point have the same bits on every device, instruction set and
-// thread count, whatever other points are beside it: sums over coordinates have one order, in order up to 32 of them
-// and beyond as 32 interleaved partial sums and a tree; products with matrices are chains of fused multiply-adds in the
-// order of the columns; rows of data are added in order, in blocks of 256.
+// thread count, whatever other points are beside it: docs/design/energy.md has the order of every sum.
 // Errors of the building blocks: InvalidArgument for sizes that disagree, and for parameters that are not finite or out
 // of range; an energy has 1 to 2^24 coordinates.
 #pragma once
@@ -64,19 +62,19 @@ struct Table {
     Table() = default;
     template <class T>
     Table(MatrixView<T> view) : rows(view.rows), cols(view.cols), on_host(view.device == Device{}) {
-        if (!on_host) return;
+        if (!on_host || view.data == nullptr || (rows > 1 && view.stride < cols)) return;
         for (std::int64_t i = 0; i < rows; ++i)
             for (std::int64_t j = 0; j < cols; ++j)
                 values.push_back(static_cast<double>(view.data[i * view.stride + j]));
     }
-    bool on_host = true;  // else refused
+    bool on_host = true;  // else refused; so is one without its rows * cols values
 };
 
 // 1/2 sum_j p_j (x_j - m_j)^2, or 1/2 (x - m)' P (x - m). Cost: 4 d, or 2 d^2 operations.
 struct Gaussian {
     std::vector<double> mean{};       // [d]; empty: 0
     std::vector<double> precision{};  // [d], > 0: of each coordinate
-    Table precision_matrix{};         // or [d x d], symmetric to rounding, with a positive diagonal
+    Table precision_matrix{};         // or [d x d], symmetric to rounding and positive definite
 };
 CUEBM_API Energy gaussian(const Gaussian& parameters);
 
@@ -202,6 +200,7 @@ struct Support {
     static Support ordered() { return {Kind::ordered, 0, 0}; }  // larger than the coordinate before
 };
 
+// Constrain last: a weight outside would weigh the Jacobian too, and a sum count it twice.
 // The same density over unbounded coordinates u: E(x(u)) - log |dx/du|, with x = bound + exp(u), bound - exp(u), low +
 // (high - low) sigmoid(u), or the coordinate before + exp(u) (Stan Reference Manual, Constraint transforms).
 CUEBM_API Energy constrain(const Energy& energy, const std::vector<Support>& supports);  // [d]
@@ -210,10 +209,10 @@ CUEBM_API Energy constrain(const Energy& energy, const std::vector<Support>& sup
 CUEBM_API Energy named(const Energy& energy, const std::vector<std::string>& names);
 
 // Values and gradients of n points, in one pass over them. Give the outputs that are wanted; at least one.
-// Memory: none on the CPU but caches; on a GPU the parameters, and where d and the energy's scratch do not fit in
-// shared memory, a few n d. Errors: InvalidArgument for shapes, null or misaligned views, other devices, outputs that
-// overlap; DataError for the first row of points that has a NaN or infinity, or whose energy is NaN (it overflowed on
-// the way). An energy of +infinity is no error.
+// Memory: on the CPU 2 d and the energy's scratch for 64 points a thread (for a pack of them, if d > 4096); on a GPU
+// the parameters, and where d and the energy's scratch do not fit in shared memory, a few n d. Errors: InvalidArgument
+// for shapes, null or misaligned views, other devices, outputs that overlap; DataError for the first row of points that
+// has a NaN or infinity, or whose energy is NaN (it overflowed on the way). An energy of +infinity is no error.
 template <class T>
 struct Evaluate {
     MatrixView<const T> points;  // [n x d], n >= 0

@@ -41,8 +41,8 @@ CUEBM_API Samples<T> resume(const Context& context, const Energy& energy, const 
 
 // A file of its own format, little endian: whole, or as before, not there. Errors: FileError, for reading also where it
 // is no such file, of another type, or truncated.
-template <class T>
-CUEBM_API void save(const std::string& path, const ChainsState<T>& state);
+CUEBM_API void save(const std::string& path, const ChainsState<float>& state);
+CUEBM_API void save(const std::string& path, const ChainsState<double>& state);
 template <class T>
 CUEBM_API ChainsState<T> load_chains(const std::string& path);
 

@@ -94,7 +94,7 @@ template <class T>
 struct Samples {
     Matrix<T> draws;     // [chains draws x d]: row c draws + t is draw t of chain c, of the energy's own coordinates
     Matrix<T> values;    // [chains x draws]: E of each
-    Matrix<T> energies;  // [chains x draws]: the Hamiltonian at the end of each transition, for E-BFMI
+    Matrix<T> energies;  // [chains x draws]: the Hamiltonian at the end of each transition, E of Metropolis and ULA
     std::int64_t chains = 0, draws_a_chain = 0;
     std::uint64_t seed = 0;
     std::int64_t transitions = 0;  // of the seed's, up to the last draw
@@ -104,7 +104,9 @@ struct Samples {
     std::int64_t divergences =
         0;  // transitions after warm-up whose H rose by over 1000 (but for Metropolis), or was NaN
     std::int64_t leapfrogs = 0, deepest = 0;  // of NUTS: steps after warm-up, and transitions that max_depth ended
-    Status status = Status::converged;        // or cancelled: then no draw is kept
+    Status status = Status::converged;        // or cancelled: then there are no draws
+    std::int64_t thin = 1;
+    bool hamiltonian = true;  // the sampler follows trajectories, so that E-BFMI means something
     Energy energy;
     std::shared_ptr<const Context> context;  // where the draws lie
 
@@ -117,11 +119,16 @@ struct Samples {
     CUEBM_API void save_cmdstan_csv(const std::string& path, std::int64_t chain) const;
 };
 
-// Warm-up as Stan's (Reference Manual, "HMC algorithm parameters"): 7.5% step size alone, then windows that double,
-// each ended by a new diagonal mass, then 5% step size; step sizes by dual averaging of the mean acceptance of all
-// chains. Blocks the calling thread. Memory on the device: 2 d + 4 elements a chain, the draws, and d elements a draw.
-// Errors: InvalidArgument for an energy that is none, sizes and step sizes out of range, no step size without warm-up
-// or for ULA, a wrong start; DataError for the first chain whose start has an energy that is not finite.
+// Warm-up in windows as Stan's (Reference Manual, "HMC algorithm parameters"): 75 transitions for the step size alone,
+// windows of 25 and twice as many each time, each ended by a new diagonal mass, and 50 for the step size; of fewer than
+// 150 transitions 15%, one window, and 10%; of fewer than 20 the step size alone. Step sizes by dual averaging of the
+// mean acceptance of all chains, from 1; no search before. Blocks the calling thread, and waits for the device about
+// every 64 transitions of warm-up and, to report, about 50 times while it draws. Memory on the device: of chains
+// rounded up to 64, 2 d + 6 elements each and (1 + 2 d) / 64 doubles; d + 2 elements a draw; scratch of a transition, 3
+// d elements and the energy's, or for NUTS about (17 + 2 max_depth) d: on the CPU for 64 chains a thread, on a GPU for
+// every chain, unless it fits in shared memory. Errors: InvalidArgument for an energy that is none, sizes and step
+// sizes out of range, no step size without warm-up or for ULA, a wrong start; DataError for the first chain whose start
+// has an energy that is not finite.
 template <class T = float>
 CUEBM_API Samples<T> sample(const Context& context, const Energy& energy, const Sampler& sampler,
                             const SampleOptions<T>& options);

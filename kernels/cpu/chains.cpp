@@ -38,16 +38,19 @@ ChainsData<T> tile_of(const Task& task, const EnergyKernels& energy, std::int64_
 }
 
 template <class T>
-T* scratch_of(std::byte* scratch, const detail::OwnedProgram<T>& program, int max_depth, int slot) {
-    return reinterpret_cast<T*>(scratch) + slot * chains_scratch(program.d, program.scratch_rows, max_depth);
+T* scratch_of(std::byte* scratch, const EnergyKernels& energy, const detail::OwnedProgram<T>& program, int max_depth,
+              int slot) {
+    const auto elements = chains_scratch(program.d, program.scratch_rows, max_depth, of_type<T>(energy).pack_lanes);
+    return reinterpret_cast<T*>(scratch) + slot * elements;
 }
 
 }  // namespace
 
 template <class T>
-std::size_t chains_scratch_bytes(int threads, const detail::OwnedProgram<T>& program, int max_depth) {
-    return static_cast<std::size_t>(threads) *
-           static_cast<std::size_t>(chains_scratch(program.d, program.scratch_rows, max_depth)) * sizeof(T);
+std::size_t chains_scratch_bytes(int threads, const EnergyKernels& energy, const detail::OwnedProgram<T>& program,
+                                 int max_depth) {
+    const auto elements = chains_scratch(program.d, program.scratch_rows, max_depth, of_type<T>(energy).pack_lanes);
+    return static_cast<std::size_t>(threads) * static_cast<std::size_t>(elements) * sizeof(T);
 }
 
 template <class T>
@@ -60,7 +63,7 @@ void start_chains(detail::CpuQueue& queue, const EnergyKernels& energy, const Ch
         data.key = task.key;
         data.attempt = task.attempt;
         data.spread = task.spread;
-        of_type<T>(kernels).start(data, scratch_of(scratch, *task.program, task.max_depth, slot));
+        of_type<T>(kernels).start(data, scratch_of(scratch, energy, *task.program, task.max_depth, slot));
     });
 }
 
@@ -76,7 +79,7 @@ void run_chains(detail::CpuQueue& queue, const EnergyKernels& energy, const Chai
         data.first = task.first;
         data.count = task.count;
         data.thin = task.thin;
-        data.first_draw = task.first_draw;
+        data.done = task.done;
         data.draws_a_chain = task.draws_a_chain;
         data.draws = task.draws;
         data.values = task.values;
@@ -85,14 +88,14 @@ void run_chains(detail::CpuQueue& queue, const EnergyKernels& energy, const Chai
         data.origin = task.origin;
         const int max_depth = transition.max_depth;
         const auto run = max_depth > 0 ? of_type<T>(kernels).nuts : of_type<T>(kernels).run;
-        run(data, scratch_of(scratch, *task.program, max_depth, slot));
+        run(data, scratch_of(scratch, energy, *task.program, max_depth, slot));
     });
 }
 
 template <class T>
 void adapt_chains(const EnergyKernels& energy, const detail::AdaptChains<T>& task) {
     const std::int64_t tiles = tiles_of(task.chains), width = 1 + 2 * task.d;
-    const int pitch = group_lanes(task.d, of_type<T>(energy).pack_lanes);
+    const int pitch = group_lanes(task.d, task.chains, of_type<T>(energy).pack_lanes);
     const auto set_origin = [&] {
         for (std::int64_t j = 0; j < task.d; ++j) task.origin[j] = task.x[j * pitch];
         std::fill_n(task.moments, width, 0.0);
@@ -105,6 +108,7 @@ void adapt_chains(const EnergyKernels& energy, const detail::AdaptChains<T>& tas
     }
     double acceptance = 0;
     for (std::int64_t tile = 0; tile < tiles; ++tile) acceptance += task.sums[tile * width];
+    if (task.begin_window) return set_origin();
     if (task.learn_step) math::average(*task.tuning, acceptance / static_cast<double>(task.chains), task.target);
     if (task.collect) {
         task.moments[0] += static_cast<double>(task.chains);
@@ -123,12 +127,12 @@ void adapt_chains(const EnergyKernels& energy, const detail::AdaptChains<T>& tas
     set_origin();
 }
 
-#define CUEBM_INSTANTIATE(T)                                                                     \
-    template std::size_t chains_scratch_bytes<T>(int, const detail::OwnedProgram<T>&, int);      \
-    template void start_chains<T>(detail::CpuQueue&, const EnergyKernels&, const ChainsKernels&, \
-                                  const detail::StartChains<T>&, std::byte*);                    \
-    template void run_chains<T>(detail::CpuQueue&, const EnergyKernels&, const ChainsKernels&,   \
-                                const detail::RunChains<T>&, std::byte*);                        \
+#define CUEBM_INSTANTIATE(T)                                                                                      \
+    template std::size_t chains_scratch_bytes<T>(int, const EnergyKernels&, const detail::OwnedProgram<T>&, int); \
+    template void start_chains<T>(detail::CpuQueue&, const EnergyKernels&, const ChainsKernels&,                  \
+                                  const detail::StartChains<T>&, std::byte*);                                     \
+    template void run_chains<T>(detail::CpuQueue&, const EnergyKernels&, const ChainsKernels&,                    \
+                                const detail::RunChains<T>&, std::byte*);                                         \
     template void adapt_chains<T>(const EnergyKernels&, const detail::AdaptChains<T>&);
 CUEBM_INSTANTIATE(float)
 CUEBM_INSTANTIATE(double)

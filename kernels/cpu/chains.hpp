@@ -8,7 +8,8 @@
 namespace cuebm::cpu {
 
 template <class T>
-std::size_t chains_scratch_bytes(int threads, const detail::OwnedProgram<T>& program, int max_depth);
+std::size_t chains_scratch_bytes(int threads, const EnergyKernels& energy, const detail::OwnedProgram<T>& program,
+                                 int max_depth);
 template <class T>
 void start_chains(detail::CpuQueue& queue, const EnergyKernels& energy, const ChainsKernels& kernels,
                   const detail::StartChains<T>& task, std::byte* scratch);

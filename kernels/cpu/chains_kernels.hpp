@@ -10,8 +10,11 @@
 namespace cuebm::cpu {
 
 // Chains of a tile that move together lie together, element (l / group, j, l % group) of [64 / group x d x group]: all
-// 64 of few coordinates, so that calls are repaid; else a pack, so that its arrays stay in the first-level cache.
-constexpr int group_lanes(std::int64_t d, int pack_lanes) { return d <= 32 ? tile_lanes : pack_lanes; }
+// 64 of few coordinates, so that calls are repaid; a pack where there are no more chains, or so many coordinates that
+// only its arrays stay in the first-level cache.
+constexpr int group_lanes(std::int64_t d, std::int64_t chains, int pack_lanes) {
+    return d <= 32 && chains > pack_lanes ? tile_lanes : pack_lanes;
+}
 
 // One tile of StartChains<T> and RunChains<T> as plain data: pointers are to the tile's own arrays.
 template <class T>
@@ -25,7 +28,7 @@ struct ChainsData {
     T *x, *gradient, *value, *accepted, *energy_now, *divergences, *leapfrogs, *deepest;
     std::uint32_t first;
     int count, thin;
-    std::int64_t first_draw, draws_a_chain;
+    std::int64_t done, draws_a_chain;
     T *draws, *values, *energies;
     double* sums;
     const T* origin;
@@ -54,9 +57,9 @@ extern const ChainsKernels chains_base, chains_avx2, chains_avx512;
 // Elements of scratch: a proposal, its gradient and the momentum, or what trees of NUTS remember and count; energies,
 // and the energy's own.
 inline constexpr std::int64_t nuts_chain_elements = 16;
-inline std::int64_t chains_scratch(std::int64_t d, std::int64_t scratch_rows, int max_depth) {
+inline std::int64_t chains_scratch(std::int64_t d, std::int64_t scratch_rows, int max_depth, int pack_lanes) {
     const std::int64_t rows = max_depth > 0 ? nuts_chain_elements + math::nuts_rows(max_depth) * d : 3 * d;
-    return (rows + scratch_rows + 4) * tile_lanes;
+    return (rows + scratch_rows + 4) * group_lanes(d, tile_lanes, pack_lanes);
 }
 
 }  // namespace cuebm::cpu

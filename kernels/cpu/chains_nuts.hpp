@@ -87,7 +87,7 @@ void run_nuts_group(const ChainsData<T>& data, int first_lane, T* scratch) {
             const auto state = state_of(l);
             math::nuts_end(t, t.max_depth, chains[l], rows_of(l), state);
             const std::int64_t done = static_cast<std::int64_t>(chains[l].step - data.first) + 1;
-            const std::int64_t draw = data.first_draw * data.thin + done;
+            const std::int64_t draw = data.done + done;
             if (draw % data.thin == 0) {
                 const std::int64_t row = (first_chain + l) * data.draws_a_chain + draw / data.thin - 1;
                 if (data.draws != nullptr)

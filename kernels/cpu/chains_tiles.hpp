@@ -41,7 +41,7 @@ struct GroupEnergy {
 
 template <class T>
 int group_of(const ChainsData<T>& data) {
-    return group_lanes(data.program.d, pack_lanes<T>);
+    return group_lanes(data.program.d, data.chains, pack_lanes<T>);
 }
 
 template <class T>
@@ -93,7 +93,7 @@ void run_group(const ChainsData<T>& data, int first_lane, T* scratch) {
         index[p] = math::lane_index<Pack>(static_cast<std::uint64_t>(first_chain + p * pack_lanes<T>));
     const GroupEnergy<Packs, T> energy{data, kept, rest};
     const int chains = data.chains - first_lane < lanes ? data.chains - first_lane : lanes;
-    std::int64_t draw = data.first_draw * data.thin;  // transitions of draws that are over
+    std::int64_t draw = data.done;
     for (int t = 0; t < data.count; ++t) {
         if (data.sums != nullptr)
             for (int p = 0; p < Packs; ++p) pack_of(tile.accepted, p).set(0, Pack{});

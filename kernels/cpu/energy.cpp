@@ -24,8 +24,8 @@ std::int64_t rows_a_task(std::int64_t d) {
 }  // namespace
 
 template <class T>
-std::size_t energy_scratch_bytes(int threads, const detail::EvaluateEnergy<T>& task) {
-    const auto elements = tile_scratch(task.program->d, task.program->scratch_rows);
+std::size_t energy_scratch_bytes(int threads, const EnergyKernels& kernels, const detail::EvaluateEnergy<T>& task) {
+    const auto elements = tile_scratch(task.program->d, task.program->scratch_rows, of_type<T>(kernels).pack_lanes);
     return static_cast<std::size_t>(threads) * static_cast<std::size_t>(elements) * sizeof(T);
 }
 
@@ -33,7 +33,7 @@ template <class T>
 void evaluate(detail::CpuQueue& queue, const EnergyKernels& kernels, const detail::EvaluateEnergy<T>& task,
               std::byte* scratch) {
     const std::int64_t n = task.points.rows, d = task.program->d, rows = rows_a_task(d);
-    const std::int64_t elements = tile_scratch(d, task.program->scratch_rows);
+    const std::int64_t elements = tile_scratch(d, task.program->scratch_rows, of_type<T>(kernels).pack_lanes);
     const EnergyData<T> data{.program = task.program->view(),
                              .points = task.points.data,
                              .point_stride = task.points.stride,
@@ -53,8 +53,8 @@ void evaluate(detail::CpuQueue& queue, const EnergyKernels& kernels, const detai
     });
 }
 
-#define CUEBM_INSTANTIATE(T)                                                             \
-    template std::size_t energy_scratch_bytes<T>(int, const detail::EvaluateEnergy<T>&); \
+#define CUEBM_INSTANTIATE(T)                                                                                   \
+    template std::size_t energy_scratch_bytes<T>(int, const EnergyKernels&, const detail::EvaluateEnergy<T>&); \
     template void evaluate<T>(detail::CpuQueue&, const EnergyKernels&, const detail::EvaluateEnergy<T>&, std::byte*);
 CUEBM_INSTANTIATE(float)
 CUEBM_INSTANTIATE(double)

@@ -8,7 +8,7 @@
 namespace cuebm::cpu {
 
 template <class T>
-std::size_t energy_scratch_bytes(int threads, const detail::EvaluateEnergy<T>& task);
+std::size_t energy_scratch_bytes(int threads, const EnergyKernels& kernels, const detail::EvaluateEnergy<T>& task);
 template <class T>
 void evaluate(detail::CpuQueue& queue, const EnergyKernels& kernels, const detail::EvaluateEnergy<T>& task,
               std::byte* scratch);

@@ -47,8 +47,10 @@ struct EnergyKernels {
 
 extern const EnergyKernels energy_base, energy_avx2, energy_avx512;
 
-constexpr std::int64_t tile_scratch(std::int64_t d, std::int64_t scratch_rows) {
-    return (2 * d + scratch_rows + 1) * tile_lanes;
+// Points of a block: a pack of them where there are so many coordinates that 64 would leave the caches.
+constexpr int block_lanes(std::int64_t d, int pack_lanes) { return d <= 4096 ? tile_lanes : pack_lanes; }
+constexpr std::int64_t tile_scratch(std::int64_t d, std::int64_t scratch_rows, int pack_lanes) {
+    return (2 * d + scratch_rows + 1) * block_lanes(d, pack_lanes);
 }
 
 }  // namespace cuebm::cpu

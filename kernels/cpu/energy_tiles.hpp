@@ -38,7 +38,7 @@ void run_tile(const math::EnergyProgram<T>& program, const T* x, T* values, T* g
 
 // x(j, l) = row first + l of the points, the last one again behind the end.
 template <class T>
-void load_tile(const EnergyData<T>& data, std::int64_t first, int count, T* x) {
+void load_tile(const EnergyData<T>& data, std::int64_t first, int count, T* x, int pitch) {
     using Pack = typename math::PackOf<T>::Type;
     constexpr int lanes = pack_lanes<T>;
     const int d = data.program.d;
@@ -61,11 +61,11 @@ void load_tile(const EnergyData<T>& data, std::int64_t first, int count, T* x) {
             transpose<T>(block);
             if (part == lanes) {
 #pragma GCC unroll 16
-                for (int i = 0; i < lanes; ++i) math::store(x + (j + i) * tile_lanes + l, block[i]);
+                for (int i = 0; i < lanes; ++i) math::store(x + (j + i) * std::int64_t{pitch} + l, block[i]);
             } else {
 #pragma GCC unroll 16
                 for (int i = 0; i < lanes; ++i)
-                    if (i < part) math::store(x + (j + i) * tile_lanes + l, block[i]);
+                    if (i < part) math::store(x + (j + i) * std::int64_t{pitch} + l, block[i]);
             }
         }
     }
@@ -73,12 +73,12 @@ void load_tile(const EnergyData<T>& data, std::int64_t first, int count, T* x) {
 
 // The first lane of the tile that holds NaN or infinity, or whose value is NaN; -1: none.
 template <class T>
-int bad_lane(const T* x, int d, const T* values, int count) {
+int bad_lane(const T* x, int d, const T* values, int count, int pitch) {
     using Pack = typename math::PackOf<T>::Type;
     constexpr int lanes = pack_lanes<T>;
     for (int l = 0; l < count; l += lanes) {
         Pack zero{};  // NaN for a lane with a value that is not finite
-        for (int j = 0; j < d; ++j) zero += math::load(x + j * tile_lanes + l) * T(0);
+        for (int j = 0; j < d; ++j) zero += math::load(x + j * std::int64_t{pitch} + l) * T(0);
         if (values != nullptr) {
             const Pack value = math::load(values + l);
             zero = math::select(value == value, zero, value);
@@ -93,24 +93,23 @@ int bad_lane(const T* x, int d, const T* values, int count) {
 
 template <class T>
 std::int64_t evaluate_rows(const EnergyData<T>& data, std::int64_t first, std::int64_t last, T* scratch) {
-    const int d = data.program.d;
-    T *x = scratch, *gradient = x + static_cast<std::int64_t>(d) * tile_lanes,
-      *values = gradient + static_cast<std::int64_t>(d) * tile_lanes, *rest = values + tile_lanes;
+    const int d = data.program.d, lanes = block_lanes(d, pack_lanes<T>);
+    const std::int64_t size = static_cast<std::int64_t>(d) * lanes;
+    T *x = scratch, *gradient = x + size, *values = gradient + size, *rest = values + lanes;
     std::int64_t bad = -1;
-    for (std::int64_t tile = first; tile < last; tile += tile_lanes) {
-        const int count = last - tile < tile_lanes ? static_cast<int>(last - tile) : tile_lanes;
-        load_tile(data, tile, count, x);
+    for (std::int64_t tile = first; tile < last; tile += lanes) {
+        const int count = last - tile < lanes ? static_cast<int>(last - tile) : lanes;
+        load_tile(data, tile, count, x, lanes);
         run_tile(data.program, x, data.values != nullptr ? values : nullptr,
-                 data.gradients != nullptr ? gradient : nullptr, rest, count, tile_lanes);
+                 data.gradients != nullptr ? gradient : nullptr, rest, count, lanes);
         if (bad < 0) {
-            const int lane = bad_lane(x, d, data.values != nullptr ? values : nullptr, count);
+            const int lane = bad_lane(x, d, data.values != nullptr ? values : nullptr, count, lanes);
             if (lane >= 0) bad = tile + lane;
         }
         if (data.values != nullptr)
             for (int l = 0; l < count; ++l) data.values[(tile + l) * data.values_stride] = values[l];
         if (data.gradients != nullptr)
-            store_rows(gradient, tile_lanes, d, count, data.gradients + tile * data.gradients_stride,
-                       data.gradients_stride);
+            store_rows(gradient, lanes, d, count, data.gradients + tile * data.gradients_stride, data.gradients_stride);
     }
     return bad;
 }

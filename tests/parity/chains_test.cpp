@@ -1,8 +1,10 @@
 // sample(): moments that are known, and the same bits on every backend, for any number of chains and launches.
+#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <fstream>
 #include <functional>
+#include <thread>
 
 #include <cuebm/diagnostics.hpp>
 #include <cuebm/resume.hpp>
@@ -223,20 +225,25 @@ CUEBM_TEST(ChainsOn, HaveTheSameBits) {
 CUEBM_TEST(ChainsOn, DoNotDependOnOthersOrOnLaunches) {
     const auto context = backend.make();
     const eb::Energy energy = eb::energy::banana({.dimension = 5, .scale = 2, .curvature = 0.1});
-    const auto run = [&](std::int64_t chains, std::int64_t warmup, bool progress) {
-        eb::SampleOptions<T> options{.chains = chains, .warmup = warmup, .draws = 60, .seed = 4};
-        if (progress) options.progress = [](const eb::SampleProgress&) {};
-        return drawn(context, eb::sample<T>(context, energy, eb::Hmc{.leapfrogs = 3, .step_size = 0.2}, options));
-    };
-    const auto few = run(3, 0, false), many = run(130, 0, false), told = run(3, 0, true);
-    EXPECT_TRUE(
-        same_bits(few.draws, {many.draws.begin(), many.draws.begin() + static_cast<std::ptrdiff_t>(few.draws.size())}));
-    EXPECT_TRUE(same_bits(few.draws, told.draws));
-    EXPECT_TRUE(same_bits(few.values, told.values));
-    EXPECT_EQ(few.acceptance, told.acceptance);
-    const auto other = eb::sample<T>(context, energy, eb::Hmc{.leapfrogs = 3, .step_size = 0.2},
-                                     {.chains = 3, .warmup = 0, .draws = 60, .seed = 5});
-    EXPECT_FALSE(same_bits(few.draws, to_host(context, other.draws)));
+    auto all = samplers();
+    all.push_back({"ula", eb::Langevin{.adjusted = false}});
+    for (auto& [name, sampler] : all) {
+        SCOPED_TRACE(name);
+        std::visit([](auto& kind) { kind.step_size = 0.2; }, sampler);
+        const auto run = [&](std::int64_t chains, bool progress, std::uint64_t seed) {
+            eb::SampleOptions<T> options{.chains = chains, .warmup = 0, .draws = 60, .seed = seed};
+            if (progress) options.progress = [](const eb::SampleProgress&) {};
+            return drawn(context, eb::sample<T>(context, energy, sampler, options));
+        };
+        const auto few = run(3, false, 4), many = run(130, false, 4), told = run(3, true, 4);
+        const auto first = many.draws.begin();
+        EXPECT_TRUE(same_bits(few.draws, {first, first + static_cast<std::ptrdiff_t>(few.draws.size())}));
+        EXPECT_TRUE(same_bits(few.draws, told.draws));
+        EXPECT_TRUE(same_bits(few.values, told.values));
+        EXPECT_TRUE(same_bits(few.energies, told.energies));
+        EXPECT_NEAR(few.acceptance, told.acceptance, 1e-6);  // added up in other pieces
+        EXPECT_FALSE(same_bits(few.draws, run(3, false, 5).draws));
+    }
 }
 
 // A run that was stopped and went on, by a file, is the run that was not.
@@ -305,19 +312,25 @@ TEST(Chains, RefuseOtherStates) {
 CUEBM_TEST(ChainsOn, KeepDrawsWithTheirValues) {
     const auto context = backend.make();
     const eb::Energy energy = eb::energy::rosenbrock({.dimension = 3, .steepness = 2});
-    const auto run = [&](std::int64_t draws, std::int64_t thin) {
-        return eb::sample<T>(context, energy, eb::Hmc{.leapfrogs = 4, .step_size = 0.1},
-                             {.chains = 5, .warmup = 0, .draws = draws, .thin = thin, .seed = 4});
-    };
-    const auto all = run(6, 1), thinned = run(2, 3);
-    const auto values = context.template vector<T>(30);
-    eb::energy::evaluate(context, energy, eb::energy::Evaluate<T>{.points = all.draws, .values = values});
-    EXPECT_TRUE(same_bits(to_host(context, values), to_host(context, all.values)));
-    const auto a = to_host(context, all.draws), t = to_host(context, thinned.draws);
-    for (std::size_t chain = 0; chain < 5; ++chain)
-        for (std::size_t draw = 0; draw < 2; ++draw)
-            for (std::size_t j = 0; j < 3; ++j)
-                EXPECT_EQ(t[(chain * 2 + draw) * 3 + j], a[(chain * 6 + draw * 3 + 2) * 3 + j]);
+    auto all_samplers = samplers();
+    all_samplers.push_back({"ula", eb::Langevin{.adjusted = false}});
+    for (auto& [name, sampler] : all_samplers) {
+        SCOPED_TRACE(name);
+        std::visit([](auto& kind) { kind.step_size = 0.1; }, sampler);
+        const auto run = [&, &sampler = sampler](std::int64_t draws, std::int64_t thin) {
+            return eb::sample<T>(context, energy, sampler,
+                                 {.chains = 5, .warmup = 0, .draws = draws, .thin = thin, .seed = 4});
+        };
+        const auto all = run(6, 1), thinned = run(2, 3);
+        const auto values = context.template vector<T>(30);
+        eb::energy::evaluate(context, energy, eb::energy::Evaluate<T>{.points = all.draws, .values = values});
+        EXPECT_TRUE(same_bits(to_host(context, values), to_host(context, all.values)));
+        const auto a = to_host(context, all.draws), t = to_host(context, thinned.draws);
+        for (std::size_t chain = 0; chain < 5; ++chain)
+            for (std::size_t draw = 0; draw < 2; ++draw)
+                for (std::size_t j = 0; j < 3; ++j)
+                    EXPECT_EQ(t[(chain * 2 + draw) * 3 + j], a[(chain * 6 + draw * 3 + 2) * 3 + j]);
+    }
 }
 
 // A start that is not where the user said; one without a finite energy that is sampled from all the same.
@@ -349,6 +362,27 @@ CUEBM_TEST(ChainsOn, CountDivergences) {
     const auto walk = eb::sample<T>(context, energy, eb::Metropolis{.step_size = 50},
                                     {.chains = 70, .warmup = 0, .draws = 3, .seed = 1});
     EXPECT_EQ(walk.divergences, 0);  // a step too far is a random walk's everyday
+}
+
+// A token that nobody looks at, where nobody wants to be told.
+TEST(Chains, StopWithoutBeingAsked) {
+    const auto context = eb::Context::cpu();
+    const eb::Energy energy = eb::energy::funnel();
+    std::stop_source stop;
+    std::jthread later([&] {
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        stop.request_stop();
+    });
+    const auto run = eb::sample(context, energy, eb::Hmc{.step_size = 0.01},
+                                {.chains = 64, .warmup = 0, .draws = 1000, .thin = 100000, .cancel = stop.get_token()});
+    EXPECT_EQ(run.status, eb::Status::cancelled);
+}
+
+// A density that lies elsewhere than any start: an endless search, or chains that sample from nowhere.
+TEST(Chains, GiveUpWhereThereIsNoStart) {
+    const auto context = eb::Context::cpu();
+    const eb::Energy far = eb::energy::affine(eb::energy::gaussian({.precision = {1}}), {.scale = {1e30}});
+    EXPECT_EQ(complaint([&] { (void)eb::sample(context, far, eb::Hmc{}, {.chains = 3}); }), (Complaint{"start", 0}));
 }
 
 // A row of NaN for what a clamp holds, and a verdict that is about it.
@@ -425,6 +459,10 @@ TEST(Chains, RefuseBadArguments) {
     refuse("start_spread", eb::Hmc{}, {.start_spread = 0});
     refuse("inverse_mass", eb::Hmc{}, {.inverse_mass = {1}});
     refuse("inverse_mass", eb::Hmc{}, {.inverse_mass = {1, 0}});
+    refuse("inverse_mass", eb::Hmc{}, {.inverse_mass = {1, 1e-50}});
+    refuse("step_size", eb::Hmc{.step_size = 1e-50}, {});
+    refuse("start_spread", eb::Hmc{}, {.start_spread = 1e-50});
+    refuse("first_transition", eb::Hmc{}, {.first_transition = -1});
     const auto start = context.matrix<float>(3, 2);
     refuse("start", eb::Hmc{}, {.chains = 4, .start = start});
 }
@@ -443,6 +481,8 @@ TEST(Chains, TellAndStop) {
     const auto run = eb::sample(context, energy, eb::Hmc{}, options);
     EXPECT_EQ(run.status, eb::Status::cancelled);
     EXPECT_EQ(run.draws_a_chain, 0);
+    EXPECT_EQ(run.draws.rows(), 0);
+    EXPECT_EQ(run.transitions, 150);
     ASSERT_GT(seen.size(), 20u);
     EXPECT_TRUE(seen.front().warmup);
     EXPECT_FALSE(seen.back().warmup);

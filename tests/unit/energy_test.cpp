@@ -96,6 +96,8 @@ TEST(Energy, RefusesBadParameters) {
     expect_refused("precision_matrix", [&] { en::gaussian({.precision_matrix = t({1, 0.5, 0.4, 1}, 2)}); });
     expect_refused("precision_matrix", [&] { en::gaussian({.precision_matrix = t({1, 0, 0, -1}, 2)}); });
     expect_refused("precision_matrix", [&] { en::gaussian({.precision_matrix = t({1, 2}, 2)}); });
+    expect_refused("precision_matrix", [&] { en::gaussian({.precision_matrix = t({1, 2, 2, 1}, 2)}); });
+    expect_refused("precision_matrix", [&] { en::gaussian({.precision_matrix = t({1, 1, 1, 1}, 2)}); });
     expect_refused("weights", [&] { en::mixture({.weights = {1, 2}, .means = t({1}, 1)}); });
     expect_refused("weights", [&] { en::mixture({.weights = {0}, .means = t({1}, 1)}); });
     expect_refused("means", [&] { en::mixture({}); });
@@ -112,6 +114,11 @@ TEST(Energy, RefusesBadParameters) {
     expect_refused("outcomes", [&] { en::logistic({.features = t({1, 2}, 1), .outcomes = {0}}); });
     expect_refused("prior_sd", [&] { en::logistic({.features = t({1}, 1), .outcomes = {0}, .prior_sd = 0}); });
     expect_refused("features", [&] { en::logistic({.features = t({nan}, 1), .outcomes = {0}}); });
+    const double* nowhere = nullptr;
+    expect_refused("features", [&] { en::logistic({.features = eb::view(nowhere, 1, 1), .outcomes = {0}}); });
+    en::Table torn = t({1, 2}, 2);
+    torn.rows = 1000;
+    expect_refused("prototypes", [&] { en::kmeans({.prototypes = torn}); });
     expect_refused("noise_sd", [&] { en::linear({.features = t({1}, 1), .targets = {0}, .noise_sd = 0}); });
     expect_refused("errors", [&] { en::eight_schools({.effects = {1}, .errors = {1, 2}}); });
     expect_refused("lambda", [&] { en::sparse({.dictionary = t({1}, 1), .signal = {0}, .lambda = -1}); });

@@ -84,7 +84,7 @@ void run_chains(CudaQueue& queue, const detail::RunChains<T>& task, const Device
     data.first = task.first;
     data.count = task.count;
     data.thin = task.thin;
-    data.first_draw = task.first_draw;
+    data.done = task.done;
     data.draws_a_chain = task.draws_a_chain;
     data.draws = task.draws;
     data.values = task.values;

@@ -28,7 +28,7 @@ struct ChainsData {
     bool average;
     std::uint32_t first;
     std::int32_t count, thin;
-    std::int64_t first_draw, draws_a_chain;
+    std::int64_t done, draws_a_chain;
     T *draws, *values, *energies;
     bool clear;  // acceptance probabilities, before each transition
     MatrixView<const T> start;
@@ -110,7 +110,7 @@ __global__ void __launch_bounds__(chain_threads, 4) run_transitions(ChainsData<T
     const math::LaneIndex<T> index[1] = {math::lane_index<T>(static_cast<std::uint64_t>(chain))};
     auto transition = data.transition;
     transition.step_size = static_cast<T>(data.average ? data.tuning->mean_step_size : data.tuning->step_size);
-    std::int64_t draw = data.first_draw * data.thin;
+    std::int64_t draw = data.done;
     for (int t = 0; t < data.count; ++t) {
         if (data.clear) tile.accepted.set(0, T(0));
         const std::uint32_t step = data.first + static_cast<std::uint32_t>(t);
@@ -157,7 +157,7 @@ __global__ void __launch_bounds__(chain_threads, 4) run_nuts(ChainsData<T> data)
             continue;
         math::nuts_end(t, t.max_depth, tree, rows, state);
         ++done;
-        keep_draw(data, state, chain, data.first_draw * data.thin + done);
+        keep_draw(data, state, chain, data.done + done);
         if (done == data.count) return;
         if (data.clear) state.accepted.set(0, T(0));
         math::nuts_begin(t, tree, rows, state, index, data.first + static_cast<std::uint32_t>(done));
@@ -228,6 +228,11 @@ __global__ void __launch_bounds__(adapt_threads) adapt_tuning(detail::AdaptChain
     const std::int64_t tiles = (task.chains + chain_threads - 1) / chain_threads, width = 1 + 2 * task.d;
     const bool begin = task.first_step_size > 0;
     if (threadIdx.x == 0 && begin) *task.tuning = math::start_dual_averaging(task.first_step_size);
+    if (task.begin_window) {
+        for (std::int64_t j = threadIdx.x; j < task.d; j += blockDim.x) task.origin[j] = task.x[j * chain_threads];
+        for (std::int64_t s = threadIdx.x; s < width; s += blockDim.x) task.moments[s] = 0;
+        return;
+    }
     if (threadIdx.x == 0 && !begin && task.learn_step) {
         double acceptance = 0;
         for (std::int64_t tile = 0; tile < tiles; ++tile) acceptance += task.sums[tile * width];

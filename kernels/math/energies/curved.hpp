@@ -9,7 +9,7 @@
 //   ring:        1/2 ((|x| - r) / w)^2                                                       no coordinate is alone
 //   double well: h ((x_0 / a)^2 - 1)^2 + 1/2 sum_{j>0} x_j^2                                 two modes, h between them
 //
-// Parameters: (s, b), (a), (s), (r, w), (h, a).
+// Parameters: (s^2, b, 1 / s^2), (a), (1 / s^2), (r, 1 / w^2), (h, 1 / a^2).
 #pragma once
 
 #include "math/energy_program.hpp"
@@ -20,8 +20,8 @@ namespace cuebm::math {
 
 template <bool Value, bool Gradient, class R, class T>
 CUEBM_MATH R banana(const EnergyStep<T>& step, const T* parameters, const LaneArrays<R>& lane) {
-    const T s = parameters[0], b = parameters[1], over = T(1) / (s * s);
-    const R x0 = lane.x[0], off = fused(x0 * x0 - s * s, spread<R>(-b), lane.x[1]);
+    const T square = parameters[0], b = parameters[1], over = parameters[2];
+    const R x0 = lane.x[0], off = fused(x0 * x0 - square, spread<R>(-b), lane.x[1]);
     if constexpr (Gradient) {
         lane.gradient.add(0, step.scale * fused(off * x0, spread<R>(T(-2) * b), x0 * over));
         lane.gradient.add(1, step.scale * off);
@@ -58,7 +58,7 @@ CUEBM_MATH R rosenbrock(const EnergyStep<T>& step, const T* parameters, const La
 
 template <bool Value, bool Gradient, class R, class T>
 CUEBM_MATH R funnel(const EnergyStep<T>& step, const T* parameters, const LaneArrays<R>& lane) {
-    const T over = T(1) / (parameters[0] * parameters[0]), half = T(0.5) * static_cast<T>(step.d - 1);
+    const T over = parameters[0], half = T(0.5) * static_cast<T>(step.d - 1);
     const R x0 = lane.x[0], precision = exponential(-x0);
     const R squares = sum_coordinates<R>(step.d - 1, [&](int j, R sum) {
         const R x = lane.x[j + 1];
@@ -75,7 +75,7 @@ CUEBM_MATH R funnel(const EnergyStep<T>& step, const T* parameters, const LaneAr
 
 template <bool Value, bool Gradient, class R, class T>
 CUEBM_MATH R ring(const EnergyStep<T>& step, const T* parameters, const LaneArrays<R>& lane) {
-    const T radius = parameters[0], over = T(1) / (parameters[1] * parameters[1]);
+    const T radius = parameters[0], over = parameters[1];
     const R length = square_root(sum_coordinates<R>(step.d, [&](int j, R sum) {
         const R x = lane.x[j];
         return fused(x, x, sum);
@@ -90,7 +90,7 @@ CUEBM_MATH R ring(const EnergyStep<T>& step, const T* parameters, const LaneArra
 
 template <bool Value, bool Gradient, class R, class T>
 CUEBM_MATH R double_well(const EnergyStep<T>& step, const T* parameters, const LaneArrays<R>& lane) {
-    const T height = parameters[0], over = T(1) / (parameters[1] * parameters[1]);
+    const T height = parameters[0], over = parameters[1];
     const R x0 = lane.x[0], off = fused(x0 * over, x0, spread<R>(T(-1)));
     if constexpr (Gradient) {
         lane.gradient.add(0, (T(4) * height * over * step.scale) * (off * x0));

@@ -2,9 +2,11 @@
 // with deviation exp(l). D. B. Rubin, Journal of Educational Statistics 6, 1981; priors of inference-gym: mu ~ N(0,
 // 10), l ~ N(5, 1).
 //
-//   centred:     1/2 (mu / 10)^2 + 1/2 (l - 5)^2 + m l + 1/2 sum_j ((theta_j - mu) exp(-l))^2 + ((y_j - theta_j) /
-//   s_j)^2 not centred: 1/2 (mu / 10)^2 + 1/2 (l - 5)^2 + 1/2 sum_j eta_j^2 + ((y_j - theta_j) / s_j)^2
-//                with theta_j = mu + exp(l) eta_j
+//   centred:     E = prior + m l + 1/2 sum_j (((theta_j - mu) exp(-l))^2 + ((y_j - theta_j) / s_j)^2)
+//
+//   not centred: E = prior + 1/2 sum_j (eta_j^2 + ((y_j - theta_j) / s_j)^2), theta_j = mu + exp(l) eta_j
+//
+//   prior = 1/2 (mu / 10)^2 + 1/2 (l - 5)^2
 //
 // Coordinates: mu, l, and theta or eta [m]. Parameters: y [m], 1 / s^2 [m].
 #pragma once

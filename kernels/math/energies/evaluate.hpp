@@ -50,18 +50,10 @@ CUEBM_MATH R evaluate_energy(const EnergyProgram<T>& program, Coordinates<R> x, 
             case EnergyOp::matrix_forward: matrix_forward(step, parameters, map); break;
             case EnergyOp::clamp_forward: clamp_forward(step, parameters, indices, map); break;
             case EnergyOp::constrain_forward: term = constrain_forward<Value>(step, parameters, indices, map); break;
-            case EnergyOp::scale_backward:
-                if constexpr (Gradient) scale_backward(step, parameters, map);
-                break;
-            case EnergyOp::matrix_backward:
-                if constexpr (Gradient) matrix_backward(step, parameters, map);
-                break;
-            case EnergyOp::clamp_backward:
-                if constexpr (Gradient) clamp_backward(step, indices, map);
-                break;
-            case EnergyOp::constrain_backward:
-                if constexpr (Gradient) constrain_backward(step, parameters, indices, map);
-                break;
+            case EnergyOp::scale_backward: scale_backward<Gradient>(step, parameters, map); break;
+            case EnergyOp::matrix_backward: matrix_backward<Gradient>(step, parameters, map); break;
+            case EnergyOp::clamp_backward: clamp_backward<Gradient>(step, indices, map); break;
+            case EnergyOp::constrain_backward: constrain_backward<Gradient>(step, parameters, indices, map); break;
         }
         if constexpr (Value) value = fused(term, spread<R>(step.scale), value);
     }

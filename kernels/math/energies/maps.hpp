@@ -36,8 +36,9 @@ CUEBM_MATH void scale_forward(const EnergyStep<T>& step, const T* parameters, co
     for (int j = 0; j < step.d; ++j)
         lane.to.set(j, fused(lane.x[j], spread<R>(parameters[j]), spread<R>(parameters[step.d + j])));
 }
-template <class R, class T>
+template <bool Gradient, class R, class T>
 CUEBM_MATH void scale_backward(const EnergyStep<T>& step, const T* parameters, const MapArrays<R>& lane) {
+    if constexpr (!Gradient) return;
     for (int j = 0; j < step.d; ++j) lane.gradient.add(j, lane.to_gradient[j] * parameters[j]);
 }
 
@@ -53,8 +54,9 @@ CUEBM_MATH void matrix_forward(const EnergyStep<T>& step, const T* parameters, c
             if (first + r < step.rows) lane.to.set(first + r, sums[r] + shift[first + r]);
     }
 }
-template <class R, class T>
+template <bool Gradient, class R, class T>
 CUEBM_MATH void matrix_backward(const EnergyStep<T>& step, const T* parameters, const MapArrays<R>& lane) {
+    if constexpr (!Gradient) return;
     const T* matrix = parameters + step.rows;
     const auto gradient = lane.gradient.cleared(step.d);
     for (int first = 0; first < step.rows; first += rows_at_once) {
@@ -70,8 +72,9 @@ CUEBM_MATH void clamp_forward(const EnergyStep<T>& step, const T* parameters, co
                               const MapArrays<R>& lane) {
     for (int j = 0; j < step.rows; ++j) lane.to.set(j, indices[j] < 0 ? spread<R>(parameters[j]) : lane.x[indices[j]]);
 }
-template <class R, class T>
+template <bool Gradient, class R, class T>
 CUEBM_MATH void clamp_backward(const EnergyStep<T>& step, const std::int32_t* indices, const MapArrays<R>& lane) {
+    if constexpr (!Gradient) return;
     for (int j = 0; j < step.d; ++j) lane.gradient.add(j, lane.to_gradient[indices[step.rows + j]]);
 }
 
@@ -102,9 +105,10 @@ CUEBM_MATH R constrain_forward(const EnergyStep<T>& step, const T* parameters, c
         }
     });
 }
-template <class R, class T>
+template <bool Gradient, class R, class T>
 CUEBM_MATH void constrain_backward(const EnergyStep<T>& step, const T* parameters, const std::int32_t* kinds,
                                    const MapArrays<R>& lane) {
+    if constexpr (!Gradient) return;
     const T* widths = parameters + step.d;
     R above{};  // the gradient by to_j that comes from the coordinates above it
     for (int j = step.d - 1; j >= 0; --j) {

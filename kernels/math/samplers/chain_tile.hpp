@@ -48,7 +48,7 @@ CUEBM_MATH int leapfrogs_of(const Transition<T>& t, std::uint32_t step) {
         word = random_block(t.length_key, 0, step, 0).word[0];
     else
         for (int bit = 0; bit < 32; ++bit) word |= ((step + 1) >> bit & 1u) << (31 - bit);
-    const auto most = static_cast<std::uint64_t>(2 * t.leapfrogs - 1);
+    const std::uint64_t most = 2 * static_cast<std::uint64_t>(t.leapfrogs) - 1;
     return 1 + static_cast<int>(word * most >> 32);
 }
 

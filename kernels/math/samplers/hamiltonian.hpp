@@ -83,11 +83,8 @@ CUEBM_MATH void hamiltonian_transition(const Transition<T>& t, const ChainTile<R
                 return fused(pack_of(tile.proposal_gradient, p)[j], kick, pack_of(tile.momentum, p)[j]);
             },
             after);
-    } else {  // taken, unless its energy is not finite
-        for (int p = 0; p < Packs; ++p) {
-            before[p] = values[p] - values[p];
-            after[p] = R{};
-        }
+    } else {  // taken, unless its energy is not finite: infinity less itself is NaN
+        for (int p = 0; p < Packs; ++p) after[p] = before[p] = values[p];
     }
     for (int p = 0; p < Packs; ++p) accept(t, pack_of(tile, p), index[p], step, values[p], before[p], after[p], true);
 }

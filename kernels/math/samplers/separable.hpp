@@ -29,12 +29,13 @@ CUEBM_MATH void move_elements(const Transition<T>& t, T scale, const T* mean, co
         drift[i] = spread<R>(t.step_size * t.inverse_mass[j]);
     }
     const R kick = spread<R>(-t.step_size);
-    for (int l = 1; l < leapfrogs; ++l)
+    for (int l = 1; l < leapfrogs; ++l) {
 #pragma GCC unroll 8
         for (int i = 0; i < Count; ++i) {
             p[i] = fused((x[i] - centre[i]) * slope[i], kick, p[i]);
             x[i] = fused(p[i], drift[i], x[i]);
         }
+    }
 #pragma GCC unroll 8
     for (int i = 0; i < Count; ++i) {
         const int j = (first + i) / Packs, pack = (first + i) % Packs;

@@ -23,6 +23,6 @@ struct Transition {
 
 // Rows of d coordinates that a chain of NUTS remembers: see NutsColumn.
 inline constexpr int nuts_arrays = 15;
-CUEBM_MATH int nuts_rows(int max_depth) { return nuts_arrays + 2 * (max_depth + 1); }
+CUEBM_MATH int nuts_rows(int max_depth) { return nuts_arrays + 2 * (max_depth > 2 ? max_depth - 1 : 1); }
 
 }  // namespace cuebm::math
