@@ -119,20 +119,6 @@ CUEBM_TEST(EnergyValues, NameTheFirstBadRow) {
               (Complaint{"points", 1}));
 }
 
-namespace {
-
-template <class Call>
-void expect_refused(const char* argument, Call call) {
-    try {
-        call();
-        ADD_FAILURE() << argument << " was not refused";
-    } catch (const eb::InvalidArgument& error) {
-        EXPECT_EQ(error.argument(), argument) << error.what();
-    }
-}
-
-}  // namespace
-
 // A shape that is not looked at: memory would be overrun.
 CUEBM_TEST(EnergyValues, RefuseWrongShapes) {
     const auto context = backend.make();

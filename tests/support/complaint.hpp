@@ -29,4 +29,15 @@ Complaint complaint(Call call) {
     return {"none"};
 }
 
+// The call throws InvalidArgument, for this argument.
+template <class Call>
+void expect_refused(const char* argument, Call call) {
+    try {
+        call();
+        ADD_FAILURE() << argument << " was not refused";
+    } catch (const InvalidArgument& error) {
+        EXPECT_EQ(error.argument(), argument) << error.what();
+    }
+}
+
 }  // namespace cuebm::test

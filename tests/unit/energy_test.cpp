@@ -8,6 +8,7 @@
 #include <cuebm/energy.hpp>
 #include <cuebm/error.hpp>
 
+#include "support/complaint.hpp"
 #include "support/energy_cases.hpp"
 
 namespace eb = cuebm;
@@ -15,15 +16,6 @@ using namespace cuebm::test;
 using eb::energy::Support;
 
 namespace {
-
-void expect_refused(const char* argument, const std::function<void()>& call) {
-    try {
-        call();
-        ADD_FAILURE() << argument << " was not refused";
-    } catch (const eb::InvalidArgument& error) {
-        EXPECT_EQ(error.argument(), argument) << error.what();
-    }
-}
 
 // The integral of exp(-E) over [low, high], by the trapezoid rule.
 double mass(const eb::Energy& energy, double low, double high) {
