@@ -38,8 +38,8 @@ CUEBM_MATH void scale_forward(const EnergyStep<T>& step, const T* parameters, co
 }
 template <bool Gradient, class R, class T>
 CUEBM_MATH void scale_backward(const EnergyStep<T>& step, const T* parameters, const MapArrays<R>& lane) {
-    if constexpr (!Gradient) return;
-    for (int j = 0; j < step.d; ++j) lane.gradient.add(j, lane.to_gradient[j] * parameters[j]);
+    if constexpr (Gradient)
+        for (int j = 0; j < step.d; ++j) lane.gradient.add(j, lane.to_gradient[j] * parameters[j]);
 }
 
 template <class R, class T>
@@ -74,8 +74,8 @@ CUEBM_MATH void clamp_forward(const EnergyStep<T>& step, const T* parameters, co
 }
 template <bool Gradient, class R, class T>
 CUEBM_MATH void clamp_backward(const EnergyStep<T>& step, const std::int32_t* indices, const MapArrays<R>& lane) {
-    if constexpr (!Gradient) return;
-    for (int j = 0; j < step.d; ++j) lane.gradient.add(j, lane.to_gradient[indices[step.rows + j]]);
+    if constexpr (Gradient)
+        for (int j = 0; j < step.d; ++j) lane.gradient.add(j, lane.to_gradient[indices[step.rows + j]]);
 }
 
 // Returns -log |d to / d x|.
