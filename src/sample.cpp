@@ -197,8 +197,7 @@ private:
         const std::int64_t most = kind_.max_depth > 0 ? (1 << 22) >> kind_.max_depth : 1 << 20;
         const std::int64_t all = o_.draws * o_.thin;
         const bool tells = o_.progress || o_.cancel.stop_possible();
-        const std::int64_t at_once =
-            std::clamp<std::int64_t>(tells ? (all + 49) / 50 : all, 1, std::max<std::int64_t>(most, 1));
+        const std::int64_t at_once = std::clamp<std::int64_t>(tells ? (all + 49) / 50 : all, 1, most);
         while (done_ < all) {
             const std::int64_t count = std::min(at_once, all - done_);
             auto task = transitions(o_.warmup + done_, count);
@@ -211,7 +210,7 @@ private:
             operations_.run(queue_, task, scratch());
             done_ += count;
             seen_ = o_.warmup + done_;
-            if (count == at_once && (tells || done_ < all)) fold();
+            if (tells || done_ < all) fold();
             if (tells && !tell(seen_, false)) return false;
         }
         return true;

@@ -217,7 +217,7 @@ def effective(case, ours, peers, options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--library", default="", help="libcuebm_peers.so; default: of the preset cpu, or cuda")
+    parser.add_argument("--library", dest="shim", default="", help="libcuebm_peers.so; default: of the preset cpu, or cuda")
     parser.add_argument("--cases", default=",".join(CASES), help="with commas")
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.5, help="of a repetition")
@@ -230,7 +230,7 @@ def main():
         if name not in CASES:
             parser.error(f"no case {name}; there are {', '.join(CASES)}")
     built = [f"build/{preset}/lib/libcuebm_peers.so" for preset in ("cpu", "cuda")]
-    library = options.library or next(filter(os.path.exists, built), "")
+    library = options.shim or next(filter(os.path.exists, built), "")
     if not os.path.exists(library):
         parser.error(f"{library or built[0]} is not there; build the target cuebm_peers, or give --library")
     # Before JAX is imported, which reads both once.

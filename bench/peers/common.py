@@ -31,16 +31,16 @@ class Shim:
     """libcuebm_peers.so: call("x", ...) is cuebm_peers_x(...), and raises what it reports."""
 
     def __init__(self, library):
-        self.library = ctypes.CDLL(os.path.abspath(library))
+        self.loaded = ctypes.CDLL(os.path.abspath(library))
         self.version = self.text("version")
 
     def text(self, function, *arguments):
-        found = getattr(self.library, f"cuebm_peers_{function}")
+        found = getattr(self.loaded, f"cuebm_peers_{function}")
         found.restype = ctypes.c_char_p
         return found(*arguments).decode()
 
     def call(self, function, *arguments):
-        if getattr(self.library, f"cuebm_peers_{function}")(*arguments) != 0:
+        if getattr(self.loaded, f"cuebm_peers_{function}")(*arguments) != 0:
             raise RuntimeError(self.text("error"))
 
     def limits(self, function, session):

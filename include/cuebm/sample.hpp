@@ -101,8 +101,8 @@ struct Samples {
     double step_size = 0;
     std::vector<double> inverse_mass;  // [d]
     double acceptance = 0;             // mean probability after warm-up
-    std::int64_t divergences =
-        0;  // transitions after warm-up whose H rose by over 1000 (but for Metropolis), or was NaN
+    // Transitions after warm-up whose H was NaN or, but for Metropolis, rose by over 1000.
+    std::int64_t divergences = 0;
     std::int64_t leapfrogs = 0, deepest = 0;  // of NUTS: steps after warm-up, and transitions that max_depth ended
     Status status = Status::converged;        // or cancelled: then there are no draws
     std::int64_t thin = 1;
@@ -122,13 +122,15 @@ struct Samples {
 // Warm-up in windows as Stan's (Reference Manual, "HMC algorithm parameters"): 75 transitions for the step size alone,
 // windows of 25 and twice as many each time, each ended by a new diagonal mass, and 50 for the step size; of fewer than
 // 150 transitions 15%, one window, and 10%; of fewer than 20 the step size alone. Step sizes by dual averaging of the
-// mean acceptance of all chains, from 1; no search before. Blocks the calling thread, and waits for the device about
-// every 64 transitions of warm-up and, to report, about 50 times while it draws. Memory on the device: of chains
-// rounded up to 64, 2 d + 6 elements each and (1 + 2 d) / 64 doubles; d + 2 elements a draw; scratch of a transition, 3
-// d elements and the energy's, or for NUTS about (17 + 2 max_depth) d: on the CPU for 64 chains a thread, on a GPU for
-// every chain, unless it fits in shared memory. Errors: InvalidArgument for an energy that is none, sizes and step
-// sizes out of range, no step size without warm-up or for ULA, a wrong start; DataError for the first chain whose start
-// has an energy that is not finite.
+// mean acceptance of all chains, from 1; no search before. Blocks the calling thread, and waits for the device at least
+// every 64 transitions of warm-up and, to report or to be cancelled, about 50 times while it draws.
+//
+// Memory on the device: of chains rounded up to 64, 2 d + 6 elements each and (1 + 2 d) / 64 doubles; d + 2 elements a
+// draw; scratch of a transition, 3 d elements and the energy's, or for NUTS about (17 + 2 max_depth) d: on the CPU for
+// 64 chains a thread, on a GPU for every chain, unless it fits in shared memory.
+//
+// Errors: InvalidArgument for an energy that is none, sizes and step sizes out of range, no step size without warm-up
+// or for ULA, a wrong start; DataError for the first chain whose start has an energy that is not finite.
 template <class T = float>
 CUEBM_API Samples<T> sample(const Context& context, const Energy& energy, const Sampler& sampler,
                             const SampleOptions<T>& options);

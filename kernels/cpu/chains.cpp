@@ -7,14 +7,6 @@
 namespace cuebm::cpu {
 namespace {
 
-template <class T, class Table>
-const auto& of_type(const Table& table) {
-    if constexpr (sizeof(T) == sizeof(float))
-        return table.of_float;
-    else
-        return table.of_double;
-}
-
 std::int64_t tiles_of(std::int64_t chains) { return (chains + tile_lanes - 1) / tile_lanes; }
 
 // The arrays of one tile.
@@ -23,7 +15,7 @@ ChainsData<T> tile_of(const Task& task, const EnergyKernels& energy, std::int64_
     const std::int64_t point = tile * task.program->d * tile_lanes, chain = tile * tile_lanes;
     ChainsData<T> data{};
     data.program = task.program->view();
-    data.energy = of_type<T>(energy).tile;
+    data.energy = kernels_of<T>(energy).tile;
     data.first_chain = chain;
     data.chains = static_cast<int>(std::min<std::int64_t>(task.chains - chain, tile_lanes));
     data.x = task.state.x + point;
@@ -40,7 +32,7 @@ ChainsData<T> tile_of(const Task& task, const EnergyKernels& energy, std::int64_
 template <class T>
 T* scratch_of(std::byte* scratch, const EnergyKernels& energy, const detail::OwnedProgram<T>& program, int max_depth,
               int slot) {
-    const auto elements = chains_scratch(program.d, program.scratch_rows, max_depth, of_type<T>(energy).pack_lanes);
+    const auto elements = chains_scratch(program.d, program.scratch_rows, max_depth, kernels_of<T>(energy).pack_lanes);
     return reinterpret_cast<T*>(scratch) + slot * elements;
 }
 
@@ -49,7 +41,7 @@ T* scratch_of(std::byte* scratch, const EnergyKernels& energy, const detail::Own
 template <class T>
 std::size_t chains_scratch_bytes(int threads, const EnergyKernels& energy, const detail::OwnedProgram<T>& program,
                                  int max_depth) {
-    const auto elements = chains_scratch(program.d, program.scratch_rows, max_depth, of_type<T>(energy).pack_lanes);
+    const auto elements = chains_scratch(program.d, program.scratch_rows, max_depth, kernels_of<T>(energy).pack_lanes);
     return static_cast<std::size_t>(threads) * static_cast<std::size_t>(elements) * sizeof(T);
 }
 
@@ -63,7 +55,7 @@ void start_chains(detail::CpuQueue& queue, const EnergyKernels& energy, const Ch
         data.key = task.key;
         data.attempt = task.attempt;
         data.spread = task.spread;
-        of_type<T>(kernels).start(data, scratch_of(scratch, energy, *task.program, task.max_depth, slot));
+        kernels_of<T>(kernels).start(data, scratch_of(scratch, energy, *task.program, task.max_depth, slot));
     });
 }
 
@@ -87,7 +79,7 @@ void run_chains(detail::CpuQueue& queue, const EnergyKernels& energy, const Chai
         data.sums = task.sums != nullptr ? task.sums + tile * (1 + 2 * std::int64_t{task.program->d}) : nullptr;
         data.origin = task.origin;
         const int max_depth = transition.max_depth;
-        const auto run = max_depth > 0 ? of_type<T>(kernels).nuts : of_type<T>(kernels).run;
+        const auto run = max_depth > 0 ? kernels_of<T>(kernels).nuts : kernels_of<T>(kernels).run;
         run(data, scratch_of(scratch, energy, *task.program, max_depth, slot));
     });
 }
@@ -95,7 +87,7 @@ void run_chains(detail::CpuQueue& queue, const EnergyKernels& energy, const Chai
 template <class T>
 void adapt_chains(const EnergyKernels& energy, const detail::AdaptChains<T>& task) {
     const std::int64_t tiles = tiles_of(task.chains), width = 1 + 2 * task.d;
-    const int pitch = group_lanes(task.d, task.chains, of_type<T>(energy).pack_lanes);
+    const int pitch = group_lanes(task.d, task.chains, kernels_of<T>(energy).pack_lanes);
     const auto set_origin = [&] {
         for (std::int64_t j = 0; j < task.d; ++j) task.origin[j] = task.x[j * pitch];
         std::fill_n(task.moments, width, 0.0);

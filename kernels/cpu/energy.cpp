@@ -2,19 +2,10 @@
 #include "cpu/energy.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 
 namespace cuebm::cpu {
 namespace {
-
-template <class T>
-const EnergyKernelsOf<T>& of_type(const EnergyKernels& kernels) {
-    if constexpr (sizeof(T) == sizeof(float))
-        return kernels.of_float;
-    else
-        return kernels.of_double;
-}
 
 // Rows of a task: whole tiles, and some hundred kilobytes, that starting it is repaid.
 std::int64_t rows_a_task(std::int64_t d) {
@@ -25,7 +16,7 @@ std::int64_t rows_a_task(std::int64_t d) {
 
 template <class T>
 std::size_t energy_scratch_bytes(int threads, const EnergyKernels& kernels, const detail::EvaluateEnergy<T>& task) {
-    const auto elements = tile_scratch(task.program->d, task.program->scratch_rows, of_type<T>(kernels).pack_lanes);
+    const auto elements = tile_scratch(task.program->d, task.program->scratch_rows, kernels_of<T>(kernels).pack_lanes);
     return static_cast<std::size_t>(threads) * static_cast<std::size_t>(elements) * sizeof(T);
 }
 
@@ -33,7 +24,7 @@ template <class T>
 void evaluate(detail::CpuQueue& queue, const EnergyKernels& kernels, const detail::EvaluateEnergy<T>& task,
               std::byte* scratch) {
     const std::int64_t n = task.points.rows, d = task.program->d, rows = rows_a_task(d);
-    const std::int64_t elements = tile_scratch(d, task.program->scratch_rows, of_type<T>(kernels).pack_lanes);
+    const std::int64_t elements = tile_scratch(d, task.program->scratch_rows, kernels_of<T>(kernels).pack_lanes);
     const EnergyData<T> data{.program = task.program->view(),
                              .points = task.points.data,
                              .point_stride = task.points.stride,
@@ -44,8 +35,8 @@ void evaluate(detail::CpuQueue& queue, const EnergyKernels& kernels, const detai
                              .over_read = task.points.stride == d,
                              .n = n};
     queue.team().parallel_for((n + rows - 1) / rows, [&](std::int64_t block, int slot) {
-        const std::int64_t bad = of_type<T>(kernels).rows(data, block * rows, std::min(n, (block + 1) * rows),
-                                                          reinterpret_cast<T*>(scratch) + slot * elements);
+        const std::int64_t bad = kernels_of<T>(kernels).rows(data, block * rows, std::min(n, (block + 1) * rows),
+                                                             reinterpret_cast<T*>(scratch) + slot * elements);
         if (bad < 0 || !task.check_finite) return;
         const T* row = task.points.data + bad * task.points.stride;
         const bool finite = std::all_of(row, row + d, [](T value) { return std::isfinite(value); });

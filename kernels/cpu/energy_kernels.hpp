@@ -45,6 +45,15 @@ struct EnergyKernels {
     EnergyKernelsOf<double> of_double;
 };
 
+// Of a table with two halves, the one for T.
+template <class T, class Table>
+const auto& kernels_of(const Table& table) {
+    if constexpr (sizeof(T) == sizeof(float))
+        return table.of_float;
+    else
+        return table.of_double;
+}
+
 extern const EnergyKernels energy_base, energy_avx2, energy_avx512;
 
 // Points of a block: a pack of them where there are so many coordinates that 64 would leave the caches.

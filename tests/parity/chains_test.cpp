@@ -205,6 +205,7 @@ TEST(Chains, UnadjustedLangevinHasItsBias) {
     for (double& value : squares) value *= value;
     expect_mean(squares, 64, 1 / (1 - step * step / 4), "ULA");
     EXPECT_EQ(run.acceptance, 1);
+    EXPECT_TRUE(same_bits(to_host(context, run.energies), to_host(context, run.values)));
 }
 
 // Another order of addition, a lane that sees its neighbour, a seed that depends on a thread.
@@ -357,6 +358,16 @@ CUEBM_TEST(ChainsOn, CountDivergences) {
     const auto walk = eb::sample<T>(context, energy, eb::Metropolis{.step_size = 50},
                                     {.chains = 70, .warmup = 0, .draws = 3, .seed = 1});
     EXPECT_EQ(walk.divergences, 0);  // a step too far is a random walk's everyday
+}
+
+// A last report without the transitions of the last launch, which is shorter than the others.
+TEST(Chains, TheLastReportIsOfAll) {
+    const auto context = eb::Context::cpu();
+    double acceptance = 0;
+    eb::SampleOptions<float> options{.chains = 8, .warmup = 0, .draws = 153};
+    options.progress = [&](const eb::SampleProgress& p) { acceptance = p.acceptance; };
+    const auto run = eb::sample(context, eb::energy::gaussian({.precision = {1}}), eb::Hmc{.step_size = 0.5}, options);
+    EXPECT_EQ(acceptance, run.acceptance);
 }
 
 // A token that nobody looks at, where nobody wants to be told.

@@ -86,7 +86,11 @@ CUEBM_MATH void hamiltonian_transition(const Transition<T>& t, const ChainTile<R
     } else {  // taken, unless its energy is not finite: infinity less itself is NaN
         for (int p = 0; p < Packs; ++p) after[p] = before[p] = values[p];
     }
-    for (int p = 0; p < Packs; ++p) accept(t, pack_of(tile, p), index[p], step, values[p], before[p], after[p], true);
+    for (int p = 0; p < Packs; ++p) {
+        const auto pack = pack_of(tile, p);
+        accept(t, pack, index[p], step, values[p], before[p], after[p], true);
+        if (!t.adjusted) pack.energy.set(0, pack.value[0]);  // also where the step was not taken
+    }
 }
 
 }  // namespace cuebm::math

@@ -55,7 +55,7 @@ struct NutsChain {
     T subtree_value, tree_value;    // E of what would be drawn
     T subtree_energy, tree_energy;  // H there
     T acceptance;                   // sum over leaves of min(1, exp(H at the start - H))
-    bool diverged, done;
+    bool diverged;
 };
 
 // v' rho <= 0 at either end of a stretch, v = p / M, for rho the sum of its momenta with halves at the ends.
