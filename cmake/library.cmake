@@ -37,6 +37,16 @@ target_compile_features(cuebm PUBLIC cxx_std_20)
 set_target_properties(cuebm PROPERTIES LINKER_LANGUAGE CXX VERSION ${PROJECT_VERSION}
     SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
 
+# What a file with a user's own energy is compiled with: the lanes' headers, and the library's rounding.
+add_library(cuebm_custom INTERFACE)
+add_library(cuebm::custom ALIAS cuebm_custom)
+set_target_properties(cuebm_custom PROPERTIES EXPORT_NAME custom)
+target_link_libraries(cuebm_custom INTERFACE cuebm)
+target_include_directories(cuebm_custom INTERFACE
+    $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/kernels> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/cuebm/kernels>)
+target_compile_options(cuebm_custom INTERFACE -ffp-contract=off -fno-math-errno)
+include(${PROJECT_SOURCE_DIR}/cmake/cuebm-energy.cmake)
+
 # Standard templates have default visibility, whatever -fvisibility says: the version script hides them.
 target_link_options(cuebm PRIVATE LINKER:--version-script=${PROJECT_SOURCE_DIR}/cmake/exported.map)
 set_property(TARGET cuebm APPEND PROPERTY LINK_DEPENDS ${PROJECT_SOURCE_DIR}/cmake/exported.map)

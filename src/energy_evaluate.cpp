@@ -15,7 +15,7 @@ void enqueue(Stream& stream, const Energy& energy, const Evaluate<T>& a) {
     constexpr auto function = "energy::evaluate";
     const DefaultFloatEnvironment environment;
     const Device here = stream.context().device();
-    const auto program = program_of<T>(function, energy);
+    const auto program = program_of<T>(function, energy, here);
     const std::int64_t n = a.points.rows, d = energy.dimension();
     if (n < 0 || a.points.cols != d)
         refuse(function, "points", shape(n, a.points.cols), "n x " + std::to_string(d) + ", as the energy has");

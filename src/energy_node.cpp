@@ -14,7 +14,7 @@ namespace {
 template <class T>
 class Writer {
 public:
-    explicit Writer(const char* function) : function_(function) {}
+    Writer(const char* function, Device device) : function_(function), device_(device) {}
 
     std::shared_ptr<OwnedProgram<T>> write(const EnergyNode& root) {
         program_->d = static_cast<std::int32_t>(root.d);
@@ -67,6 +67,9 @@ private:
     }
 
     math::EnergyStep<T> step_of(const EnergyNode& node, std::int32_t x, std::int32_t gradient, double scale) {
+        if (node.custom != nullptr && device_.kind != Device::Kind::cpu)
+            refuse(function_, "energy", node.text + " on a GPU",
+                   "a CPU's context: an energy of one's own runs there only");
         const auto parameters = static_cast<std::int64_t>(program_->parameters.size());
         const auto indices = static_cast<std::int64_t>(program_->indices.size());
         for (const double value : node.parameters) program_->parameters.push_back(rounded(node, value, false));
@@ -82,7 +85,16 @@ private:
                 .scratch = 0,
                 .parameters = parameters,
                 .indices = indices,
-                .scale = rounded(node, scale, true)};
+                .scale = rounded(node, scale, true),
+                .custom = functions_of(node.custom)};
+    }
+
+    static const math::CustomFunctions<T>* functions_of(const CustomEnergy* custom) {
+        if (custom == nullptr) return nullptr;
+        if constexpr (sizeof(T) == sizeof(float))
+            return &custom->of_float;
+        else
+            return &custom->of_double;
     }
 
     // Rounded to T. Data may round to 0; a weight may not.
@@ -96,6 +108,7 @@ private:
     }
 
     const char* function_;
+    Device device_;
     std::shared_ptr<OwnedProgram<T>> program_ = std::make_shared<OwnedProgram<T>>();
     std::set<std::int32_t> written_;
     std::int32_t maps_ = 0;
@@ -105,11 +118,11 @@ private:
 }  // namespace
 
 template <class T>
-std::shared_ptr<const OwnedProgram<T>> program_of(const char* function, const Energy& energy) {
+std::shared_ptr<const OwnedProgram<T>> program_of(const char* function, const Energy& energy, Device device) {
     if (!energy) refuse(function, "energy", "none", "an energy");
-    return Writer<T>(function).write(*energy.node());
+    return Writer<T>(function, device).write(*energy.node());
 }
-template std::shared_ptr<const OwnedProgram<float>> program_of(const char*, const Energy&);
-template std::shared_ptr<const OwnedProgram<double>> program_of(const char*, const Energy&);
+template std::shared_ptr<const OwnedProgram<float>> program_of(const char*, const Energy&, Device);
+template std::shared_ptr<const OwnedProgram<double>> program_of(const char*, const Energy&, Device);
 
 }  // namespace cuebm::detail

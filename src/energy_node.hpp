@@ -13,6 +13,12 @@
 
 namespace cuebm::detail {
 
+// The functions of a registered energy, for each type of data.
+struct CustomEnergy {
+    math::CustomFunctions<float> of_float;
+    math::CustomFunctions<double> of_double;
+};
+
 struct EnergyNode {
     enum class Kind { term, sum, weight, map, names };
     Kind kind;
@@ -26,6 +32,7 @@ struct EnergyNode {
     double beta = 1;  // of a weight
     std::vector<std::string> names{};
     std::vector<std::shared_ptr<const EnergyNode>> children{};
+    const CustomEnergy* custom = nullptr;  // of that term; lives as long as the process
 };
 
 // The program, with its memory.
@@ -42,8 +49,9 @@ struct OwnedProgram {
     }
 };
 
-// Throws InvalidArgument for no energy, or if T cannot hold a parameter.
+// Throws InvalidArgument for no energy, if T cannot hold a parameter, or for a user's own energy elsewhere than on a
+// CPU.
 template <class T>
-std::shared_ptr<const OwnedProgram<T>> program_of(const char* function, const Energy& energy);
+std::shared_ptr<const OwnedProgram<T>> program_of(const char* function, const Energy& energy, Device device);
 
 }  // namespace cuebm::detail

@@ -36,7 +36,7 @@ private:
 
 template <class T>
 std::uint64_t fingerprint_of(const char* function, const Energy& energy) {
-    const auto program = program_of<T>(function, energy);
+    const auto program = program_of<T>(function, energy, Device{});
     Fingerprint print;
     print.add(program->parameters);
     print.add(program->indices);

@@ -23,7 +23,7 @@ public:
           context_(stream.context()),
           queue_(*stream.state().queue),
           operations_(chains_operations<T>(*context_.state().backend)),
-          program_(program_of<T>(sample_function, energy)),
+          program_(program_of<T>(sample_function, energy, context_.device())),
           kind_(kind),
           o_(o),
           d_(program_->d),

@@ -170,6 +170,16 @@ struct Sparse {
 };
 CUEBM_API Energy sparse(const Sparse& parameters);
 
+// An energy of one's own, registered by its name: <cuebm/custom.hpp> says how. On the CPU only. Errors: InvalidArgument
+// for a name that no file registered, a build that rounds otherwise than the library, another number of coordinates or
+// parameters than it was written for, and for more than 32 coordinates without a gradient of its own.
+struct Custom {
+    std::string name{};
+    std::int64_t dimension = 0;        // d; 0: the one that it was written for
+    std::vector<double> parameters{};  // rounded to the points' type, as all parameters are
+};
+CUEBM_API Energy custom(const Custom& parameters);
+
 // E(A x + b), or E(a x + b) coordinate by coordinate. No Jacobian: this is another function, not another density of the
 // same thing; the two differ by a constant alone.
 struct Affine {

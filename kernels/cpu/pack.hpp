@@ -110,7 +110,7 @@ CUEBM_MATH DoublePack fused(DoublePack a, DoublePack b, DoublePack c) {
 #elif defined(__aarch64__)
     return DoublePack(vfmaq_f64(float64x2_t(c), float64x2_t(a), float64x2_t(b)));
 #else
-    DoublePack r;
+    DoublePack r{};
     for (int l = 0; l < CUEBM_PACK_BYTES / 8; ++l) r[l] = __builtin_fma(a[l], b[l], c[l]);
     return r;
 #endif

@@ -2,6 +2,7 @@
 // value and the gradient, or a map, which makes new coordinates for the steps between its two halves.
 #pragma once
 
+#include "math/custom_energy.hpp"
 #include "math/lane_memory.hpp"
 
 namespace cuebm::math {
@@ -21,6 +22,7 @@ enum class EnergyOp : std::int32_t {
     eight_schools_centred,
     eight_schools,
     sparse,
+    custom,
     // Maps, forward: to = map(x). Backward: the gradient by x gets that by `to`.
     scale_forward,
     scale_backward,
@@ -47,7 +49,8 @@ struct EnergyStep {
     std::int32_t scratch;
     std::int64_t parameters;  // the first of them
     std::int64_t indices;
-    T scale;  // of the value and the gradient
+    T scale;                           // of the value and the gradient
+    const CustomFunctions<T>* custom;  // of that term
 };
 
 template <class T>

@@ -17,7 +17,7 @@ __device__ __forceinline__ void for_elements(unsigned rows, unsigned d, Move mov
 }
 
 template <bool Value, bool Gradient, class T>
-__global__ void __launch_bounds__(EnergyLimits::most_threads)
+__global__ void __launch_bounds__(EnergyLimits::most_threads, EnergyLimits::blocks_of<T>)
     evaluate_points(math::EnergyProgram<T> program, MatrixView<const T> points, VectorView<T> values,
                     MatrixView<T> gradients, T* columns, bool check_finite, std::uint64_t* status) {
     CUEBM_DYNAMIC_SHARED(T, shared);

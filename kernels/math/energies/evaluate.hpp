@@ -4,6 +4,7 @@
 
 #include "math/energies/components.hpp"
 #include "math/energies/curved.hpp"
+#include "math/energies/custom.hpp"
 #include "math/energies/eight_schools.hpp"
 #include "math/energies/gaussian.hpp"
 #include "math/energies/maps.hpp"
@@ -46,6 +47,7 @@ CUEBM_MATH R evaluate_energy(const EnergyProgram<T>& program, Coordinates<R> x, 
                 break;
             case EnergyOp::eight_schools: term = eight_schools<Value, Gradient>(step, parameters, lane); break;
             case EnergyOp::sparse: term = sparse<Value, Gradient>(step, parameters, lane); break;
+            case EnergyOp::custom: term = custom<Value, Gradient>(step, parameters, lane); break;
             case EnergyOp::scale_forward: scale_forward(step, parameters, map); break;
             case EnergyOp::matrix_forward: matrix_forward(step, parameters, map); break;
             case EnergyOp::clamp_forward: clamp_forward(step, parameters, indices, map); break;

@@ -1,0 +1,166 @@
+// A user's own energies (tests/parity/custom/): their formulas, their derivatives, and the same bits as built-in ones.
+#include <cmath>
+
+#include <cuebm/resume.hpp>
+#include <cuebm/sample.hpp>
+
+#include "support/backends.hpp"
+#include "support/complaint.hpp"
+#include "support/energy_cases.hpp"
+
+namespace eb = cuebm;
+using namespace cuebm::test;
+
+CUEBM_SUITE_ON(OwnEnergies, cpu_backends());
+
+namespace {
+
+template <class T>
+struct Evaluated {
+    std::vector<T> values, gradients;
+};
+
+template <class T>
+Evaluated<T> evaluated(const eb::Context& context, const eb::Energy& energy, const std::vector<T>& points) {
+    const std::int64_t d = energy.dimension(), n = static_cast<std::int64_t>(points.size()) / d;
+    const Placed<T> y(context, points, n, d), values(context, n, 1), gradients(context, n, d),
+        only_gradients(context, n, d);
+    eb::energy::evaluate(context, energy, eb::energy::Evaluate<T>{y.view(), values.vector(), gradients.view()});
+    eb::energy::evaluate(context, energy,
+                         eb::energy::Evaluate<T>{.points = y.view(), .gradients = only_gradients.view()});
+    EXPECT_TRUE(same_bits(only_gradients.host(), gradients.host()));
+    return {values.host(), gradients.host()};
+}
+
+// OwnMixture, by its formula.
+eb::reference::Real mixture(const eb::reference::Point& x) {
+    using eb::reference::Real, eb::reference::square;
+    const Real a = x[0], b = x[1], c = x[2], d = x[3], e = x[4], pi = std::acos(Real(-1)), positive = 1 + square(a);
+    Real sum = std::exp(-b) / positive + std::log(positive) - std::sqrt(positive + 2 * b * b) + std::log1p(square(c));
+    sum += std::log1p(std::exp(c)) / (1 + std::exp(-a * b)) + std::sin(pi * d / 3) * std::cos(pi * (e - d));
+    sum += std::abs(e) / 4 + a * b + c * d - 3 / (2 + std::cos(pi * c));
+    sum += std::max(a, b) * std::min(c, Real(0.5)) - (1 - d) * (e - 2);
+    return sum + (b < 0 ? b * b * b : 1 / (1 + b * b)) + (c >= d ? Real(0.5) : -a);
+}
+
+std::vector<EnergyCase> own_cases() {
+    namespace r = eb::reference;
+    using r::Point, r::Real;
+    const auto p = positive(40, 2);
+    const eb::Energy banana = eb::energy::custom({.name = "OwnBanana", .dimension = 3, .parameters = {2, -0.3}});
+    const auto by_formula = [](const Point& x) { return r::banana(x, 2, -0.3); };
+    const auto scaled = [=](const Point& x) { return by_formula({2 * x[0] + 1, 0.5L * x[1], x[2] - 1}); };
+    return {{"gaussian", eb::energy::custom({.name = "OwnGaussian", .dimension = 40, .parameters = p}),
+             [=](const Point& x) { return r::gaussian(x, std::vector<double>(40, 0.0), p); }},
+            {"banana", banana, by_formula, 2},
+            {"mixture", eb::energy::custom({.name = "OwnMixture"}), mixture, 1, false},
+            {"sum", 0.5 * banana + eb::energy::gaussian({.precision = {1, 1, 1}}),
+             [=](const Point& x) { return by_formula(x) / 2 + r::squares(x) / 2; }, 2},
+            {"affine", eb::energy::affine(banana, {.scale = {2, 0.5, 1}, .shift = {1, 0, -1}}), scaled, 2},
+            {"clamped", eb::energy::clamp(banana, {.known = {0, 1, 0}, .values = {0, 0.7, 0}}),
+             [=](const Point& x) {
+                 return by_formula({x[0], Real(0.7), x[1]});
+             },
+             2},
+            {"positive",
+             eb::energy::constrain(
+                 banana, {eb::energy::Support::positive(), eb::energy::Support::real(), eb::energy::Support::real()}),
+             [=](const Point& x) {
+                 return by_formula({std::exp(x[0]), x[1], x[2]}) - x[0];
+             }}};
+}
+
+}  // namespace
+
+// A wrong derivative of any function, a chunk of coordinates left out or counted twice, a weight or a map that is lost.
+CUEBM_TEST(OwnEnergies, FollowTheirFormulasAndDerivatives) {
+    const auto context = backend.make();
+    constexpr std::int64_t n = 19;
+    for (const auto& c : own_cases()) {
+        SCOPED_TRACE(c.name);
+        const auto d = static_cast<std::size_t>(c.energy.dimension());
+        const auto points = normal<T>(n * c.energy.dimension(), 21, 0, c.spread);
+        const auto got = evaluated(context, c.energy, points);
+        for (std::size_t i = 0; i < n; ++i) {
+            const eb::reference::Point x(points.begin() + static_cast<std::ptrdiff_t>(i * d),
+                                         points.begin() + static_cast<std::ptrdiff_t>((i + 1) * d));
+            const double value = static_cast<double>(c.formula(x));
+            EXPECT_NEAR(got.values[i], value, tolerance<T>(60, std::abs(value) + 10)) << "point " << i;
+            const auto slopes = eb::reference::gradient(c.formula, x);
+            double size = 1;
+            for (const auto slope : slopes) size = std::max(size, std::abs(static_cast<double>(slope)));
+            for (std::size_t j = 0; j < d; ++j)
+                EXPECT_NEAR(got.gradients[i * d + j], static_cast<double>(slopes[j]),
+                            tolerance<T>(200, size + std::abs(value)) + 1e-8 * size)
+                    << "point " << i << ", coordinate " << j;
+        }
+    }
+}
+
+// A build for one instruction set that rounds otherwise; a tail of a pack.
+CUEBM_TEST(OwnEnergies, HaveTheSameBitsEverywhere) {
+    const auto context = backend.make(), plain = Backend{.name = "base", .isa = "base"}.make();
+    for (const auto& c : own_cases()) {
+        SCOPED_TRACE(c.name);
+        const auto points = normal<T>(131 * c.energy.dimension(), 5, 0, c.spread);
+        const auto got = evaluated(context, c.energy, points), wanted = evaluated(plain, c.energy, points);
+        EXPECT_TRUE(same_bits(got.values, wanted.values));
+        EXPECT_TRUE(same_bits(got.gradients, wanted.gradients));
+    }
+}
+
+// A sampler that treats an own energy otherwise than a built-in one: the same operations give the same draws.
+CUEBM_TEST(OwnEnergies, AreSampledAsBuiltInOnes) {
+    const auto context = backend.make();
+    const auto p = positive(6, 2);
+    const eb::Energy own = eb::energy::custom({.name = "OwnGaussian", .dimension = 6, .parameters = p});
+    const eb::Energy built_in = eb::energy::gaussian({.precision = p});
+    for (const eb::Sampler& sampler :
+         {eb::Sampler{eb::Nuts{.max_depth = 5}}, eb::Sampler{eb::Hmc{.leapfrogs = 3}}, eb::Sampler{eb::Metropolis{}}}) {
+        const eb::SampleOptions<T> options{.chains = 70, .warmup = 60, .draws = 20, .seed = 3};
+        const auto got = eb::sample(context, own, sampler, options);
+        const auto wanted = eb::sample(context, built_in, sampler, options);
+        EXPECT_TRUE(same_bits(to_host(context, got.draws), to_host(context, wanted.draws)));
+        EXPECT_EQ(got.step_size, wanted.step_size);
+        // A saved run knows its energy: not by its place in memory.
+        expect_refused("state", [&] { (void)eb::resume<T>(context, built_in, sampler, eb::state_of(got), {}); });
+    }
+}
+
+// A mistake that goes on silently.
+TEST(CustomEnergies, AreRefusedIfTheyDoNotFit) {
+    const auto custom = [](const eb::energy::Custom& parameters) {
+        return [=] { (void)eb::energy::custom(parameters); };
+    };
+    expect_refused("name", custom({.name = "Nobody"}));
+    expect_refused("name", custom({}));
+    expect_refused("name", custom({.name = "Twice"}));
+    expect_refused("dimension", custom({.name = "OwnMixture", .dimension = 4}));
+    expect_refused("dimension", custom({.name = "OwnGaussian"}));
+    expect_refused("dimension", custom({.name = "OwnGaussian", .dimension = -1}));
+    expect_refused("dimension", custom({.name = "OwnBanana", .dimension = 33, .parameters = {1, 1}}));
+    expect_refused("parameters", custom({.name = "OwnBanana", .dimension = 2}));
+    expect_refused("parameters", custom({.name = "OwnBanana", .dimension = 2, .parameters = {1, std::nan("")}}));
+    EXPECT_EQ(eb::energy::custom({.name = "OwnMixture"}).text(), "OwnMixture(d = 5)");
+}
+
+// Its bits would differ between instruction sets.
+TEST_F(OnCpu, ACustomEnergyThatContractsIsRefused) {
+#if defined(__x86_64__)
+    if (!__builtin_cpu_supports("fma")) GTEST_SKIP();
+#endif
+    expect_refused("name", [] { (void)eb::energy::custom({.name = "Contracting"}); });
+}
+
+// A call on the host's function from a kernel.
+TEST(CustomEnergies, AreRefusedOnAGpu) {
+    const eb::Energy own = eb::energy::custom({.name = "OwnMixture"});
+    for (const Backend& backend : backends_of_one_path()) {
+        if (backend.kind != eb::Device::Kind::cuda) continue;
+        const auto context = backend.make();
+        const Placed<float> y(context, normal<float>(10, 1), 2, 5), values(context, 2, 1);
+        expect_refused("energy",
+                       [&] { eb::energy::evaluate(context, own, {.points = y.view(), .values = values.vector()}); });
+        expect_refused("energy", [&] { (void)eb::sample<float>(context, own, eb::Nuts{}, {.chains = 2, .draws = 2}); });
+    }
+}
