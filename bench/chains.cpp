@@ -2,6 +2,7 @@
 // chain, after many transitions, so that what is timed is sampling.
 #include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <cuebm/cuebm.hpp>
@@ -37,6 +38,12 @@ void sample(benchmark::State& state, bench::Machine& machine, const bench::Chain
 int main(int argc, char** argv) {
     std::vector<bench::ChainsCase> cases;
     for (const auto& name : bench::chains_cases()) cases.push_back(bench::chains_case(name));
+    for (const char* own : {"BananaWithGradient", "BananaByForwardSlopes"}) {
+        auto c = bench::chains_case("banana");
+        c.name = own;
+        c.model.energy = eb::energy::custom({.name = own, .parameters = {10, 0.03}});
+        cases.push_back(std::move(c));
+    }
     return bench::run_program("bench_chains", argc, argv, true, [&](auto& machine, const auto& threads, bool quick) {
         for (const auto& c : cases) {
             const double cost = static_cast<double>(c.chains) * bench::transition(c).instructions();

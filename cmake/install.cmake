@@ -4,7 +4,8 @@ set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/cuebm)
 
 install(TARGETS cuebm cuebm_custom EXPORT cuebm)
 install(DIRECTORY include/cuebm TYPE INCLUDE)
-install(FILES kernels/cpu/pack.hpp DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/cuebm/kernels/cpu)  # for users' own energies
+# The lanes' headers, for users' own energies.
+install(FILES kernels/cpu/pack.hpp kernels/cpu/pack_words.hpp DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/cuebm/kernels/cpu)
 foreach(part custom_energy functions functions_basic functions_circular functions_exponential functions_logarithm lane
         lane_memory platform)
     install(FILES kernels/math/${part}.hpp DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/cuebm/kernels/math)
@@ -12,8 +13,8 @@ endforeach()
 install(EXPORT cuebm NAMESPACE cuebm:: FILE cuebm-targets.cmake DESTINATION ${package_dir})
 configure_package_config_file(cmake/cuebm-config.cmake.in cuebm-config.cmake INSTALL_DESTINATION ${package_dir})
 write_basic_package_version_file(cuebm-config-version.cmake COMPATIBILITY SameMinorVersion)
-install(FILES ${PROJECT_BINARY_DIR}/cuebm-config.cmake ${PROJECT_BINARY_DIR}/cuebm-config-version.cmake cmake/cuebm-energy.cmake
-    DESTINATION ${package_dir})
+install(FILES ${PROJECT_BINARY_DIR}/cuebm-config.cmake ${PROJECT_BINARY_DIR}/cuebm-config-version.cmake
+    cmake/cuebm-energy.cmake DESTINATION ${package_dir})
 
 # Relative to the file itself, so that `cmake --install --prefix` and a moved tree stay right.
 file(RELATIVE_PATH up_to_prefix ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
