@@ -90,10 +90,11 @@ void run_chains(CudaQueue& queue, const detail::RunChains<T>& task, const Device
     data.values = task.values;
     data.energies = task.energies;
     data.clear = task.sums != nullptr;
-    const auto kernel = task.metropolis                 ? run_transitions<false, T>
-                        : task.transition.max_depth > 0 ? run_nuts<T>
-                                                        : run_transitions<true, T>;
-    launch(kernel, launch_of(queue, task, layout.shared_bytes), data);
+    const Launch how = launch_of(queue, task, layout.shared_bytes);
+    if (task.transition.max_depth > 0)
+        launch_nuts(how, data);
+    else
+        launch(task.metropolis ? run_transitions<false, T> : run_transitions<true, T>, how, data);
     if (task.sums != nullptr)
         launch(add_tiles<T>, launch_of(queue, task, 0), task.state, task.chains, task.program->d, task.origin,
                task.sums);

@@ -1,0 +1,50 @@
+// NUTS on a GPU; a file of its own, since it takes as long to compile as the other samplers together.
+#pragma once
+
+#include "cuda/chains/chains.cuh"
+
+namespace cuebm::cuda {
+
+// A leapfrog step at a time: threads of a warp meet at the evaluation, however far their trees are.
+template <class T>
+__global__ void __launch_bounds__(chain_threads, 4) run_nuts(ChainsData<T> data) {
+    CUEBM_DYNAMIC_SHARED(T, shared);
+    const std::int64_t pitch = column_pitch(chain_threads), d = data.program.d;
+    T* const column = column_of(data, shared, pitch);
+    const auto state = chain_of(data, column, pitch);
+    const std::int64_t chain = std::int64_t{blockIdx.x} * chain_threads + threadIdx.x;
+    if (chain >= data.chains || data.count == 0) return;
+    auto t = data.transition;
+    t.step_size = static_cast<T>(data.average ? data.tuning->mean_step_size : data.tuning->step_size);
+    const math::NutsColumn<T> rows{{column, pitch}, static_cast<int>(d)};
+    const math::Coordinates<T> x = rows.at(0), momentum = rows.at(1), gradient = rows.at(2),
+                               scratch = rows.column.from(static_cast<int>(math::nuts_rows(t.max_depth) * d));
+    const auto index = static_cast<std::uint64_t>(chain);
+    math::NutsChain<T> tree;
+    if (data.clear) state.accepted.set(0, T(0));
+    math::nuts_begin(t, tree, rows, state, index, data.first);
+    for (std::int32_t done = 0;;) {
+        const T step = (tree.end == 1 ? T(1) : T(-1)) * t.step_size, kick = step * T(-0.5);
+        for (int j = 0; j < t.d; ++j) {
+            const T moved = math::fused(gradient[j], kick, momentum[j]);
+            momentum.set(j, moved);
+            x.set(j, math::fused(moved, step * t.inverse_mass[j], x[j]));
+        }
+        const T value = math::evaluate_energy<true, true>(data.program, x, gradient, scratch);
+        for (int j = 0; j < t.d; ++j) momentum.set(j, math::fused(gradient[j], kick, momentum[j]));
+        const T squares = math::sum_coordinates<T>(t.d, [&](int j, T sum) {
+            const T p = momentum[j];
+            return math::fused(p * t.inverse_mass[j], p, sum);
+        });
+        if (!math::nuts_advance(t, t.max_depth, tree, rows, index, value, math::fused(squares, T(0.5), value)))
+            continue;
+        math::nuts_end(t, t.max_depth, tree, rows, state);
+        ++done;
+        keep_draw(data, state, chain, data.done + done);
+        if (done == data.count) return;
+        if (data.clear) state.accepted.set(0, T(0));
+        math::nuts_begin(t, tree, rows, state, index, data.first + static_cast<std::uint32_t>(done));
+    }
+}
+
+}  // namespace cuebm::cuda
