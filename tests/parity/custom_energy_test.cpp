@@ -6,7 +6,7 @@
 
 #include "support/backends.hpp"
 #include "support/complaint.hpp"
-#include "support/energy_cases.hpp"
+#include "support/energy_check.hpp"
 
 namespace eb = cuebm;
 using namespace cuebm::test;
@@ -14,23 +14,6 @@ using namespace cuebm::test;
 CUEBM_SUITE_ON(OwnEnergies, cpu_backends());
 
 namespace {
-
-template <class T>
-struct Evaluated {
-    std::vector<T> values, gradients;
-};
-
-template <class T>
-Evaluated<T> evaluated(const eb::Context& context, const eb::Energy& energy, const std::vector<T>& points) {
-    const std::int64_t d = energy.dimension(), n = static_cast<std::int64_t>(points.size()) / d;
-    const Placed<T> y(context, points, n, d), values(context, n, 1), gradients(context, n, d),
-        only_gradients(context, n, d);
-    eb::energy::evaluate(context, energy, eb::energy::Evaluate<T>{y.view(), values.vector(), gradients.view()});
-    eb::energy::evaluate(context, energy,
-                         eb::energy::Evaluate<T>{.points = y.view(), .gradients = only_gradients.view()});
-    EXPECT_TRUE(same_bits(only_gradients.host(), gradients.host()));
-    return {values.host(), gradients.host()};
-}
 
 // OwnMixture, by its formula.
 eb::reference::Real mixture(const eb::reference::Point& x) {
@@ -75,26 +58,7 @@ std::vector<EnergyCase> own_cases() {
 // A wrong derivative of any function, a chunk of coordinates left out or counted twice, a weight or a map that is lost.
 CUEBM_TEST(OwnEnergies, FollowTheirFormulasAndDerivatives) {
     const auto context = backend.make();
-    constexpr std::int64_t n = 19;
-    for (const auto& c : own_cases()) {
-        SCOPED_TRACE(c.name);
-        const auto d = static_cast<std::size_t>(c.energy.dimension());
-        const auto points = normal<T>(n * c.energy.dimension(), 21, 0, c.spread);
-        const auto got = evaluated(context, c.energy, points);
-        for (std::size_t i = 0; i < n; ++i) {
-            const eb::reference::Point x(points.begin() + static_cast<std::ptrdiff_t>(i * d),
-                                         points.begin() + static_cast<std::ptrdiff_t>((i + 1) * d));
-            const double value = static_cast<double>(c.formula(x));
-            EXPECT_NEAR(got.values[i], value, tolerance<T>(60, std::abs(value) + 10)) << "point " << i;
-            const auto slopes = eb::reference::gradient(c.formula, x);
-            double size = 1;
-            for (const auto slope : slopes) size = std::max(size, std::abs(static_cast<double>(slope)));
-            for (std::size_t j = 0; j < d; ++j)
-                EXPECT_NEAR(got.gradients[i * d + j], static_cast<double>(slopes[j]),
-                            tolerance<T>(200, size + std::abs(value)) + 1e-8 * size)
-                    << "point " << i << ", coordinate " << j;
-        }
-    }
+    for (const auto& c : own_cases()) expect_formula<T>(context, c, 19);
 }
 
 // A build for one instruction set that rounds otherwise; a tail of a pack.
@@ -102,7 +66,7 @@ CUEBM_TEST(OwnEnergies, HaveTheSameBitsEverywhere) {
     const auto context = backend.make(), plain = Backend{.name = "base", .isa = "base"}.make();
     for (const auto& c : own_cases()) {
         SCOPED_TRACE(c.name);
-        const auto points = normal<T>(131 * c.energy.dimension(), 5, 0, c.spread);
+        const auto points = points_of<T>(c, 131);
         const auto got = evaluated(context, c.energy, points), wanted = evaluated(plain, c.energy, points);
         EXPECT_TRUE(same_bits(got.values, wanted.values));
         EXPECT_TRUE(same_bits(got.gradients, wanted.gradients));

@@ -3,67 +3,17 @@
 
 #include "support/backends.hpp"
 #include "support/complaint.hpp"
-#include "support/energy_cases.hpp"
+#include "support/energy_check.hpp"
 
 namespace eb = cuebm;
 using namespace cuebm::test;
 
 CUEBM_SUITE_ON(EnergyValues, backends_of_one_path());
 
-namespace {
-
-template <class T>
-std::vector<T> points_of(const EnergyCase& c, std::int64_t n) {
-    return normal<T>(n * c.energy.dimension(), 21, 0, c.spread);
-}
-
-template <class T>
-struct Evaluated {
-    std::vector<T> values, gradients;
-};
-
-template <class T>
-Evaluated<T> evaluated(const eb::Context& context, const eb::Energy& energy, const std::vector<T>& points,
-                       Layout layout = {}) {
-    const std::int64_t d = energy.dimension(), n = static_cast<std::int64_t>(points.size()) / d;
-    const Placed<T> y(context, points, n, d, layout), values(context, n, 1, layout), gradients(context, n, d, layout),
-        only_values(context, n, 1, layout), only_gradients(context, n, d, layout);
-    eb::energy::evaluate(context, energy, eb::energy::Evaluate<T>{y.view(), values.vector(), gradients.view()});
-    eb::energy::evaluate(context, energy, eb::energy::Evaluate<T>{.points = y.view(), .values = only_values.vector()});
-    eb::energy::evaluate(context, energy,
-                         eb::energy::Evaluate<T>{.points = y.view(), .gradients = only_gradients.view()});
-    EXPECT_TRUE(same_bits(only_values.host(), values.host()));  // each alone is what it is beside the other
-    EXPECT_TRUE(same_bits(only_gradients.host(), gradients.host()));
-    return {values.host(), gradients.host()};
-}
-
-}  // namespace
-
 // A wrong formula, a wrong gradient, a map's missing Jacobian, a lost weight.
 CUEBM_TEST(EnergyValues, FollowTheirFormulas) {
     const auto context = backend.make();
-    constexpr std::int64_t n = 5;
-    for (const auto& c : energy_cases()) {
-        SCOPED_TRACE(c.name);
-        const auto points = points_of<T>(c, n);
-        const auto got = evaluated(context, c.energy, points);
-        const auto d = static_cast<std::size_t>(c.energy.dimension());
-        for (std::size_t i = 0; i < n; ++i) {
-            const eb::reference::Point x(points.begin() + static_cast<std::ptrdiff_t>(i * d),
-                                         points.begin() + static_cast<std::ptrdiff_t>((i + 1) * d));
-            const double value = static_cast<double>(c.formula(x));
-            EXPECT_NEAR(got.values[i], value, tolerance<T>(60, std::abs(value) + 10)) << "point " << i;
-            const auto slopes = eb::reference::gradient(c.formula, x);
-            double size = 1;
-            for (const auto slope : slopes) size = std::max(size, std::abs(static_cast<double>(slope)));
-            for (std::size_t j = 0; j < d; ++j) {
-                if (!c.smooth && std::abs(static_cast<double>(x[j])) < 1e-3) continue;
-                EXPECT_NEAR(got.gradients[i * d + j], static_cast<double>(slopes[j]),
-                            tolerance<T>(200, size + std::abs(value)) + 1e-8 * size)
-                    << "point " << i << ", coordinate " << j;
-            }
-        }
-    }
+    for (const auto& c : energy_cases()) expect_formula<T>(context, c, 5);
 }
 
 // A tail of a tile or a pack, a stride, a lane that sees its neighbour; another order of addition on a backend.
