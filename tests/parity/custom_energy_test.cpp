@@ -11,7 +11,17 @@
 namespace eb = cuebm;
 using namespace cuebm::test;
 
-CUEBM_SUITE_ON(OwnEnergies, cpu_backends());
+namespace {
+
+std::vector<Backend> cpu_backends_of_one_path() {
+    auto all = backends_of_one_path();
+    std::erase_if(all, [](const Backend& backend) { return backend.kind != eb::Device::Kind::cpu; });
+    return all;
+}
+
+}  // namespace
+
+CUEBM_SUITE_ON(OwnEnergies, cpu_backends_of_one_path());
 
 namespace {
 
