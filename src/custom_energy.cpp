@@ -1,5 +1,4 @@
 // Users' own energies: registered by name while a program starts, checked when one is asked for.
-#include <cstring>
 #include <map>
 #include <mutex>
 

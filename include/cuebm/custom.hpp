@@ -17,8 +17,9 @@
 // constrained, evaluated and sampled, with the same bits on every CPU and thread count.
 //
 // `dimension` and `parameters` are how many it is written for; 0 coordinates or -1 parameters: any number, x.size() and
-// x.parameters() of them. The gradient is found by forward differentiation, in ceil(d / 4) evaluations with four slopes
-// each, for d <= 32; or the functor writes it, and is then quicker:
+// x.parameters() of them, which is then the functor's to look at: no index is checked. The gradient is found by forward
+// differentiation, in ceil(d / 4) evaluations with four slopes each, for d <= 32; or the functor writes it, and is then
+// quicker:
 //
 //       template <class Number>
 //       static void gradient(const cuebm::custom::Point<Number>& x, const cuebm::custom::Gradient<Number>& to) {
@@ -38,7 +39,6 @@
 #include "cpu/pack.hpp"
 
 #include "math/custom_energy.hpp"
-#include "math/functions.hpp"
 #include "math/functions_basic.hpp"
 #include "math/functions_circular.hpp"
 #include "math/functions_exponential.hpp"
@@ -126,7 +126,6 @@ struct Dual {
     using Lanes = R;
     using Plain = Number<R>;
     using Mask = typename Plain::Mask;
-    static constexpr int slopes = count;
     Plain value{};
     Plain slope[count] = {};
 

@@ -1,4 +1,4 @@
-// NUTS on a GPU; a file of its own, since it takes as long to compile as the other samplers together.
+// NUTS on a GPU; a file of its own, so that it compiles beside the other samplers.
 #pragma once
 
 #include "cuda/chains/chains.cuh"
