@@ -8,7 +8,7 @@
 
 #include "energy_node.hpp"
 #include "math/samplers/adaptation.hpp"
-#include "math/samplers/transition.hpp"
+#include "math/samplers/kept_draws.hpp"
 
 namespace cuebm::detail {
 
@@ -16,13 +16,12 @@ class Queue;
 
 template <class T>
 struct ChainState {
-    static constexpr int numbers = 6;
-    T *x, *gradient;                                                   // [tiles x d x 64]
-    T *value, *accepted, *energy, *divergences, *leapfrogs, *deepest;  // [tiles x 64]: see math::ChainTile
+    T *x, *gradient;                 // [tiles x d x 64]
+    math::ChainNumbers<T*> numbers;  // [tiles x 64]
 };
 
 // x from `start`, or uniform in (-spread, spread) by (seed, chain, attempt), for all chains or at a later attempt for
-// those whose energy is not finite; then energies and gradients there. What is counted is 0.
+// those whose energy is not finite; then energies and gradients there.
 template <class T>
 struct StartChains {
     std::shared_ptr<const OwnedProgram<T>> program;  // kept until the work is done
@@ -46,10 +45,9 @@ struct RunChains {
     bool average;  // the mean one, or the one to try next
     bool metropolis;
     std::uint32_t first;  // transition, of the seed's
-    std::int32_t count, thin;
-    // Of the transitions that draws are made of, `done` are over; each thin-th of them is a draw. Optional outputs.
-    std::int64_t done, draws_a_chain;
-    T *draws, *values, *energies;  // [chains x draws x d], [chains x draws], [chains x draws]
+    std::int32_t count;
+    std::int64_t done;  // of the transitions that draws are made of
+    math::KeptDraws<T> kept;
     // Of each tile's chains after the last transition: the acceptance probability of that one; and if `origin` is
     // there, of each coordinate the sum of x_j - origin_j and of its square. [tiles x (1 + 2 d)], optional.
     double* sums;

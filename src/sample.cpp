@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "context_state.hpp"
 #include "float_environment.hpp"
@@ -29,27 +30,27 @@ public:
           d_(program_->d),
           tiles_((o.chains + math::chains_a_tile - 1) / math::chains_a_tile),
           points_(context_.vector<T>(2 * tiles_ * math::chains_a_tile * d_)),
-          numbers_(context_.vector<T>(ChainState<T>::numbers * tiles_ * math::chains_a_tile)),
+          numbers_(context_.vector<T>(math::ChainNumbers<T*>::count * tiles_ * math::chains_a_tile)),
           masses_(context_.vector<T>(3 * d_)),
           tuning_(context_.vector<math::DualAveraging>(1)),
           sums_(context_.vector<double>(o.warmup > 0 ? tiles_ * (1 + 2 * d_) : 0)),
           moments_(context_.vector<double>(1 + 2 * d_)) {
         const std::int64_t lanes = tiles_ * math::chains_a_tile;
-        T *points = points_.data(), *numbers = numbers_.data();
-        state_ = {points,
-                  points + lanes * d_,
-                  numbers,
-                  numbers + lanes,
-                  numbers + 2 * lanes,
-                  numbers + 3 * lanes,
-                  numbers + 4 * lanes,
-                  numbers + 5 * lanes};
+        T *const points = points_.data(), *next = numbers_.data();
+        const auto array = [&] { return std::exchange(next, next + lanes); };
+        state_ = {points, points + lanes * d_, {array(), array(), array(), array(), array(), array(), array(), array(),
+                                                array(), array()}};
     }
 
     Samples<T> run(const Energy& energy) {
+        const std::int64_t trees = kind_.max_depth > 0 ? o_.chains : 0;
         Samples<T> result{.draws = context_.matrix<T>(o_.chains * o_.draws, d_),
                           .values = context_.matrix<T>(o_.chains, o_.draws),
                           .energies = context_.matrix<T>(o_.chains, o_.draws),
+                          .acceptances = context_.matrix<T>(o_.chains, o_.draws),
+                          .divergent = context_.matrix<std::uint8_t>(o_.chains, o_.draws),
+                          .tree_leapfrogs = context_.matrix<std::int32_t>(trees, o_.draws),
+                          .tree_depths = context_.matrix<std::uint8_t>(trees, o_.draws),
                           .chains = o_.chains,
                           .draws_a_chain = o_.draws,
                           .seed = o_.seed,
@@ -67,6 +68,10 @@ public:
         result.draws = {};
         result.values = {};
         result.energies = {};
+        result.acceptances = {};
+        result.divergent = {};
+        result.tree_leapfrogs = {};
+        result.tree_depths = {};
         result.draws_a_chain = 0;
         result.status = Status::cancelled;
         return result;
@@ -77,6 +82,7 @@ private:
 
     void start() {
         constexpr std::uint32_t most_attempts = 100;
+        queue_.fill(numbers_.data(), 0, static_cast<std::size_t>(numbers_.size()) * sizeof(T));
         for (std::uint32_t attempt = 0;; ++attempt) {
             operations_.start(queue_,
                               {.program = program_,
@@ -88,7 +94,7 @@ private:
                                .attempt = attempt,
                                .spread = static_cast<T>(o_.start_spread)},
                               scratch());
-            const auto values = read(stream_, VectorView<T>{state_.value, o_.chains, 1, context_.device()});
+            const auto values = read(stream_, VectorView<T>{state_.numbers.value, o_.chains, 1, context_.device()});
             const auto bad = std::find_if(values.begin(), values.end(), [](T value) { return !std::isfinite(value); });
             if (bad == values.end()) return;
             if (o_.start || attempt + 1 == most_attempts)
@@ -153,12 +159,8 @@ private:
                 .metropolis = kind_.metropolis,
                 .first = static_cast<std::uint32_t>(o_.first_transition + first),
                 .count = static_cast<std::int32_t>(count),
-                .thin = 1,
                 .done = done_,
-                .draws_a_chain = 0,
-                .draws = nullptr,
-                .values = nullptr,
-                .energies = nullptr,
+                .kept = {},
                 .sums = nullptr,
                 .origin = nullptr};
     }
@@ -202,11 +204,15 @@ private:
             const std::int64_t count = std::min(at_once, all - done_);
             auto task = transitions(o_.warmup + done_, count);
             task.average = kind_.step_size == 0;
-            task.thin = static_cast<std::int32_t>(o_.thin);
-            task.draws_a_chain = o_.draws;
-            task.draws = result.draws.data();
-            task.values = result.values.data();
-            task.energies = result.energies.data();
+            task.kept = {.draws_a_chain = o_.draws,
+                         .thin = static_cast<std::int32_t>(o_.thin),
+                         .points = result.draws.data(),
+                         .values = result.values.data(),
+                         .energies = result.energies.data(),
+                         .acceptances = result.acceptances.data(),
+                         .divergent = result.divergent.data(),
+                         .depths = result.tree_depths.data(),
+                         .leapfrogs = result.tree_leapfrogs.data()};
             operations_.run(queue_, task, scratch());
             done_ += count;
             seen_ = o_.warmup + done_;
@@ -228,15 +234,16 @@ private:
     }
     void clear_counts() {
         const std::int64_t lanes = tiles_ * math::chains_a_tile;
-        for (T* counted : {state_.accepted, state_.divergences, state_.leapfrogs, state_.deepest})
+        const auto& numbers = state_.numbers;
+        for (T* counted : {numbers.accepted, numbers.divergences, numbers.leapfrogs, numbers.deepest})
             queue_.fill(counted, 0, static_cast<std::size_t>(lanes) * sizeof(T));
     }
     // What the device has counted is added to what the host has.
     void fold() {
-        counts_.acceptance += sum_of(state_.accepted);
-        counts_.divergences += sum_of(state_.divergences);
-        counts_.leapfrogs += sum_of(state_.leapfrogs);
-        counts_.deepest += sum_of(state_.deepest);
+        counts_.acceptance += sum_of(state_.numbers.accepted);
+        counts_.divergences += sum_of(state_.numbers.divergences);
+        counts_.leapfrogs += sum_of(state_.numbers.leapfrogs);
+        counts_.deepest += sum_of(state_.numbers.deepest);
         clear_counts();
     }
     double mean_acceptance() const {
@@ -257,7 +264,7 @@ private:
                  .transitions = o_.warmup + o_.draws * o_.thin,
                  .warmup = warmup,
                  .step_size = step_size(),
-                 .acceptance = warmup ? sum_of(state_.accepted) / static_cast<double>(o_.chains) : mean_acceptance(),
+                 .acceptance = warmup ? sum_of(state_.numbers.acceptance) / static_cast<double>(o_.chains) : mean_acceptance(),
                  .divergences = warmup ? 0 : static_cast<std::int64_t>(counts_.divergences)});
         return !o_.cancel.stop_requested();
     }

@@ -20,12 +20,7 @@ ChainsData<T> tile_of(const Task& task, const EnergyKernels& energy, std::int64_
     data.chains = static_cast<int>(std::min<std::int64_t>(task.chains - chain, tile_lanes));
     data.x = task.state.x + point;
     data.gradient = task.state.gradient + point;
-    data.value = task.state.value + chain;
-    data.accepted = task.state.accepted + chain;
-    data.energy_now = task.state.energy + chain;
-    data.divergences = task.state.divergences + chain;
-    data.leapfrogs = task.state.leapfrogs + chain;
-    data.deepest = task.state.deepest + chain;
+    data.numbers = task.state.numbers.map([chain](T* number) { return number + chain; });
     return data;
 }
 
@@ -70,12 +65,8 @@ void run_chains(detail::CpuQueue& queue, const EnergyKernels& energy, const Chai
         data.metropolis = task.metropolis;
         data.first = task.first;
         data.count = task.count;
-        data.thin = task.thin;
         data.done = task.done;
-        data.draws_a_chain = task.draws_a_chain;
-        data.draws = task.draws;
-        data.values = task.values;
-        data.energies = task.energies;
+        data.kept = task.kept;
         data.sums = task.sums != nullptr ? task.sums + tile * (1 + 2 * std::int64_t{task.program->d}) : nullptr;
         data.origin = task.origin;
         const int max_depth = transition.max_depth;

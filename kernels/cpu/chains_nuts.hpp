@@ -52,21 +52,9 @@ void run_nuts_group(const ChainsData<T>& data, int first_lane, T* scratch) {
     const auto rows_of = [&](int l) { return math::NutsColumn<T>{{column + l, lanes}, t.d}; };
     const auto state_of = [&](int l) {
         const auto point = [&](T* points) { return Coordinates<T>{points + d * first_lane + l, lanes}; };
-        const auto number = [&](T* numbers) { return Coordinates<T>{numbers + first_lane + l, lanes}; };
-        return math::ChainTile<T>{point(data.x),
-                                  point(data.gradient),
-                                  number(data.value),
-                                  number(data.accepted),
-                                  number(data.energy_now),
-                                  number(data.divergences),
-                                  number(data.leapfrogs),
-                                  number(data.deepest),
-                                  {},
-                                  {},
-                                  {}};
+        return math::ChainTile<T>{point(data.x), point(data.gradient), numbers_of(data, first_lane + l), {}, {}, {}};
     };
     const auto begin = [&](int l, std::uint32_t step) {
-        if (data.sums != nullptr) data.accepted[first_lane + l] = 0;
         math::nuts_begin(t, chains[l], rows_of(l), state_of(l), static_cast<std::uint64_t>(first_chain + l), step);
         directions[l] = chains[l].end == 1 ? T(1) : T(-1);
     };
@@ -87,14 +75,7 @@ void run_nuts_group(const ChainsData<T>& data, int first_lane, T* scratch) {
             const auto state = state_of(l);
             math::nuts_end(t, t.max_depth, chains[l], rows_of(l), state);
             const std::int64_t done = static_cast<std::int64_t>(chains[l].step - data.first) + 1;
-            const std::int64_t draw = data.done + done;
-            if (draw % data.thin == 0) {
-                const std::int64_t row = (first_chain + l) * data.draws_a_chain + draw / data.thin - 1;
-                if (data.draws != nullptr)
-                    for (int j = 0; j < t.d; ++j) data.draws[row * d + j] = state.x[j];
-                if (data.values != nullptr) data.values[row] = state.value[0];
-                if (data.energies != nullptr) data.energies[row] = state.energy[0];
-            }
+            math::keep_draw(data.kept, state, t.d, data.kept.row(first_chain + l, data.done + done));
             if (done < data.count) {
                 begin(l, chains[l].step + 1);
             } else {

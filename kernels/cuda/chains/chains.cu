@@ -83,13 +83,8 @@ void run_chains(CudaQueue& queue, const detail::RunChains<T>& task, const Device
     data.average = task.average;
     data.first = task.first;
     data.count = task.count;
-    data.thin = task.thin;
     data.done = task.done;
-    data.draws_a_chain = task.draws_a_chain;
-    data.draws = task.draws;
-    data.values = task.values;
-    data.energies = task.energies;
-    data.clear = task.sums != nullptr;
+    data.kept = task.kept;
     const Launch how = launch_of(queue, task, layout.shared_bytes);
     if (task.transition.max_depth > 0)
         launch_nuts(how, data);

@@ -27,10 +27,9 @@ struct ChainsData {
     const math::DualAveraging* tuning;
     bool average;
     std::uint32_t first;
-    std::int32_t count, thin;
-    std::int64_t done, draws_a_chain;
-    T *draws, *values, *energies;
-    bool clear;  // acceptance probabilities, before each transition
+    std::int32_t count;
+    std::int64_t done;
+    math::KeptDraws<T> kept;
     MatrixView<const T> start;
     math::PhiloxKey key;
     std::uint32_t attempt;
@@ -70,10 +69,12 @@ __device__ __forceinline__ math::ChainTile<T> chain_of(const ChainsData<T>& data
         return math::Coordinates<T>{numbers + tile * chain_threads + thread, chain_threads};
     };
     const math::Coordinates<T> scratch{column, pitch};
-    return {point(data.state.x),          point(data.state.gradient),      number(data.state.value),
-            number(data.state.accepted),  number(data.state.energy),       number(data.state.divergences),
-            number(data.state.leapfrogs), number(data.state.deepest),      scratch,
-            scratch.from(data.program.d), scratch.from(2 * data.program.d)};
+    return {point(data.state.x),
+            point(data.state.gradient),
+            data.state.numbers.map(number),
+            scratch,
+            scratch.from(data.program.d),
+            scratch.from(2 * data.program.d)};
 }
 
 template <class T>
@@ -84,18 +85,6 @@ __device__ __forceinline__ T* column_of(const ChainsData<T>& data, T* shared, st
             : data.columns +
                   blockIdx.x * chain_rows(data.program.d, data.program.scratch_rows, data.transition.max_depth) * pitch;
     return block + threadIdx.x;
-}
-
-// The state after so many transitions of draws, where that is a draw.
-template <class T>
-__device__ __forceinline__ void keep_draw(const ChainsData<T>& data, const math::ChainTile<T>& state,
-                                          std::int64_t chain, std::int64_t transitions) {
-    if (transitions % data.thin != 0) return;
-    const std::int64_t row = chain * data.draws_a_chain + transitions / data.thin - 1, d = data.program.d;
-    if (data.draws != nullptr)
-        for (int j = 0; j < d; ++j) data.draws[row * d + j] = state.x[j];
-    if (data.values != nullptr) data.values[row] = state.value[0];
-    if (data.energies != nullptr) data.energies[row] = state.energy[0];
 }
 
 template <bool Hamiltonian, class T>
@@ -112,13 +101,12 @@ __global__ void __launch_bounds__(chain_threads, 4) run_transitions(ChainsData<T
     transition.step_size = static_cast<T>(data.average ? data.tuning->mean_step_size : data.tuning->step_size);
     std::int64_t draw = data.done;
     for (int t = 0; t < data.count; ++t) {
-        if (data.clear) tile.accepted.set(0, T(0));
         const std::uint32_t step = data.first + static_cast<std::uint32_t>(t);
         if constexpr (Hamiltonian)
             math::hamiltonian_transition(transition, tile, index, step, energy);
         else
             math::metropolis_transition(transition, tile, index, step, energy);
-        keep_draw(data, tile, chain, ++draw);
+        math::keep_draw(data.kept, tile, d, data.kept.row(chain, ++draw));
     }
 }
 
@@ -130,7 +118,7 @@ __global__ void __launch_bounds__(chain_threads, 4) start_states(ChainsData<T> d
     const std::int64_t chain = std::int64_t{blockIdx.x} * chain_threads + threadIdx.x;
     const auto index = math::lane_index<T>(static_cast<std::uint64_t>(chain));
     const int d = data.program.d;
-    const T value = data.attempt > 0 ? tile.value[0] : T(0);
+    const T value = data.attempt > 0 ? tile.numbers.value[0] : T(0);
     if (data.attempt == 0 || value - value != T(0))
         for (int j = 0; j < d; ++j) {
             const std::int64_t row = chain < data.chains ? chain : data.chains - 1;
@@ -138,15 +126,10 @@ __global__ void __launch_bounds__(chain_threads, 4) start_states(ChainsData<T> d
                               ? data.start.data[row * data.start.stride + j]
                               : math::start_coordinate<T>(data.key, index, data.attempt, j, data.spread));
         }
-    tile.accepted.set(0, T(0));
-    tile.energy.set(0, T(0));
-    tile.divergences.set(0, T(0));
-    tile.leapfrogs.set(0, T(0));
-    tile.deepest.set(0, T(0));
     const ThreadEnergy<T> energy{data.program, tile.momentum.from(d)};
     T values[1];
     energy.both(tile.x, tile.gradient, values);
-    tile.value.set(0, values[0]);
+    tile.numbers.value.set(0, values[0]);
 }
 
 // sums of one tile: of acceptance probabilities, and of deviations from the origin with their squares.
@@ -160,7 +143,7 @@ __global__ void __launch_bounds__(chain_threads)
     const int width = 1 + 2 * d;
     for (int s = 0; s < (origin != nullptr ? width : 1); ++s) {
         double term = 0;
-        if (there && s == 0) term = static_cast<double>(state.accepted[tile * chain_threads + lane]);
+        if (there && s == 0) term = static_cast<double>(state.numbers.acceptance[tile * chain_threads + lane]);
         if (there && s > 0) {
             const int j = (s - 1) / 2;
             const double off =

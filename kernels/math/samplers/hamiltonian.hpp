@@ -56,7 +56,7 @@ CUEBM_MATH void hamiltonian_transition(const Transition<T>& t, const ChainTile<R
         const auto momentum = pack_of(tile.momentum, p);
         for_normals<R>(t.momentum_key, index[p], step, t.d,
                        [&](int j, R normal) { momentum.set(j, normal * t.mass_root[j]); });
-        before[p] = pack_of(tile.value, p)[0];
+        before[p] = pack_of(tile.numbers.value, p)[0];
     }
     add_kinetic_energies(
         t, [&](int p, int j) { return pack_of(tile.momentum, p)[j]; }, before);
@@ -89,7 +89,7 @@ CUEBM_MATH void hamiltonian_transition(const Transition<T>& t, const ChainTile<R
     for (int p = 0; p < Packs; ++p) {
         const auto pack = pack_of(tile, p);
         accept(t, pack, index[p], step, values[p], before[p], after[p], true);
-        if (!t.adjusted) pack.energy.set(0, pack.value[0]);  // also where the step was not taken
+        if (!t.adjusted) pack.numbers.energy.set(0, pack.numbers.value[0]);  // also where the step was not taken
     }
 }
 

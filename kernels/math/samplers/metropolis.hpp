@@ -20,7 +20,7 @@ CUEBM_MATH void metropolis_transition(const Transition<T>& t, const ChainTile<R>
     energy.value(tile.proposal, values);
     for (int p = 0; p < Packs; ++p) {
         const auto pack = pack_of(tile, p);
-        accept(t, pack, index[p], step, values[p], pack.value[0], values[p], false);
+        accept(t, pack, index[p], step, values[p], pack.numbers.value[0], values[p], false);
     }
 }
 
