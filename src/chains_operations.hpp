@@ -65,10 +65,20 @@ struct AdaptChains {
     bool learn_step;
     bool collect;                          // adds to the moments
     bool begin_window;                     // moments are of deviations from where chain 0 is now
-    bool end_window;                       // the mass becomes that of the moments, which begin again
+    bool end_window;                       // the step size and the moments begin again
+    bool learn_mass;                       // and the mass becomes that of the moments
     T *inverse_mass, *mass_root, *origin;  // [d]
     const T* x;                            // the state's; the point of chain 0 is the next origin
     double first_step_size;                // > 0: begin, before all else, with this one and unit mass
+};
+
+// For a dense mass: adds, chain by chain, what is where they are now. Row i of `sums` [d x (1 + d)] has the sum of y_i =
+// x_i - origin_i, and of y_i y_j in its column 1 + j, j <= i.
+template <class T>
+struct AddProducts {
+    std::int64_t chains, d;
+    const T *x, *origin;
+    double* sums;
 };
 
 template <class T>
@@ -79,6 +89,7 @@ public:
     virtual void start(Queue&, const StartChains<T>&, std::byte* scratch) const = 0;
     virtual void run(Queue&, const RunChains<T>&, std::byte* scratch) const = 0;
     virtual void adapt(Queue&, const AdaptChains<T>&) const = 0;
+    virtual void add_products(Queue&, const AddProducts<T>&) const = 0;
 };
 
 }  // namespace cuebm::detail

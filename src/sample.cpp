@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "context_state.hpp"
+#include "dense_mass.hpp"
 #include "float_environment.hpp"
 #include "host_copy.hpp"
 #include "math/random_streams.hpp"
@@ -31,10 +32,13 @@ public:
           tiles_((o.chains + math::chains_a_tile - 1) / math::chains_a_tile),
           points_(context_.vector<T>(2 * tiles_ * math::chains_a_tile * d_)),
           numbers_(context_.vector<T>(math::ChainNumbers<T*>::count * tiles_ * math::chains_a_tile)),
+          dense_(is_dense(o.inverse_mass, d_) || (o.dense_mass && o.inverse_mass.empty() && d_ > 1)),
           masses_(context_.vector<T>(3 * d_)),
+          factor_(context_.vector<T>(dense_ ? d_ * d_ : 0)),
           tuning_(context_.vector<math::DualAveraging>(1)),
           sums_(context_.vector<double>(o.warmup > 0 ? tiles_ * (1 + 2 * d_) : 0)),
-          moments_(context_.vector<double>(1 + 2 * d_)) {
+          moments_(context_.vector<double>(1 + 2 * d_)),
+          products_(context_.vector<double>(dense_ && o.inverse_mass.empty() ? d_ * (1 + d_) : 0)) {
         const std::int64_t lanes = tiles_ * math::chains_a_tile;
         T *const points = points_.data(), *next = numbers_.data();
         const auto array = [&] { return std::exchange(next, next + lanes); };
@@ -117,6 +121,7 @@ private:
                 .collect = false,
                 .begin_window = false,
                 .end_window = false,
+                .learn_mass = false,
                 .inverse_mass = masses,
                 .mass_root = masses + d_,
                 .origin = masses + 2 * d_,
@@ -128,6 +133,12 @@ private:
         auto begin = adaptation();
         begin.first_step_size = kind_.step_size > 0 ? kind_.step_size : 1.0;
         operations_.adapt(queue_, begin);
+        if (dense_) {
+            std::vector<double> inverse(static_cast<std::size_t>(d_ * d_));
+            for (std::int64_t j = 0; j < d_; ++j) inverse[static_cast<std::size_t>(j * (d_ + 1))] = 1;
+            set_mass(o_.inverse_mass.empty() ? inverse : o_.inverse_mass);
+            return;
+        }
         if (o_.inverse_mass.empty()) return;
         std::vector<T> masses;
         for (const double inverse : o_.inverse_mass) masses.push_back(static_cast<T>(inverse));
@@ -136,6 +147,18 @@ private:
         copy(stream_, view(std::as_const(masses)), VectorView<T>{masses_.data(), 2 * d_, 1, context_.device()});
         stream_.wait();
     }
+
+    // Of a dense mass; false: the matrix is not positive definite, and nothing has changed.
+    bool set_mass(const std::vector<double>& inverse) {
+        const auto lower = cholesky(inverse, d_);
+        if (lower.empty()) return false;
+        const std::vector<T> rounded(lower.begin(), lower.end());
+        copy(stream_, view(rounded), factor_.view());
+        stream_.wait();
+        inverse_mass_ = inverse;
+        return true;
+    }
+    void begin_products() { queue_.fill(products_.data(), 0, static_cast<std::size_t>(products_.size()) * sizeof(double)); }
 
     RunChains<T> transitions(std::int64_t first, std::int64_t count) const {
         const auto key = [&](math::RandomPurpose purpose) { return math::random_key(o_.seed, purpose); };
@@ -153,6 +176,7 @@ private:
                                .length_key = key(math::RandomPurpose::chains_length),
                                .inverse_mass = masses,
                                .mass_root = masses + d_,
+                               .factor = dense_ ? factor_.data() : nullptr,
                                .step_size = 0},
                 .tuning = tuning_.data(),
                 .average = false,
@@ -171,6 +195,8 @@ private:
         const auto windows = learns_mass ? windows_of(o_.warmup) : WarmupWindows{};
         const std::int64_t report = std::clamp<std::int64_t>(o_.warmup / 50, 1, 64);  // what is in flight is bounded
         auto end = windows.ends.begin();
+        std::int64_t products_of = 0;  // points in products_
+        begin_products();              // that of a window from the first transition on
         for (std::int64_t t = 0; t < o_.warmup; ++t) {
             auto task = transitions(t, 1);
             auto learn = adaptation();
@@ -178,15 +204,33 @@ private:
                 learn.begin_window = true;
                 operations_.adapt(queue_, learn);
                 learn.begin_window = false;
+                begin_products();
+                products_of = 0;
             }
-            learn.collect = learns_mass && t >= windows.first && t < windows.last;
+            const bool collects = learns_mass && t >= windows.first && t < windows.last;
+            learn.collect = collects && !dense_;
             learn.end_window = end != windows.ends.end() && t + 1 == *end;
+            learn.learn_mass = learn.end_window && !dense_;
             if (learn.end_window) ++end;
             task.sums = sums_.data();
             task.origin = learn.collect ? learn.origin : nullptr;
             operations_.run(queue_, task, scratch());
+            if (collects && dense_) {
+                operations_.add_products(queue_, {.chains = o_.chains,
+                                                  .d = d_,
+                                                  .x = state_.x,
+                                                  .origin = learn.origin,
+                                                  .sums = products_.data()});
+                products_of += o_.chains;
+            }
             learn.learn_step = learns_step;
             if (learns_step || learns_mass) operations_.adapt(queue_, learn);
+            if (learn.end_window && dense_) {
+                // One that is not positive definite to rounding leaves the one before.
+                set_mass(inverse_mass_of(static_cast<double>(products_of), read(stream_, products_.view()), d_));
+                begin_products();
+                products_of = 0;
+            }
             seen_ = t + 1;
             if ((t + 1) % report == 0 && !tell(t + 1, true)) return false;
         }
@@ -275,6 +319,7 @@ private:
         result.step_size = step_size();
         const auto masses = read(stream_, VectorView<T>{masses_.data(), d_, 1, context_.device()});
         result.inverse_mass.assign(masses.begin(), masses.end());
+        if (dense_) result.inverse_mass = inverse_mass_;
         result.acceptance = mean_acceptance();
         result.divergences = static_cast<std::int64_t>(counts_.divergences);
         result.leapfrogs = static_cast<std::int64_t>(counts_.leapfrogs);
@@ -290,9 +335,11 @@ private:
     const SampleOptions<T>& o_;
     std::int64_t d_, tiles_;
     Vector<T> points_, numbers_;  // of ChainState
-    Vector<T> masses_;            // inverse_mass, mass_root, origin
+    bool dense_;
+    Vector<T> masses_, factor_;  // inverse_mass, mass_root, origin; L of a dense mass
     Vector<math::DualAveraging> tuning_;
-    Vector<double> sums_, moments_;
+    Vector<double> sums_, moments_, products_;
+    std::vector<double> inverse_mass_;  // [d x d] of a dense mass, else empty
     ChainState<T> state_{};
     std::int64_t done_ = 0, seen_ = 0;  // transitions after warm-up, and of both
     Counts counts_;

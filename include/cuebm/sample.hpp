@@ -83,8 +83,11 @@ struct SampleOptions {
     std::int64_t first_transition = 0;  // >= 0, of the seed's: where a run ended that goes on (cuebm/resume.hpp)
     MatrixView<const T> start{};  // [chains x d], optional: on the context's device. Else uniform in (-start_spread,
     double start_spread = 2;      // start_spread), > 0, drawn anew up to 100 times where E is not finite
-    std::vector<double> inverse_mass{};  // [d], > 0, optional: the diagonal of M^-1, and the mass is not learnt
+    // M^-1, optional, and then it is not learnt: its diagonal [d], > 0, or all of it [d x d], symmetric and positive
+    // definite.
+    std::vector<double> inverse_mass{};
     bool adapt_mass = true;
+    bool dense_mass = false;  // all of M^-1 is learnt; d <= 2048. A leapfrog step costs d^2 operations more
     std::function<void(const SampleProgress&)> progress{};  // called by the sampling thread about 100 times
     std::stop_token cancel{};                               // looked at between the same
 };
@@ -103,7 +106,7 @@ struct Samples {
     std::uint64_t seed = 0;
     std::int64_t transitions = 0;  // of the seed's, up to the last draw
     double step_size = 0;
-    std::vector<double> inverse_mass;  // [d]
+    std::vector<double> inverse_mass;  // [d], or [d x d] of a dense mass
     double acceptance = 0;             // mean probability after warm-up
     // Transitions after warm-up whose H was NaN or, but for Metropolis, rose by over 1000.
     std::int64_t divergences = 0;
@@ -125,7 +128,7 @@ struct Samples {
 };
 
 // Warm-up in windows as Stan's (Reference Manual, "HMC algorithm parameters"): 75 transitions for the step size alone,
-// windows of 25 and twice as many each time, each ended by a new diagonal mass, and 50 for the step size; of fewer than
+// windows of 25 and twice as many each time, each ended by a new mass, and 50 for the step size; of fewer than
 // 150 transitions 15%, one window, and 10%; of fewer than 20 the step size alone. Step sizes by dual averaging of the
 // mean acceptance of all chains, from 1; no search before. Blocks the calling thread, and waits for the device at least
 // every 64 transitions of warm-up and, to report or to be cancelled, about 50 times while it draws.

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "cpu/chains_tiles.hpp"
+#include "math/samplers/dense_mass.hpp"
 #include "math/samplers/nuts.hpp"
 
 namespace cuebm::cpu::CUEBM_ISA {
@@ -18,6 +19,11 @@ void move_frontiers(const math::Transition<T>& t, const GroupEnergy<Packs, T>& e
     const auto at = [&](int row, int p) { return Coordinates<Pack>{frontier + row * size + p * pack_lanes<T>, lanes}; };
     for (int p = 0; p < Packs; ++p) {
         const Pack step = math::load(directions + p * pack_lanes<T>) * t.step_size, kick = step * T(-0.5);
+        if (t.factor != nullptr) {
+            math::kick_dense(t, kick, at(2, p), at(1, p));
+            math::drift_dense(t, step, at(1, p), at(0, p), at(0, p));
+            continue;
+        }
         for (int j = 0; j < t.d; ++j) {
             const Pack moved = math::fused(at(2, p)[j], kick, at(1, p)[j]);
             at(1, p).set(j, moved);
@@ -28,7 +34,10 @@ void move_frontiers(const math::Transition<T>& t, const GroupEnergy<Packs, T>& e
     energy.both({frontier, lanes}, {frontier + 2 * size, lanes}, value);
     for (int p = 0; p < Packs; ++p) {
         const Pack kick = math::load(directions + p * pack_lanes<T>) * t.step_size * T(-0.5);
-        for (int j = 0; j < t.d; ++j) at(1, p).set(j, math::fused(at(2, p)[j], kick, at(1, p)[j]));
+        if (t.factor != nullptr)
+            math::kick_dense(t, kick, at(2, p), at(1, p));
+        else
+            for (int j = 0; j < t.d; ++j) at(1, p).set(j, math::fused(at(2, p)[j], kick, at(1, p)[j]));
         const Pack squares = math::sum_coordinates<Pack>(t.d, [&](int j, Pack sum) {
             const Pack momentum = at(1, p)[j];
             return math::fused(momentum * t.inverse_mass[j], momentum, sum);

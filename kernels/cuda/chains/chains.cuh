@@ -8,6 +8,7 @@
 #include "cuda/energy/config.hpp"
 #include "math/energies/evaluate.hpp"
 #include "math/samplers/adaptation.hpp"
+#include "math/samplers/dense_mass.hpp"
 #include "math/samplers/hamiltonian.hpp"
 #include "math/samplers/metropolis.hpp"
 #include "math/samplers/nuts.hpp"
@@ -195,14 +196,32 @@ __global__ void __launch_bounds__(adapt_threads) adapt_tuning(detail::AdaptChain
     const double n = task.moments[0];
     __syncthreads();
     for (std::int64_t j = threadIdx.x; j < task.d; j += blockDim.x) {
-        double inverse = 1;
-        if (!begin) inverse = math::inverse_mass_of(n, task.moments[1 + 2 * j], task.moments[2 + 2 * j]);
-        task.inverse_mass[j] = static_cast<T>(inverse);
-        task.mass_root[j] = static_cast<T>(1 / math::square_root(static_cast<double>(task.inverse_mass[j])));
+        if (begin || task.learn_mass) {
+            double inverse = 1;
+            if (!begin) inverse = math::inverse_mass_of(n, task.moments[1 + 2 * j], task.moments[2 + 2 * j]);
+            task.inverse_mass[j] = static_cast<T>(inverse);
+            task.mass_root[j] = static_cast<T>(1 / math::square_root(static_cast<double>(task.inverse_mass[j])));
+        }
         task.origin[j] = task.x[j * chain_threads];
         task.moments[1 + 2 * j] = task.moments[2 + 2 * j] = 0;
     }
     if (threadIdx.x == 0) task.moments[0] = 0;
+}
+
+// A thread has an element of the sums: chains in order.
+template <class T>
+__global__ void __launch_bounds__(adapt_threads) add_deviations(detail::AddProducts<T> task) {
+    const std::int64_t d = task.d, element = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
+    const std::int64_t i = element / (1 + d), column = element % (1 + d);
+    if (i >= d || column > 1 + i) return;
+    const auto off = [&](std::int64_t chain, std::int64_t j) {
+        const T x = task.x[(chain / chain_threads * d + j) * chain_threads + chain % chain_threads];
+        return static_cast<double>(x) - static_cast<double>(task.origin[j]);
+    };
+    double sum = task.sums[element];
+    for (std::int64_t chain = 0; chain < task.chains; ++chain)
+        sum += column == 0 ? off(chain, i) : off(chain, i) * off(chain, column - 1);
+    task.sums[element] = sum;
 }
 
 }  // namespace cuebm::cuda

@@ -24,13 +24,21 @@ __global__ void __launch_bounds__(chain_threads, 4) run_nuts(ChainsData<T> data)
     math::nuts_begin(t, tree, rows, state, index, data.first);
     for (std::int32_t done = 0;;) {
         const T step = (tree.end == 1 ? T(1) : T(-1)) * t.step_size, kick = step * T(-0.5);
-        for (int j = 0; j < t.d; ++j) {
-            const T moved = math::fused(gradient[j], kick, momentum[j]);
-            momentum.set(j, moved);
-            x.set(j, math::fused(moved, step * t.inverse_mass[j], x[j]));
+        if (t.factor != nullptr) {
+            math::kick_dense(t, kick, gradient, momentum);
+            math::drift_dense(t, step, momentum, x, x);
+        } else {
+            for (int j = 0; j < t.d; ++j) {
+                const T moved = math::fused(gradient[j], kick, momentum[j]);
+                momentum.set(j, moved);
+                x.set(j, math::fused(moved, step * t.inverse_mass[j], x[j]));
+            }
         }
         const T value = math::evaluate_energy<true, true>(data.program, x, gradient, scratch);
-        for (int j = 0; j < t.d; ++j) momentum.set(j, math::fused(gradient[j], kick, momentum[j]));
+        if (t.factor != nullptr)
+            math::kick_dense(t, kick, gradient, momentum);
+        else
+            for (int j = 0; j < t.d; ++j) momentum.set(j, math::fused(gradient[j], kick, momentum[j]));
         const T squares = math::sum_coordinates<T>(t.d, [&](int j, T sum) {
             const T p = momentum[j];
             return math::fused(p * t.inverse_mass[j], p, sum);
