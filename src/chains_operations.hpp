@@ -8,7 +8,7 @@
 
 #include "energy_node.hpp"
 #include "math/samplers/adaptation.hpp"
-#include "math/samplers/transition.hpp"
+#include "math/samplers/kept_draws.hpp"
 
 namespace cuebm::detail {
 
@@ -16,13 +16,12 @@ class Queue;
 
 template <class T>
 struct ChainState {
-    static constexpr int numbers = 6;
-    T *x, *gradient;                                                   // [tiles x d x 64]
-    T *value, *accepted, *energy, *divergences, *leapfrogs, *deepest;  // [tiles x 64]: see math::ChainTile
+    T *x, *gradient;                 // [tiles x d x 64]
+    math::ChainNumbers<T*> numbers;  // [tiles x 64]
 };
 
 // x from `start`, or uniform in (-spread, spread) by (seed, chain, attempt), for all chains or at a later attempt for
-// those whose energy is not finite; then energies and gradients there. What is counted is 0.
+// those whose energy is not finite; then energies and gradients there.
 template <class T>
 struct StartChains {
     std::shared_ptr<const OwnedProgram<T>> program;  // kept until the work is done
@@ -46,10 +45,9 @@ struct RunChains {
     bool average;  // the mean one, or the one to try next
     bool metropolis;
     std::uint32_t first;  // transition, of the seed's
-    std::int32_t count, thin;
-    // Of the transitions that draws are made of, `done` are over; each thin-th of them is a draw. Optional outputs.
-    std::int64_t done, draws_a_chain;
-    T *draws, *values, *energies;  // [chains x draws x d], [chains x draws], [chains x draws]
+    std::int32_t count;
+    std::int64_t done;  // of the transitions that draws are made of
+    math::KeptDraws<T> kept;
     // Of each tile's chains after the last transition: the acceptance probability of that one; and if `origin` is
     // there, of each coordinate the sum of x_j - origin_j and of its square. [tiles x (1 + 2 d)], optional.
     double* sums;
@@ -67,10 +65,20 @@ struct AdaptChains {
     bool learn_step;
     bool collect;                          // adds to the moments
     bool begin_window;                     // moments are of deviations from where chain 0 is now
-    bool end_window;                       // the mass becomes that of the moments, which begin again
+    bool end_window;                       // the step size and the moments begin again
+    bool learn_mass;                       // and the mass becomes that of the moments
     T *inverse_mass, *mass_root, *origin;  // [d]
     const T* x;                            // the state's; the point of chain 0 is the next origin
     double first_step_size;                // > 0: begin, before all else, with this one and unit mass
+};
+
+// For a dense mass: adds, chain by chain, what is where they are now. Row i of `sums` [d x (1 + d)] has the sum of y_i =
+// x_i - origin_i, and of y_i y_j in its column 1 + j, j <= i.
+template <class T>
+struct AddProducts {
+    std::int64_t chains, d;
+    const T *x, *origin;
+    double* sums;
 };
 
 template <class T>
@@ -81,6 +89,7 @@ public:
     virtual void start(Queue&, const StartChains<T>&, std::byte* scratch) const = 0;
     virtual void run(Queue&, const RunChains<T>&, std::byte* scratch) const = 0;
     virtual void adapt(Queue&, const AdaptChains<T>&) const = 0;
+    virtual void add_products(Queue&, const AddProducts<T>&) const = 0;
 };
 
 }  // namespace cuebm::detail

@@ -173,6 +173,9 @@ public:
     void adapt(Queue& queue, const AdaptChains<T>& task) const override {
         enqueue(queue, [=, &isa = isa_](CpuQueue&) { cpu::adapt_chains(*isa.energy, task); });
     }
+    void add_products(Queue& queue, const AddProducts<T>& task) const override {
+        enqueue(queue, [=, &isa = isa_](CpuQueue& q) { cpu::add_products(q, *isa.energy, task); });
+    }
 
 private:
     const cpu::Isa& isa_;

@@ -51,8 +51,8 @@ std::uint64_t fingerprint_of(const char* function, const Energy& energy) {
 
 // What a file begins with; the lengths of what follows it.
 struct Header {
-    char magic[8] = {'c', 'u', 'e', 'b', 'm', 'M', 'C', '1'};
-    std::int64_t element = 0, chains = 0, dimension = 0, transitions = 0, text = 0;
+    char magic[8] = {'c', 'u', 'e', 'b', 'm', 'M', 'C', '2'};
+    std::int64_t element = 0, chains = 0, dimension = 0, masses = 0, transitions = 0, text = 0;
     std::uint64_t seed = 0, fingerprint = 0;
     double step_size = 0;
 };
@@ -106,19 +106,22 @@ Samples<T> resume(const Context& context, const Energy& energy, const Sampler& s
 
 namespace {
 
+bool are_masses(std::int64_t count, std::int64_t d) { return count == d || (count % d == 0 && count / d == d); }
+
 template <class T>
 void write(const std::string& path, const ChainsState<T>& state) {
     Header header;
     header.element = sizeof(T);
     header.chains = state.chains;
     header.dimension = state.dimension;
+    header.masses = static_cast<std::int64_t>(state.inverse_mass.size());
     header.transitions = state.transitions;
     header.text = static_cast<std::int64_t>(state.energy.size());
     header.seed = state.seed;
     header.fingerprint = state.fingerprint;
     header.step_size = state.step_size;
     if (state.chains < 1 || static_cast<std::int64_t>(state.points.size()) != state.chains * state.dimension ||
-        static_cast<std::int64_t>(state.inverse_mass.size()) != state.dimension)
+        !are_masses(header.masses, state.dimension))
         refuse("save", "state", "points and masses of other sizes", "what state_of() returned");
     OutputFile file(path);
     file.write(&header, sizeof header);
@@ -147,8 +150,9 @@ ChainsState<T> load_chains(const std::string& path) {
     if (header.chains < 1 || header.dimension < 1 || header.text < 0 ||
         __builtin_mul_overflow(header.chains, header.dimension, &points) ||
         __builtin_mul_overflow(points, header.element, &wanted) ||
-        __builtin_add_overflow(wanted, header.text, &wanted) || header.dimension > file.left() / 8 ||
-        __builtin_add_overflow(wanted, 8 * header.dimension, &wanted) || wanted != file.left())
+        __builtin_add_overflow(wanted, header.text, &wanted) || header.masses < 1 || header.masses > file.left() / 8 ||
+        !are_masses(header.masses, header.dimension) ||
+        __builtin_add_overflow(wanted, 8 * header.masses, &wanted) || wanted != file.left())
         file.fail(static_cast<std::int64_t>(sizeof header), std::to_string(file.left()) + " bytes",
                   "those of " + shape(header.chains, header.dimension) + " coordinates");
     ChainsState<T> state{.points = std::vector<T>(static_cast<std::size_t>(points)),
@@ -157,11 +161,11 @@ ChainsState<T> load_chains(const std::string& path) {
                          .seed = header.seed,
                          .transitions = header.transitions,
                          .step_size = header.step_size,
-                         .inverse_mass = std::vector<double>(static_cast<std::size_t>(header.dimension)),
+                         .inverse_mass = std::vector<double>(static_cast<std::size_t>(header.masses)),
                          .energy = std::string(static_cast<std::size_t>(header.text), ' '),
                          .fingerprint = header.fingerprint};
     file.read(state.energy.data(), header.text, "an energy's text");
-    file.read(state.inverse_mass.data(), 8 * header.dimension, "masses");
+    file.read(state.inverse_mass.data(), 8 * header.masses, "masses");
     file.read(state.points.data(), points * header.element, "points");
     return state;
 }

@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "context_state.hpp"
+#include "dense_mass.hpp"
 #include "float_environment.hpp"
 #include "host_copy.hpp"
 #include "math/random_streams.hpp"
@@ -29,27 +31,30 @@ public:
           d_(program_->d),
           tiles_((o.chains + math::chains_a_tile - 1) / math::chains_a_tile),
           points_(context_.vector<T>(2 * tiles_ * math::chains_a_tile * d_)),
-          numbers_(context_.vector<T>(ChainState<T>::numbers * tiles_ * math::chains_a_tile)),
+          numbers_(context_.vector<T>(math::ChainNumbers<T*>::count * tiles_ * math::chains_a_tile)),
+          dense_(is_dense(o.inverse_mass, d_) || (o.dense_mass && o.inverse_mass.empty() && d_ > 1)),
           masses_(context_.vector<T>(3 * d_)),
+          factor_(context_.vector<T>(dense_ ? d_ * d_ : 0)),
           tuning_(context_.vector<math::DualAveraging>(1)),
           sums_(context_.vector<double>(o.warmup > 0 ? tiles_ * (1 + 2 * d_) : 0)),
-          moments_(context_.vector<double>(1 + 2 * d_)) {
+          moments_(context_.vector<double>(1 + 2 * d_)),
+          products_(context_.vector<double>(dense_ && o.inverse_mass.empty() ? d_ * (1 + d_) : 0)) {
         const std::int64_t lanes = tiles_ * math::chains_a_tile;
-        T *points = points_.data(), *numbers = numbers_.data();
-        state_ = {points,
-                  points + lanes * d_,
-                  numbers,
-                  numbers + lanes,
-                  numbers + 2 * lanes,
-                  numbers + 3 * lanes,
-                  numbers + 4 * lanes,
-                  numbers + 5 * lanes};
+        T *const points = points_.data(), *next = numbers_.data();
+        const auto array = [&] { return std::exchange(next, next + lanes); };
+        state_ = {points, points + lanes * d_, {array(), array(), array(), array(), array(), array(), array(), array(),
+                                                array(), array()}};
     }
 
     Samples<T> run(const Energy& energy) {
+        const std::int64_t trees = kind_.max_depth > 0 ? o_.chains : 0;
         Samples<T> result{.draws = context_.matrix<T>(o_.chains * o_.draws, d_),
                           .values = context_.matrix<T>(o_.chains, o_.draws),
                           .energies = context_.matrix<T>(o_.chains, o_.draws),
+                          .acceptances = context_.matrix<T>(o_.chains, o_.draws),
+                          .divergent = context_.matrix<std::uint8_t>(o_.chains, o_.draws),
+                          .tree_leapfrogs = context_.matrix<std::int32_t>(trees, o_.draws),
+                          .tree_depths = context_.matrix<std::uint8_t>(trees, o_.draws),
                           .chains = o_.chains,
                           .draws_a_chain = o_.draws,
                           .seed = o_.seed,
@@ -67,6 +72,10 @@ public:
         result.draws = {};
         result.values = {};
         result.energies = {};
+        result.acceptances = {};
+        result.divergent = {};
+        result.tree_leapfrogs = {};
+        result.tree_depths = {};
         result.draws_a_chain = 0;
         result.status = Status::cancelled;
         return result;
@@ -77,6 +86,7 @@ private:
 
     void start() {
         constexpr std::uint32_t most_attempts = 100;
+        queue_.fill(numbers_.data(), 0, static_cast<std::size_t>(numbers_.size()) * sizeof(T));
         for (std::uint32_t attempt = 0;; ++attempt) {
             operations_.start(queue_,
                               {.program = program_,
@@ -88,7 +98,7 @@ private:
                                .attempt = attempt,
                                .spread = static_cast<T>(o_.start_spread)},
                               scratch());
-            const auto values = read(stream_, VectorView<T>{state_.value, o_.chains, 1, context_.device()});
+            const auto values = read(stream_, VectorView<T>{state_.numbers.value, o_.chains, 1, context_.device()});
             const auto bad = std::find_if(values.begin(), values.end(), [](T value) { return !std::isfinite(value); });
             if (bad == values.end()) return;
             if (o_.start || attempt + 1 == most_attempts)
@@ -111,6 +121,7 @@ private:
                 .collect = false,
                 .begin_window = false,
                 .end_window = false,
+                .learn_mass = false,
                 .inverse_mass = masses,
                 .mass_root = masses + d_,
                 .origin = masses + 2 * d_,
@@ -122,6 +133,12 @@ private:
         auto begin = adaptation();
         begin.first_step_size = kind_.step_size > 0 ? kind_.step_size : 1.0;
         operations_.adapt(queue_, begin);
+        if (dense_) {
+            std::vector<double> inverse(static_cast<std::size_t>(d_ * d_));
+            for (std::int64_t j = 0; j < d_; ++j) inverse[static_cast<std::size_t>(j * (d_ + 1))] = 1;
+            set_mass(o_.inverse_mass.empty() ? inverse : o_.inverse_mass);
+            return;
+        }
         if (o_.inverse_mass.empty()) return;
         std::vector<T> masses;
         for (const double inverse : o_.inverse_mass) masses.push_back(static_cast<T>(inverse));
@@ -130,6 +147,18 @@ private:
         copy(stream_, view(std::as_const(masses)), VectorView<T>{masses_.data(), 2 * d_, 1, context_.device()});
         stream_.wait();
     }
+
+    // Of a dense mass; false: the matrix is not positive definite, and nothing has changed.
+    bool set_mass(const std::vector<double>& inverse) {
+        const auto lower = cholesky(inverse, d_);
+        if (lower.empty()) return false;
+        const std::vector<T> rounded(lower.begin(), lower.end());
+        copy(stream_, view(rounded), factor_.view());
+        stream_.wait();
+        inverse_mass_ = inverse;
+        return true;
+    }
+    void begin_products() { queue_.fill(products_.data(), 0, static_cast<std::size_t>(products_.size()) * sizeof(double)); }
 
     RunChains<T> transitions(std::int64_t first, std::int64_t count) const {
         const auto key = [&](math::RandomPurpose purpose) { return math::random_key(o_.seed, purpose); };
@@ -147,18 +176,15 @@ private:
                                .length_key = key(math::RandomPurpose::chains_length),
                                .inverse_mass = masses,
                                .mass_root = masses + d_,
+                               .factor = dense_ ? factor_.data() : nullptr,
                                .step_size = 0},
                 .tuning = tuning_.data(),
                 .average = false,
                 .metropolis = kind_.metropolis,
                 .first = static_cast<std::uint32_t>(o_.first_transition + first),
                 .count = static_cast<std::int32_t>(count),
-                .thin = 1,
                 .done = done_,
-                .draws_a_chain = 0,
-                .draws = nullptr,
-                .values = nullptr,
-                .energies = nullptr,
+                .kept = {},
                 .sums = nullptr,
                 .origin = nullptr};
     }
@@ -169,6 +195,8 @@ private:
         const auto windows = learns_mass ? windows_of(o_.warmup) : WarmupWindows{};
         const std::int64_t report = std::clamp<std::int64_t>(o_.warmup / 50, 1, 64);  // what is in flight is bounded
         auto end = windows.ends.begin();
+        std::int64_t products_of = 0;  // points in products_
+        begin_products();              // that of a window from the first transition on
         for (std::int64_t t = 0; t < o_.warmup; ++t) {
             auto task = transitions(t, 1);
             auto learn = adaptation();
@@ -176,15 +204,33 @@ private:
                 learn.begin_window = true;
                 operations_.adapt(queue_, learn);
                 learn.begin_window = false;
+                begin_products();
+                products_of = 0;
             }
-            learn.collect = learns_mass && t >= windows.first && t < windows.last;
+            const bool collects = learns_mass && t >= windows.first && t < windows.last;
+            learn.collect = collects && !dense_;
             learn.end_window = end != windows.ends.end() && t + 1 == *end;
+            learn.learn_mass = learn.end_window && !dense_;
             if (learn.end_window) ++end;
             task.sums = sums_.data();
             task.origin = learn.collect ? learn.origin : nullptr;
             operations_.run(queue_, task, scratch());
+            if (collects && dense_) {
+                operations_.add_products(queue_, {.chains = o_.chains,
+                                                  .d = d_,
+                                                  .x = state_.x,
+                                                  .origin = learn.origin,
+                                                  .sums = products_.data()});
+                products_of += o_.chains;
+            }
             learn.learn_step = learns_step;
             if (learns_step || learns_mass) operations_.adapt(queue_, learn);
+            if (learn.end_window && dense_) {
+                // One that is not positive definite to rounding leaves the one before.
+                set_mass(inverse_mass_of(static_cast<double>(products_of), read(stream_, products_.view()), d_));
+                begin_products();
+                products_of = 0;
+            }
             seen_ = t + 1;
             if ((t + 1) % report == 0 && !tell(t + 1, true)) return false;
         }
@@ -202,11 +248,15 @@ private:
             const std::int64_t count = std::min(at_once, all - done_);
             auto task = transitions(o_.warmup + done_, count);
             task.average = kind_.step_size == 0;
-            task.thin = static_cast<std::int32_t>(o_.thin);
-            task.draws_a_chain = o_.draws;
-            task.draws = result.draws.data();
-            task.values = result.values.data();
-            task.energies = result.energies.data();
+            task.kept = {.draws_a_chain = o_.draws,
+                         .thin = static_cast<std::int32_t>(o_.thin),
+                         .points = result.draws.data(),
+                         .values = result.values.data(),
+                         .energies = result.energies.data(),
+                         .acceptances = result.acceptances.data(),
+                         .divergent = result.divergent.data(),
+                         .depths = result.tree_depths.data(),
+                         .leapfrogs = result.tree_leapfrogs.data()};
             operations_.run(queue_, task, scratch());
             done_ += count;
             seen_ = o_.warmup + done_;
@@ -228,15 +278,16 @@ private:
     }
     void clear_counts() {
         const std::int64_t lanes = tiles_ * math::chains_a_tile;
-        for (T* counted : {state_.accepted, state_.divergences, state_.leapfrogs, state_.deepest})
+        const auto& numbers = state_.numbers;
+        for (T* counted : {numbers.accepted, numbers.divergences, numbers.leapfrogs, numbers.deepest})
             queue_.fill(counted, 0, static_cast<std::size_t>(lanes) * sizeof(T));
     }
     // What the device has counted is added to what the host has.
     void fold() {
-        counts_.acceptance += sum_of(state_.accepted);
-        counts_.divergences += sum_of(state_.divergences);
-        counts_.leapfrogs += sum_of(state_.leapfrogs);
-        counts_.deepest += sum_of(state_.deepest);
+        counts_.acceptance += sum_of(state_.numbers.accepted);
+        counts_.divergences += sum_of(state_.numbers.divergences);
+        counts_.leapfrogs += sum_of(state_.numbers.leapfrogs);
+        counts_.deepest += sum_of(state_.numbers.deepest);
         clear_counts();
     }
     double mean_acceptance() const {
@@ -257,7 +308,7 @@ private:
                  .transitions = o_.warmup + o_.draws * o_.thin,
                  .warmup = warmup,
                  .step_size = step_size(),
-                 .acceptance = warmup ? sum_of(state_.accepted) / static_cast<double>(o_.chains) : mean_acceptance(),
+                 .acceptance = warmup ? sum_of(state_.numbers.acceptance) / static_cast<double>(o_.chains) : mean_acceptance(),
                  .divergences = warmup ? 0 : static_cast<std::int64_t>(counts_.divergences)});
         return !o_.cancel.stop_requested();
     }
@@ -268,6 +319,7 @@ private:
         result.step_size = step_size();
         const auto masses = read(stream_, VectorView<T>{masses_.data(), d_, 1, context_.device()});
         result.inverse_mass.assign(masses.begin(), masses.end());
+        if (dense_) result.inverse_mass = inverse_mass_;
         result.acceptance = mean_acceptance();
         result.divergences = static_cast<std::int64_t>(counts_.divergences);
         result.leapfrogs = static_cast<std::int64_t>(counts_.leapfrogs);
@@ -283,9 +335,11 @@ private:
     const SampleOptions<T>& o_;
     std::int64_t d_, tiles_;
     Vector<T> points_, numbers_;  // of ChainState
-    Vector<T> masses_;            // inverse_mass, mass_root, origin
+    bool dense_;
+    Vector<T> masses_, factor_;  // inverse_mass, mass_root, origin; L of a dense mass
     Vector<math::DualAveraging> tuning_;
-    Vector<double> sums_, moments_;
+    Vector<double> sums_, moments_, products_;
+    std::vector<double> inverse_mass_;  // [d x d] of a dense mass, else empty
     ChainState<T> state_{};
     std::int64_t done_ = 0, seen_ = 0;  // transitions after warm-up, and of both
     Counts counts_;

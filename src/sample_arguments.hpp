@@ -10,6 +10,7 @@
 #include <cuebm/sample.hpp>
 
 #include "check.hpp"
+#include "dense_mass.hpp"
 #include "math/samplers/transition.hpp"
 
 namespace cuebm::detail {
@@ -62,6 +63,32 @@ inline void check_in(const char* argument, double value, double low, double high
         refuse(sample_function, argument, text_of(value), "between " + text_of(low) + " and " + text_of(high));
 }
 
+inline constexpr std::int64_t most_dense = 2048;
+inline bool is_dense(const std::vector<double>& inverse_mass, std::int64_t d) {
+    return d > 1 && static_cast<std::int64_t>(inverse_mass.size()) == d * d;
+}
+inline void check_inverse_mass(const std::vector<double>& inverse, std::int64_t d, double least, double largest) {
+    const auto size = static_cast<std::int64_t>(inverse.size());
+    if (size != 0 && size != d && size != d * d)
+        refuse(sample_function, "inverse_mass", std::to_string(size) + " values",
+               std::to_string(d) + ", its diagonal, or " + std::to_string(d * d));
+    if (!is_dense(inverse, d)) {
+        for (const double value : inverse) check_in("inverse_mass", value, least, largest);
+        return;
+    }
+    const auto at = [&](std::int64_t i, std::int64_t j) { return inverse[static_cast<std::size_t>(i * d + j)]; };
+    for (std::int64_t i = 0; i < d; ++i) {
+        check_in("inverse_mass", at(i, i), least, largest);
+        for (std::int64_t j = 0; j < i; ++j)
+            if (at(i, j) != at(j, i))
+                refuse(sample_function, "inverse_mass",
+                       text_of(at(i, j)) + " at " + shape(i, j) + " and " + text_of(at(j, i)) + " across the diagonal",
+                       "a symmetric matrix");
+    }
+    if (cholesky(inverse, d).empty())
+        refuse(sample_function, "inverse_mass", "a matrix that is not positive definite", "one that is");
+}
+
 template <class T>
 void check_sample(const Context& context, const Energy& energy, const SamplerKind& kind, bool nuts,
                   const SampleOptions<T>& o) {
@@ -97,9 +124,10 @@ void check_sample(const Context& context, const Energy& energy, const SamplerKin
     constexpr double least = std::numeric_limits<T>::min(), largest = 1e30;  // what T holds, with room to be squared
     if (kind.step_size > 0) check_in("step_size", kind.step_size, least, largest);
     check_in("start_spread", o.start_spread, least, largest);
-    if (!o.inverse_mass.empty() && static_cast<std::int64_t>(o.inverse_mass.size()) != d)
-        refuse(sample_function, "inverse_mass", std::to_string(o.inverse_mass.size()) + " values", std::to_string(d));
-    for (const double value : o.inverse_mass) check_in("inverse_mass", value, least, largest);
+    check_inverse_mass(o.inverse_mass, d, least, largest);
+    if ((o.dense_mass || is_dense(o.inverse_mass, d)) && d > most_dense)
+        refuse(sample_function, "dense_mass", "true with " + std::to_string(d) + " coordinates",
+               "at most " + std::to_string(most_dense) + "; a diagonal mass has no such limit");
     check_optional(sample_function, "start", o.start, o.chains, d, context.device());
 }
 

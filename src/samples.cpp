@@ -68,15 +68,27 @@ void Samples<T>::save_cmdstan_csv(const std::string& path, std::int64_t chain) c
     if (chain < 0 || chain >= chains)
         refuse(where, "chain", std::to_string(chain), "0 to " + std::to_string(chains - 1));
     const auto known = known_draws<T>(*this, draws.view().slice(chain * draws_a_chain, draws_a_chain));
-    const auto row = [&](const Matrix<T>& matrix, double factor) {
-        std::vector<double> numbers;
-        for (const T value : to_host(*context, matrix.view().slice(chain, 1)))
-            numbers.push_back(factor * static_cast<double>(value));
+    const auto row = [&]<class Number>(const auto& matrix, Number factor) {
+        std::vector<Number> numbers;
+        if (matrix.rows() > 0)
+            for (const auto value : to_host(*context, matrix.view().slice(chain, 1)))
+                numbers.push_back(factor * static_cast<Number>(value));
         return numbers;
     };
-    const auto log_density = row(values, -1), hamiltonians = row(energies, 1);
+    const std::int32_t as_it_is = 1;
+    const auto log_density = row(values, -1.0), hamiltonians = row(energies, 1.0), probabilities = row(acceptances, 1.0);
+    const auto diverged = row(divergent, as_it_is), depths = row(tree_depths, as_it_is),
+               leaves = row(tree_leapfrogs, as_it_is);
+    const std::vector<double> steps(static_cast<std::size_t>(draws_a_chain), step_size);
     diagnostics::save_cmdstan_csv(path, known.names, known.view(),
-                                  {.lp = view(log_density), .energy = view(hamiltonians)}, {.id = chain + 1});
+                                  {.lp = view(log_density),
+                                   .accept_stat = view(probabilities),
+                                   .stepsize = view(steps),
+                                   .treedepth = depths.empty() ? VectorView<const std::int32_t>{} : view(depths),
+                                   .n_leapfrog = leaves.empty() ? VectorView<const std::int32_t>{} : view(leaves),
+                                   .divergent = view(diverged),
+                                   .energy = view(hamiltonians)},
+                                  {.id = chain + 1, .seed = seed, .thin = thin});
 }
 template struct Samples<float>;
 template struct Samples<double>;

@@ -83,8 +83,11 @@ struct SampleOptions {
     std::int64_t first_transition = 0;  // >= 0, of the seed's: where a run ended that goes on (cuebm/resume.hpp)
     MatrixView<const T> start{};  // [chains x d], optional: on the context's device. Else uniform in (-start_spread,
     double start_spread = 2;      // start_spread), > 0, drawn anew up to 100 times where E is not finite
-    std::vector<double> inverse_mass{};  // [d], > 0, optional: the diagonal of M^-1, and the mass is not learnt
+    // M^-1, optional, and then it is not learnt: its diagonal [d], > 0, or all of it [d x d], symmetric and positive
+    // definite.
+    std::vector<double> inverse_mass{};
     bool adapt_mass = true;
+    bool dense_mass = false;  // all of M^-1 is learnt; d <= 2048. A leapfrog step costs d^2 operations more
     std::function<void(const SampleProgress&)> progress{};  // called by the sampling thread about 100 times
     std::stop_token cancel{};                               // looked at between the same
 };
@@ -95,11 +98,15 @@ struct Samples {
     Matrix<T> draws;     // [chains draws x d]: row c draws + t is draw t of chain c, of the energy's own coordinates
     Matrix<T> values;    // [chains x draws]: E of each
     Matrix<T> energies;  // [chains x draws]: the Hamiltonian at the end of each transition, E of Metropolis and ULA
+    Matrix<T> acceptances;              // [chains x draws]: its probability, of NUTS the mean over its leapfrog steps
+    Matrix<std::uint8_t> divergent;     // [chains x draws]: 1 where that transition diverged
+    Matrix<std::int32_t> tree_leapfrogs;  // [chains x draws] of NUTS, else empty: leapfrog steps of that transition
+    Matrix<std::uint8_t> tree_depths;     // and how often its tree was doubled
     std::int64_t chains = 0, draws_a_chain = 0;
     std::uint64_t seed = 0;
     std::int64_t transitions = 0;  // of the seed's, up to the last draw
     double step_size = 0;
-    std::vector<double> inverse_mass;  // [d]
+    std::vector<double> inverse_mass;  // [d], or [d x d] of a dense mass
     double acceptance = 0;             // mean probability after warm-up
     // Transitions after warm-up whose H was NaN or, but for Metropolis, rose by over 1000.
     std::int64_t divergences = 0;
@@ -114,19 +121,20 @@ struct Samples {
     // draws to the host. Errors: InvalidArgument where there are no draws.
     // Quantiles, R-hat, ESS, and a verdict.
     CUEBM_API diagnostics::Summary summary() const;
-    // The draws of a chain, with lp__ and energy__, as diagnostics::save_cmdstan_csv writes them, whose errors it has;
+    // The draws of a chain as diagnostics::save_cmdstan_csv writes them, whose errors it has, with what the sampler noted
+    // of each: lp__, accept_stat__, stepsize__, divergent__, energy__, and of NUTS treedepth__ and n_leapfrog__;
     // 0 <= chain < chains.
     CUEBM_API void save_cmdstan_csv(const std::string& path, std::int64_t chain) const;
 };
 
 // Warm-up in windows as Stan's (Reference Manual, "HMC algorithm parameters"): 75 transitions for the step size alone,
-// windows of 25 and twice as many each time, each ended by a new diagonal mass, and 50 for the step size; of fewer than
+// windows of 25 and twice as many each time, each ended by a new mass, and 50 for the step size; of fewer than
 // 150 transitions 15%, one window, and 10%; of fewer than 20 the step size alone. Step sizes by dual averaging of the
 // mean acceptance of all chains, from 1; no search before. Blocks the calling thread, and waits for the device at least
 // every 64 transitions of warm-up and, to report or to be cancelled, about 50 times while it draws.
 //
-// Memory on the device: of chains rounded up to 64, 2 d + 6 elements each and (1 + 2 d) / 64 doubles; d + 2 elements a
-// draw; scratch of a transition, 3 d elements and the energy's, or for NUTS about (17 + 2 max_depth) d: on the CPU for
+// Memory on the device: of chains rounded up to 64, 2 d + 10 elements each and (1 + 2 d) / 64 doubles; d + 3 elements
+// and a byte a draw, with NUTS 5 more; scratch of a transition, 3 d elements and the energy's, or for NUTS about (17 + 2 max_depth) d: on the CPU for
 // 64 chains a thread, on a GPU for every chain, unless it fits in shared memory.
 //
 // Errors: InvalidArgument for an energy that is none, sizes and step sizes out of range, no step size without warm-up

@@ -20,12 +20,7 @@ ChainsData<T> tile_of(const Task& task, const EnergyKernels& energy, std::int64_
     data.chains = static_cast<int>(std::min<std::int64_t>(task.chains - chain, tile_lanes));
     data.x = task.state.x + point;
     data.gradient = task.state.gradient + point;
-    data.value = task.state.value + chain;
-    data.accepted = task.state.accepted + chain;
-    data.energy_now = task.state.energy + chain;
-    data.divergences = task.state.divergences + chain;
-    data.leapfrogs = task.state.leapfrogs + chain;
-    data.deepest = task.state.deepest + chain;
+    data.numbers = task.state.numbers.map([chain](T* number) { return number + chain; });
     return data;
 }
 
@@ -70,12 +65,8 @@ void run_chains(detail::CpuQueue& queue, const EnergyKernels& energy, const Chai
         data.metropolis = task.metropolis;
         data.first = task.first;
         data.count = task.count;
-        data.thin = task.thin;
         data.done = task.done;
-        data.draws_a_chain = task.draws_a_chain;
-        data.draws = task.draws;
-        data.values = task.values;
-        data.energies = task.energies;
+        data.kept = task.kept;
         data.sums = task.sums != nullptr ? task.sums + tile * (1 + 2 * std::int64_t{task.program->d}) : nullptr;
         data.origin = task.origin;
         const int max_depth = transition.max_depth;
@@ -110,7 +101,7 @@ void adapt_chains(const EnergyKernels& energy, const detail::AdaptChains<T>& tas
         for (std::int64_t s = 1; s < width; ++s) task.moments[s] += totals[static_cast<std::size_t>(s)];
     }
     if (!task.end_window) return;
-    for (std::int64_t j = 0; j < task.d; ++j) {
+    for (std::int64_t j = 0; task.learn_mass && j < task.d; ++j) {
         const double inverse = math::inverse_mass_of(task.moments[0], task.moments[1 + 2 * j], task.moments[2 + 2 * j]);
         task.inverse_mass[j] = static_cast<T>(inverse);
         task.mass_root[j] = static_cast<T>(1 / math::square_root(static_cast<double>(task.inverse_mass[j])));
@@ -119,13 +110,31 @@ void adapt_chains(const EnergyKernels& energy, const detail::AdaptChains<T>& tas
     set_origin();
 }
 
+template <class T>
+void add_products(detail::CpuQueue& queue, const EnergyKernels& energy, const detail::AddProducts<T>& task) {
+    const std::int64_t d = task.d, group = group_lanes(d, task.chains, kernels_of<T>(energy).pack_lanes);
+    queue.team().parallel_for(d, [&](std::int64_t i, int) {
+        double* const sums = task.sums + i * (1 + d);
+        for (std::int64_t chain = 0; chain < task.chains; ++chain) {
+            const T* const x = task.x + chain / group * d * group + chain % group;
+            const auto off = [&](std::int64_t j) {
+                return static_cast<double>(x[j * group]) - static_cast<double>(task.origin[j]);
+            };
+            const double mine = off(i);
+            sums[0] += mine;
+            for (std::int64_t j = 0; j <= i; ++j) sums[1 + j] += mine * off(j);
+        }
+    });
+}
+
 #define CUEBM_INSTANTIATE(T)                                                                                      \
     template std::size_t chains_scratch_bytes<T>(int, const EnergyKernels&, const detail::OwnedProgram<T>&, int); \
     template void start_chains<T>(detail::CpuQueue&, const EnergyKernels&, const ChainsKernels&,                  \
                                   const detail::StartChains<T>&, std::byte*);                                     \
     template void run_chains<T>(detail::CpuQueue&, const EnergyKernels&, const ChainsKernels&,                    \
                                 const detail::RunChains<T>&, std::byte*);                                         \
-    template void adapt_chains<T>(const EnergyKernels&, const detail::AdaptChains<T>&);
+    template void adapt_chains<T>(const EnergyKernels&, const detail::AdaptChains<T>&);                           \
+    template void add_products<T>(detail::CpuQueue&, const EnergyKernels&, const detail::AddProducts<T>&);
 CUEBM_INSTANTIATE(float)
 CUEBM_INSTANTIATE(double)
 

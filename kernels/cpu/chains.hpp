@@ -18,5 +18,7 @@ void run_chains(detail::CpuQueue& queue, const EnergyKernels& energy, const Chai
                 const detail::RunChains<T>& task, std::byte* scratch);
 template <class T>
 void adapt_chains(const EnergyKernels& energy, const detail::AdaptChains<T>& task);
+template <class T>
+void add_products(detail::CpuQueue& queue, const EnergyKernels& energy, const detail::AddProducts<T>& task);
 
 }  // namespace cuebm::cpu

@@ -5,7 +5,7 @@
 #include <cstdint>
 
 #include "cpu/energy_kernels.hpp"
-#include "math/samplers/transition.hpp"
+#include "math/samplers/kept_draws.hpp"
 
 namespace cuebm::cpu {
 
@@ -25,11 +25,12 @@ struct ChainsData {
     bool metropolis;
     std::int64_t first_chain;
     int chains;  // of this tile that are there
-    T *x, *gradient, *value, *accepted, *energy_now, *divergences, *leapfrogs, *deepest;
+    T *x, *gradient;
+    math::ChainNumbers<T*> numbers;
     std::uint32_t first;
-    int count, thin;
-    std::int64_t done, draws_a_chain;
-    T *draws, *values, *energies;
+    int count;
+    std::int64_t done;
+    math::KeptDraws<T> kept;
     double* sums;
     const T* origin;
     // Of a start.

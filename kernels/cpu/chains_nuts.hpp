@@ -3,6 +3,7 @@
 #pragma once
 
 #include "cpu/chains_tiles.hpp"
+#include "math/samplers/dense_mass.hpp"
 #include "math/samplers/nuts.hpp"
 
 namespace cuebm::cpu::CUEBM_ISA {
@@ -18,6 +19,11 @@ void move_frontiers(const math::Transition<T>& t, const GroupEnergy<Packs, T>& e
     const auto at = [&](int row, int p) { return Coordinates<Pack>{frontier + row * size + p * pack_lanes<T>, lanes}; };
     for (int p = 0; p < Packs; ++p) {
         const Pack step = math::load(directions + p * pack_lanes<T>) * t.step_size, kick = step * T(-0.5);
+        if (t.factor != nullptr) {
+            math::kick_dense(t, kick, at(2, p), at(1, p));
+            math::drift_dense(t, step, at(1, p), at(0, p), at(0, p));
+            continue;
+        }
         for (int j = 0; j < t.d; ++j) {
             const Pack moved = math::fused(at(2, p)[j], kick, at(1, p)[j]);
             at(1, p).set(j, moved);
@@ -28,7 +34,10 @@ void move_frontiers(const math::Transition<T>& t, const GroupEnergy<Packs, T>& e
     energy.both({frontier, lanes}, {frontier + 2 * size, lanes}, value);
     for (int p = 0; p < Packs; ++p) {
         const Pack kick = math::load(directions + p * pack_lanes<T>) * t.step_size * T(-0.5);
-        for (int j = 0; j < t.d; ++j) at(1, p).set(j, math::fused(at(2, p)[j], kick, at(1, p)[j]));
+        if (t.factor != nullptr)
+            math::kick_dense(t, kick, at(2, p), at(1, p));
+        else
+            for (int j = 0; j < t.d; ++j) at(1, p).set(j, math::fused(at(2, p)[j], kick, at(1, p)[j]));
         const Pack squares = math::sum_coordinates<Pack>(t.d, [&](int j, Pack sum) {
             const Pack momentum = at(1, p)[j];
             return math::fused(momentum * t.inverse_mass[j], momentum, sum);
@@ -52,21 +61,9 @@ void run_nuts_group(const ChainsData<T>& data, int first_lane, T* scratch) {
     const auto rows_of = [&](int l) { return math::NutsColumn<T>{{column + l, lanes}, t.d}; };
     const auto state_of = [&](int l) {
         const auto point = [&](T* points) { return Coordinates<T>{points + d * first_lane + l, lanes}; };
-        const auto number = [&](T* numbers) { return Coordinates<T>{numbers + first_lane + l, lanes}; };
-        return math::ChainTile<T>{point(data.x),
-                                  point(data.gradient),
-                                  number(data.value),
-                                  number(data.accepted),
-                                  number(data.energy_now),
-                                  number(data.divergences),
-                                  number(data.leapfrogs),
-                                  number(data.deepest),
-                                  {},
-                                  {},
-                                  {}};
+        return math::ChainTile<T>{point(data.x), point(data.gradient), numbers_of(data, first_lane + l), {}, {}, {}};
     };
     const auto begin = [&](int l, std::uint32_t step) {
-        if (data.sums != nullptr) data.accepted[first_lane + l] = 0;
         math::nuts_begin(t, chains[l], rows_of(l), state_of(l), static_cast<std::uint64_t>(first_chain + l), step);
         directions[l] = chains[l].end == 1 ? T(1) : T(-1);
     };
@@ -87,14 +84,7 @@ void run_nuts_group(const ChainsData<T>& data, int first_lane, T* scratch) {
             const auto state = state_of(l);
             math::nuts_end(t, t.max_depth, chains[l], rows_of(l), state);
             const std::int64_t done = static_cast<std::int64_t>(chains[l].step - data.first) + 1;
-            const std::int64_t draw = data.done + done;
-            if (draw % data.thin == 0) {
-                const std::int64_t row = (first_chain + l) * data.draws_a_chain + draw / data.thin - 1;
-                if (data.draws != nullptr)
-                    for (int j = 0; j < t.d; ++j) data.draws[row * d + j] = state.x[j];
-                if (data.values != nullptr) data.values[row] = state.value[0];
-                if (data.energies != nullptr) data.energies[row] = state.energy[0];
-            }
+            math::keep_draw(data.kept, state, t.d, data.kept.row(first_chain + l, data.done + done));
             if (done < data.count) {
                 begin(l, chains[l].step + 1);
             } else {

@@ -51,7 +51,7 @@ void add_tile(const ChainsData<T>& data) {
         for (int l = 0; l < tile_lanes; ++l) terms[l] = l < data.chains ? term(l) : 0.0;
         return math::add_chains(terms);
     };
-    data.sums[0] = add([&](int l) { return static_cast<double>(data.accepted[l]); });
+    data.sums[0] = add([&](int l) { return static_cast<double>(data.numbers.acceptance[l]); });
     if (data.origin == nullptr) return;
     const int d = data.program.d, group = group_of(data);
     for (int j = 0; j < d; ++j) {
@@ -63,6 +63,11 @@ void add_tile(const ChainsData<T>& data) {
         data.sums[1 + 2 * j] = add(off);
         data.sums[2 + 2 * j] = add([&](int l) { return off(l) * off(l); });
     }
+}
+
+template <class T>
+math::ChainNumbers<Coordinates<T>> numbers_of(const ChainsData<T>& data, int lane) {
+    return data.numbers.map([lane](T* number) { return Coordinates<T>{number + lane, 1}; });
 }
 
 // Chains first_lane to first_lane + Packs * pack_lanes<T> - 1 of the tile.
@@ -78,12 +83,7 @@ void run_group(const ChainsData<T>& data, int first_lane, T* scratch) {
     const auto at = [](T* rows) { return Coordinates<Pack>{rows, lanes}; };
     const math::ChainTile<Pack> tile{at(data.x + at_first),
                                      at(data.gradient + at_first),
-                                     at(data.value + first_lane),
-                                     at(data.accepted + first_lane),
-                                     at(data.energy_now + first_lane),
-                                     at(data.divergences + first_lane),
-                                     at(data.leapfrogs + first_lane),
-                                     at(data.deepest + first_lane),
+                                     data.numbers.map([&](T* number) { return at(number + first_lane); }),
                                      at(proposal),
                                      at(proposal_gradient),
                                      at(momentum)};
@@ -95,21 +95,17 @@ void run_group(const ChainsData<T>& data, int first_lane, T* scratch) {
     const int chains = data.chains - first_lane < lanes ? data.chains - first_lane : lanes;
     std::int64_t draw = data.done;
     for (int t = 0; t < data.count; ++t) {
-        if (data.sums != nullptr)
-            for (int p = 0; p < Packs; ++p) pack_of(tile.accepted, p).set(0, Pack{});
         const std::uint32_t step = data.first + static_cast<std::uint32_t>(t);
         if (data.metropolis)
             math::metropolis_transition(data.transition, tile, index, step, energy);
         else
             math::hamiltonian_transition(data.transition, tile, index, step, energy);
-        if (++draw % data.thin != 0) continue;
-        const std::int64_t row = first_chain * data.draws_a_chain + draw / data.thin - 1;
-        if (data.draws != nullptr)
-            store_rows(tile.x.data, lanes, d, chains, data.draws + row * d, data.draws_a_chain * d);
-        for (int l = 0; l < chains; ++l) {
-            if (data.values != nullptr) data.values[row + l * data.draws_a_chain] = tile.value.data[l];
-            if (data.energies != nullptr) data.energies[row + l * data.draws_a_chain] = tile.energy.data[l];
-        }
+        const std::int64_t row = data.kept.row(first_chain, ++draw), pitch = data.kept.draws_a_chain;
+        if (row < 0) continue;
+        if (data.kept.points != nullptr)
+            store_rows(tile.x.data, lanes, d, chains, data.kept.points + row * d, pitch * d);
+        for (int l = 0; l < chains; ++l)
+            math::keep_numbers(data.kept, numbers_of(data, first_lane + l), row + l * pitch);
     }
 }
 
@@ -132,7 +128,7 @@ void start_chains(const ChainsData<T>& data, T* scratch) {
     const int d = data.program.d, group = group_of(data);
     for (int l = 0; l < tile_lanes; l += pack_lanes<T>) {
         const auto index = math::lane_index<Pack>(static_cast<std::uint64_t>(data.first_chain + l));
-        const Pack value = math::load(data.value + l);
+        const Pack value = math::load(data.numbers.value + l);
         T* const x = data.x + static_cast<std::int64_t>(l / group) * d * group + l % group;
         for (int j = 0; j < d; ++j) {
             Pack start{};
@@ -149,12 +145,9 @@ void start_chains(const ChainsData<T>& data, T* scratch) {
             math::store(at, start);
         }
     }
-    for (int l = 0; l < tile_lanes; ++l) {
-        data.accepted[l] = data.energy_now[l] = data.divergences[l] = data.leapfrogs[l] = data.deepest[l] = 0;
-    }
     for (int l = 0; l < tile_lanes; l += group) {
         const std::int64_t at = static_cast<std::int64_t>(l) * d;
-        data.energy(data.program, data.x + at, data.value + l, data.gradient + at, scratch, group);
+        data.energy(data.program, data.x + at, data.numbers.value + l, data.gradient + at, scratch, group);
     }
 }
 

@@ -196,6 +196,9 @@ public:
     void adapt(detail::Queue& queue, const detail::AdaptChains<T>& task) const override {
         adapt_chains(cuda_queue(queue), task);
     }
+    void add_products(detail::Queue& queue, const detail::AddProducts<T>& task) const override {
+        cuda::add_products(cuda_queue(queue), task);
+    }
 
 private:
     const DeviceProperties& properties_;

@@ -83,13 +83,8 @@ void run_chains(CudaQueue& queue, const detail::RunChains<T>& task, const Device
     data.average = task.average;
     data.first = task.first;
     data.count = task.count;
-    data.thin = task.thin;
     data.done = task.done;
-    data.draws_a_chain = task.draws_a_chain;
-    data.draws = task.draws;
-    data.values = task.values;
-    data.energies = task.energies;
-    data.clear = task.sums != nullptr;
+    data.kept = task.kept;
     const Launch how = launch_of(queue, task, layout.shared_bytes);
     if (task.transition.max_depth > 0)
         launch_nuts(how, data);
@@ -106,12 +101,21 @@ void adapt_chains(CudaQueue& queue, const detail::AdaptChains<T>& task) {
     launch(adapt_tuning<T>, {.grid = dim3(1), .block = dim3(adapt_threads), .stream = queue.stream()}, task);
 }
 
+template <class T>
+void add_products(CudaQueue& queue, const detail::AddProducts<T>& task) {
+    const DeviceScope scope(queue.device());
+    const std::int64_t blocks = (task.d * (1 + task.d) + adapt_threads - 1) / adapt_threads;
+    launch(add_deviations<T>,
+           {.grid = dim3(static_cast<unsigned>(blocks)), .block = dim3(adapt_threads), .stream = queue.stream()}, task);
+}
+
 #define CUEBM_INSTANTIATE(T)                                                                                       \
     template std::size_t chains_scratch_bytes<T>(const detail::OwnedProgram<T>&, std::int64_t, int,                \
                                                  const DeviceProperties&);                                         \
     template void start_chains<T>(CudaQueue&, const detail::StartChains<T>&, const DeviceProperties&, std::byte*); \
     template void run_chains<T>(CudaQueue&, const detail::RunChains<T>&, const DeviceProperties&, std::byte*);     \
-    template void adapt_chains<T>(CudaQueue&, const detail::AdaptChains<T>&);
+    template void adapt_chains<T>(CudaQueue&, const detail::AdaptChains<T>&);                                      \
+    template void add_products<T>(CudaQueue&, const detail::AddProducts<T>&);
 CUEBM_INSTANTIATE(float)
 CUEBM_INSTANTIATE(double)
 

@@ -8,6 +8,7 @@
 #include "cuda/energy/config.hpp"
 #include "math/energies/evaluate.hpp"
 #include "math/samplers/adaptation.hpp"
+#include "math/samplers/dense_mass.hpp"
 #include "math/samplers/hamiltonian.hpp"
 #include "math/samplers/metropolis.hpp"
 #include "math/samplers/nuts.hpp"
@@ -27,10 +28,9 @@ struct ChainsData {
     const math::DualAveraging* tuning;
     bool average;
     std::uint32_t first;
-    std::int32_t count, thin;
-    std::int64_t done, draws_a_chain;
-    T *draws, *values, *energies;
-    bool clear;  // acceptance probabilities, before each transition
+    std::int32_t count;
+    std::int64_t done;
+    math::KeptDraws<T> kept;
     MatrixView<const T> start;
     math::PhiloxKey key;
     std::uint32_t attempt;
@@ -70,10 +70,12 @@ __device__ __forceinline__ math::ChainTile<T> chain_of(const ChainsData<T>& data
         return math::Coordinates<T>{numbers + tile * chain_threads + thread, chain_threads};
     };
     const math::Coordinates<T> scratch{column, pitch};
-    return {point(data.state.x),          point(data.state.gradient),      number(data.state.value),
-            number(data.state.accepted),  number(data.state.energy),       number(data.state.divergences),
-            number(data.state.leapfrogs), number(data.state.deepest),      scratch,
-            scratch.from(data.program.d), scratch.from(2 * data.program.d)};
+    return {point(data.state.x),
+            point(data.state.gradient),
+            data.state.numbers.map(number),
+            scratch,
+            scratch.from(data.program.d),
+            scratch.from(2 * data.program.d)};
 }
 
 template <class T>
@@ -84,18 +86,6 @@ __device__ __forceinline__ T* column_of(const ChainsData<T>& data, T* shared, st
             : data.columns +
                   blockIdx.x * chain_rows(data.program.d, data.program.scratch_rows, data.transition.max_depth) * pitch;
     return block + threadIdx.x;
-}
-
-// The state after so many transitions of draws, where that is a draw.
-template <class T>
-__device__ __forceinline__ void keep_draw(const ChainsData<T>& data, const math::ChainTile<T>& state,
-                                          std::int64_t chain, std::int64_t transitions) {
-    if (transitions % data.thin != 0) return;
-    const std::int64_t row = chain * data.draws_a_chain + transitions / data.thin - 1, d = data.program.d;
-    if (data.draws != nullptr)
-        for (int j = 0; j < d; ++j) data.draws[row * d + j] = state.x[j];
-    if (data.values != nullptr) data.values[row] = state.value[0];
-    if (data.energies != nullptr) data.energies[row] = state.energy[0];
 }
 
 template <bool Hamiltonian, class T>
@@ -112,13 +102,12 @@ __global__ void __launch_bounds__(chain_threads, 4) run_transitions(ChainsData<T
     transition.step_size = static_cast<T>(data.average ? data.tuning->mean_step_size : data.tuning->step_size);
     std::int64_t draw = data.done;
     for (int t = 0; t < data.count; ++t) {
-        if (data.clear) tile.accepted.set(0, T(0));
         const std::uint32_t step = data.first + static_cast<std::uint32_t>(t);
         if constexpr (Hamiltonian)
             math::hamiltonian_transition(transition, tile, index, step, energy);
         else
             math::metropolis_transition(transition, tile, index, step, energy);
-        keep_draw(data, tile, chain, ++draw);
+        math::keep_draw(data.kept, tile, d, data.kept.row(chain, ++draw));
     }
 }
 
@@ -130,7 +119,7 @@ __global__ void __launch_bounds__(chain_threads, 4) start_states(ChainsData<T> d
     const std::int64_t chain = std::int64_t{blockIdx.x} * chain_threads + threadIdx.x;
     const auto index = math::lane_index<T>(static_cast<std::uint64_t>(chain));
     const int d = data.program.d;
-    const T value = data.attempt > 0 ? tile.value[0] : T(0);
+    const T value = data.attempt > 0 ? tile.numbers.value[0] : T(0);
     if (data.attempt == 0 || value - value != T(0))
         for (int j = 0; j < d; ++j) {
             const std::int64_t row = chain < data.chains ? chain : data.chains - 1;
@@ -138,15 +127,10 @@ __global__ void __launch_bounds__(chain_threads, 4) start_states(ChainsData<T> d
                               ? data.start.data[row * data.start.stride + j]
                               : math::start_coordinate<T>(data.key, index, data.attempt, j, data.spread));
         }
-    tile.accepted.set(0, T(0));
-    tile.energy.set(0, T(0));
-    tile.divergences.set(0, T(0));
-    tile.leapfrogs.set(0, T(0));
-    tile.deepest.set(0, T(0));
     const ThreadEnergy<T> energy{data.program, tile.momentum.from(d)};
     T values[1];
     energy.both(tile.x, tile.gradient, values);
-    tile.value.set(0, values[0]);
+    tile.numbers.value.set(0, values[0]);
 }
 
 // sums of one tile: of acceptance probabilities, and of deviations from the origin with their squares.
@@ -160,7 +144,7 @@ __global__ void __launch_bounds__(chain_threads)
     const int width = 1 + 2 * d;
     for (int s = 0; s < (origin != nullptr ? width : 1); ++s) {
         double term = 0;
-        if (there && s == 0) term = static_cast<double>(state.accepted[tile * chain_threads + lane]);
+        if (there && s == 0) term = static_cast<double>(state.numbers.acceptance[tile * chain_threads + lane]);
         if (there && s > 0) {
             const int j = (s - 1) / 2;
             const double off =
@@ -212,14 +196,32 @@ __global__ void __launch_bounds__(adapt_threads) adapt_tuning(detail::AdaptChain
     const double n = task.moments[0];
     __syncthreads();
     for (std::int64_t j = threadIdx.x; j < task.d; j += blockDim.x) {
-        double inverse = 1;
-        if (!begin) inverse = math::inverse_mass_of(n, task.moments[1 + 2 * j], task.moments[2 + 2 * j]);
-        task.inverse_mass[j] = static_cast<T>(inverse);
-        task.mass_root[j] = static_cast<T>(1 / math::square_root(static_cast<double>(task.inverse_mass[j])));
+        if (begin || task.learn_mass) {
+            double inverse = 1;
+            if (!begin) inverse = math::inverse_mass_of(n, task.moments[1 + 2 * j], task.moments[2 + 2 * j]);
+            task.inverse_mass[j] = static_cast<T>(inverse);
+            task.mass_root[j] = static_cast<T>(1 / math::square_root(static_cast<double>(task.inverse_mass[j])));
+        }
         task.origin[j] = task.x[j * chain_threads];
         task.moments[1 + 2 * j] = task.moments[2 + 2 * j] = 0;
     }
     if (threadIdx.x == 0) task.moments[0] = 0;
+}
+
+// A thread has an element of the sums: chains in order.
+template <class T>
+__global__ void __launch_bounds__(adapt_threads) add_deviations(detail::AddProducts<T> task) {
+    const std::int64_t d = task.d, element = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
+    const std::int64_t i = element / (1 + d), column = element % (1 + d);
+    if (i >= d || column > 1 + i) return;
+    const auto off = [&](std::int64_t chain, std::int64_t j) {
+        const T x = task.x[(chain / chain_threads * d + j) * chain_threads + chain % chain_threads];
+        return static_cast<double>(x) - static_cast<double>(task.origin[j]);
+    };
+    double sum = task.sums[element];
+    for (std::int64_t chain = 0; chain < task.chains; ++chain)
+        sum += column == 0 ? off(chain, i) : off(chain, i) * off(chain, column - 1);
+    task.sums[element] = sum;
 }
 
 }  // namespace cuebm::cuda

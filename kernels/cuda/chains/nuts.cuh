@@ -21,17 +21,24 @@ __global__ void __launch_bounds__(chain_threads, 4) run_nuts(ChainsData<T> data)
                                scratch = rows.column.from(static_cast<int>(math::nuts_rows(t.max_depth) * d));
     const auto index = static_cast<std::uint64_t>(chain);
     math::NutsChain<T> tree;
-    if (data.clear) state.accepted.set(0, T(0));
     math::nuts_begin(t, tree, rows, state, index, data.first);
     for (std::int32_t done = 0;;) {
         const T step = (tree.end == 1 ? T(1) : T(-1)) * t.step_size, kick = step * T(-0.5);
-        for (int j = 0; j < t.d; ++j) {
-            const T moved = math::fused(gradient[j], kick, momentum[j]);
-            momentum.set(j, moved);
-            x.set(j, math::fused(moved, step * t.inverse_mass[j], x[j]));
+        if (t.factor != nullptr) {
+            math::kick_dense(t, kick, gradient, momentum);
+            math::drift_dense(t, step, momentum, x, x);
+        } else {
+            for (int j = 0; j < t.d; ++j) {
+                const T moved = math::fused(gradient[j], kick, momentum[j]);
+                momentum.set(j, moved);
+                x.set(j, math::fused(moved, step * t.inverse_mass[j], x[j]));
+            }
         }
         const T value = math::evaluate_energy<true, true>(data.program, x, gradient, scratch);
-        for (int j = 0; j < t.d; ++j) momentum.set(j, math::fused(gradient[j], kick, momentum[j]));
+        if (t.factor != nullptr)
+            math::kick_dense(t, kick, gradient, momentum);
+        else
+            for (int j = 0; j < t.d; ++j) momentum.set(j, math::fused(gradient[j], kick, momentum[j]));
         const T squares = math::sum_coordinates<T>(t.d, [&](int j, T sum) {
             const T p = momentum[j];
             return math::fused(p * t.inverse_mass[j], p, sum);
@@ -40,9 +47,8 @@ __global__ void __launch_bounds__(chain_threads, 4) run_nuts(ChainsData<T> data)
             continue;
         math::nuts_end(t, t.max_depth, tree, rows, state);
         ++done;
-        keep_draw(data, state, chain, data.done + done);
+        math::keep_draw(data.kept, state, static_cast<int>(d), data.kept.row(chain, data.done + done));
         if (done == data.count) return;
-        if (data.clear) state.accepted.set(0, T(0));
         math::nuts_begin(t, tree, rows, state, index, data.first + static_cast<std::uint32_t>(done));
     }
 }

@@ -17,5 +17,7 @@ void run_chains(CudaQueue& queue, const detail::RunChains<T>& task, const Device
                 std::byte* scratch);
 template <class T>
 void adapt_chains(CudaQueue& queue, const detail::AdaptChains<T>& task);
+template <class T>
+void add_products(CudaQueue& queue, const detail::AddProducts<T>& task);
 
 }  // namespace cuebm::cuda

@@ -15,23 +15,38 @@ CUEBM_MATH Coordinates<R> pack_of(Coordinates<R> tile, int pack) {
     return {tile.data + pack * lanes, tile.stride};
 }
 
-// A chain's state is its point, with the energy and its gradient there; the rest is scratch of a transition.
+// The numbers of a chain, each an array over chains: pointers in the backends, Coordinates in a transition.
+template <class Array>
+struct ChainNumbers {
+    static constexpr int count = 10;
+    Array value;                         // the energy at the point
+    Array energy, acceptance, diverged;  // of the last transition: H where it ended, its probability, 0 or 1
+    Array leaves, depth;                 // the same, of NUTS
+    Array accepted, divergences;         // sums of acceptance and diverged over transitions
+    Array leapfrogs, deepest;            // of NUTS: the sum of leaves, and transitions that ended for their depth alone
+
+    template <class Function>
+    CUEBM_MATH_MEMBER auto map(Function f) const {
+        return ChainNumbers<decltype(f(value))>{f(value), f(energy),   f(acceptance),  f(diverged),  f(leaves),
+                                                f(depth), f(accepted), f(divergences), f(leapfrogs), f(deepest)};
+    }
+};
+
+// A chain's state is its point, with the gradient of the energy there, and its numbers; the rest is scratch of a
+// transition.
 template <class R>
 struct ChainTile {
-    Coordinates<R> x, gradient, value;  // [d], [d], [1]
-    Coordinates<R> accepted;            // [1]: acceptance probabilities are added
-    Coordinates<R> energy;              // [1]: of the last transition, H where the chain then is
-    Coordinates<R> divergences;         // [1]: counted
-    Coordinates<R> leapfrogs, deepest;  // [1]: of NUTS: steps, and transitions that ended for their depth alone
+    Coordinates<R> x, gradient;  // [d]
+    ChainNumbers<Coordinates<R>> numbers;
     Coordinates<R> proposal, proposal_gradient, momentum;  // [d]
 };
 template <class R>
 CUEBM_MATH ChainTile<R> pack_of(const ChainTile<R>& tile, int p) {
-    return {pack_of(tile.x, p),         pack_of(tile.gradient, p),
-            pack_of(tile.value, p),     pack_of(tile.accepted, p),
-            pack_of(tile.energy, p),    pack_of(tile.divergences, p),
-            pack_of(tile.leapfrogs, p), pack_of(tile.deepest, p),
-            pack_of(tile.proposal, p),  pack_of(tile.proposal_gradient, p),
+    return {pack_of(tile.x, p),
+            pack_of(tile.gradient, p),
+            tile.numbers.map([p](Coordinates<R> number) { return pack_of(number, p); }),
+            pack_of(tile.proposal, p),
+            pack_of(tile.proposal_gradient, p),
             pack_of(tile.momentum, p)};
 }
 
@@ -96,12 +111,15 @@ CUEBM_MATH void accept(const Transition<T>& t, const ChainTile<R>& tile, LaneInd
     else
         uniform = uniform_open<R>(join_words(block.word[0], block.word[1]));
     const auto kept = uniform < probability;
-    const R one = spread<R>(T(1));
-    tile.accepted.set(0, tile.accepted[0] + probability);
     const auto followed = with_gradient ? change >= T(-divergence_limit) : change == change;
-    tile.divergences.set(0, tile.divergences[0] + select(followed, R{}, one));
-    tile.energy.set(0, select(kept, after, before));
-    tile.value.set(0, select(kept, value, tile.value[0]));
+    const R diverged = select(followed, R{}, spread<R>(T(1)));
+    const auto& numbers = tile.numbers;
+    numbers.acceptance.set(0, probability);
+    numbers.accepted.set(0, numbers.accepted[0] + probability);
+    numbers.diverged.set(0, diverged);
+    numbers.divergences.set(0, numbers.divergences[0] + diverged);
+    numbers.energy.set(0, select(kept, after, before));
+    numbers.value.set(0, select(kept, value, numbers.value[0]));
     for (int j = 0; j < t.d; ++j) tile.x.set(j, select(kept, tile.proposal[j], tile.x[j]));
     if (!with_gradient) return;
     for (int j = 0; j < t.d; ++j) tile.gradient.set(j, select(kept, tile.proposal_gradient[j], tile.gradient[j]));

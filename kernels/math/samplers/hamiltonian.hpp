@@ -7,6 +7,7 @@
 #pragma once
 
 #include "math/samplers/chain_tile.hpp"
+#include "math/samplers/dense_mass.hpp"
 #include "math/samplers/separable.hpp"
 
 namespace cuebm::math {
@@ -35,6 +36,13 @@ CUEBM_MATH void add_kinetic_energies(const Transition<T>& t, Momenta momenta, R 
 template <int Packs, class R, class T>
 CUEBM_MATH void kick_and_drift(const Transition<T>& t, T size, Coordinates<R> gradient, Coordinates<R> momentum,
                                Coordinates<R> from, Coordinates<R> to) {
+    if (t.factor != nullptr) {
+        for (int p = 0; p < Packs; ++p) {
+            kick_dense(t, spread<R>(-size), pack_of(gradient, p), pack_of(momentum, p));
+            drift_dense(t, spread<R>(t.step_size), pack_of(momentum, p), pack_of(from, p), pack_of(to, p));
+        }
+        return;
+    }
     for (int j = 0; j < t.d; ++j) {
         const R kick = spread<R>(-size), drift = spread<R>(t.step_size * t.inverse_mass[j]);
 #pragma GCC unroll 4
@@ -56,14 +64,15 @@ CUEBM_MATH void hamiltonian_transition(const Transition<T>& t, const ChainTile<R
         const auto momentum = pack_of(tile.momentum, p);
         for_normals<R>(t.momentum_key, index[p], step, t.d,
                        [&](int j, R normal) { momentum.set(j, normal * t.mass_root[j]); });
-        before[p] = pack_of(tile.value, p)[0];
+        before[p] = pack_of(tile.numbers.value, p)[0];
     }
     add_kinetic_energies(
         t, [&](int p, int j) { return pack_of(tile.momentum, p)[j]; }, before);
     kick_and_drift<Packs>(t, T(0.5) * t.step_size, tile.gradient, tile.momentum, tile.x, tile.proposal);
     const int leapfrogs = leapfrogs_of(t, step);
     R values[Packs];
-    if (const auto* step_of_energy = separable_step(energy.program())) {
+    const auto* step_of_energy = t.factor == nullptr ? separable_step(energy.program()) : nullptr;
+    if (step_of_energy != nullptr) {
         separable_trajectory<Packs>(t, *step_of_energy, energy.program().parameters, tile, leapfrogs);
         energy.value(tile.proposal, values);
     } else {
@@ -76,7 +85,12 @@ CUEBM_MATH void hamiltonian_transition(const Transition<T>& t, const ChainTile<R
     R after[Packs];
     if (t.adjusted) {
         for (int p = 0; p < Packs; ++p) after[p] = values[p];
-        const R kick = spread<R>(T(-0.5) * t.step_size);
+        R kick = spread<R>(T(-0.5) * t.step_size);
+        if (t.factor != nullptr) {
+            for (int p = 0; p < Packs; ++p)
+                kick_dense(t, kick, pack_of(tile.proposal_gradient, p), pack_of(tile.momentum, p));
+            kick = R{};
+        }
         add_kinetic_energies(
             t,
             [&](int p, int j) {
@@ -89,7 +103,7 @@ CUEBM_MATH void hamiltonian_transition(const Transition<T>& t, const ChainTile<R
     for (int p = 0; p < Packs; ++p) {
         const auto pack = pack_of(tile, p);
         accept(t, pack, index[p], step, values[p], before[p], after[p], true);
-        if (!t.adjusted) pack.energy.set(0, pack.value[0]);  // also where the step was not taken
+        if (!t.adjusted) pack.numbers.energy.set(0, pack.numbers.value[0]);  // also where the step was not taken
     }
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "math/samplers/chain_tile.hpp"
+#include "math/samplers/dense_mass.hpp"
 
 namespace cuebm::math {
 
@@ -12,15 +13,20 @@ CUEBM_MATH void metropolis_transition(const Transition<T>& t, const ChainTile<R>
                                       const LaneIndex<R> (&index)[Packs], std::uint32_t step, const Energy& energy) {
     for (int p = 0; p < Packs; ++p) {
         const auto from = pack_of(tile.x, p), to = pack_of(tile.proposal, p);
+        const auto normals = pack_of(tile.momentum, p);
         for_normals<R>(t.momentum_key, index[p], step, t.d, [&](int j, R normal) {
-            to.set(j, fused(normal, spread<R>(t.step_size / t.mass_root[j]), from[j]));
+            if (t.factor != nullptr)
+                normals.set(j, normal);
+            else
+                to.set(j, fused(normal, spread<R>(t.step_size / t.mass_root[j]), from[j]));
         });
+        if (t.factor != nullptr) drift_dense(t, spread<R>(t.step_size), normals, from, to);
     }
     R values[Packs];
     energy.value(tile.proposal, values);
     for (int p = 0; p < Packs; ++p) {
         const auto pack = pack_of(tile, p);
-        accept(t, pack, index[p], step, values[p], pack.value[0], values[p], false);
+        accept(t, pack, index[p], step, values[p], pack.numbers.value[0], values[p], false);
     }
 }
 

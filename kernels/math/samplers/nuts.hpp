@@ -110,7 +110,7 @@ CUEBM_MATH void nuts_begin(const Transition<T>& t, NutsChain<T>& chain, const Nu
         const T p = first[j];
         return fused(p * t.inverse_mass[j], p, sum);
     });
-    chain.tree_value = state.value[0];
+    chain.tree_value = state.numbers.value[0];
     chain.energy = chain.tree_energy = fused(squares, T(0.5), chain.tree_value);
     copy_row(t.d, first, rows.at(Row::end_momentum + 1));
     copy_row(t.d, first, rows.at(Row::tree_sum));
@@ -195,12 +195,18 @@ CUEBM_MATH void nuts_end(const Transition<T>& t, int max_depth, const NutsChain<
     using Row = typename NutsColumn<T>::Row;
     copy_row(t.d, rows.at(Row::tree_x), state.x);
     copy_row(t.d, rows.at(Row::tree_gradient), state.gradient);
-    state.value.set(0, chain.tree_value);
-    state.energy.set(0, chain.tree_energy);
-    state.accepted.set(0, state.accepted[0] + chain.acceptance / static_cast<T>(chain.leaves));
-    state.divergences.set(0, state.divergences[0] + (chain.diverged ? T(1) : T(0)));
-    state.leapfrogs.set(0, state.leapfrogs[0] + static_cast<T>(chain.leaves));
-    state.deepest.set(0, state.deepest[0] + (chain.depth == max_depth ? T(1) : T(0)));
+    const auto& numbers = state.numbers;
+    const auto leaves = static_cast<T>(chain.leaves), diverged = chain.diverged ? T(1) : T(0);
+    numbers.value.set(0, chain.tree_value);
+    numbers.energy.set(0, chain.tree_energy);
+    numbers.acceptance.set(0, chain.acceptance / leaves);
+    numbers.diverged.set(0, diverged);
+    numbers.leaves.set(0, leaves);
+    numbers.depth.set(0, static_cast<T>(chain.depth));
+    numbers.accepted.set(0, numbers.accepted[0] + chain.acceptance / leaves);
+    numbers.divergences.set(0, numbers.divergences[0] + diverged);
+    numbers.leapfrogs.set(0, numbers.leapfrogs[0] + leaves);
+    numbers.deepest.set(0, numbers.deepest[0] + (chain.depth == max_depth ? T(1) : T(0)));
 }
 
 }  // namespace cuebm::math

@@ -18,6 +18,7 @@ struct Transition {
     bool adjusted;  // false: no accept step, and the momentum is not carried to the end (ULA)
     PhiloxKey momentum_key, accept_key, length_key;
     const T *inverse_mass, *mass_root;  // [d]: of the kinetic energy 1/2 sum_j inverse_mass_j p_j^2; sqrt(1 / inverse)
+    const T* factor;                    // [d x d], L of dense_mass.hpp, where those are 1; null: the mass is diagonal
     T step_size;
 };
 
