@@ -72,8 +72,8 @@ struct AdaptChains {
     double first_step_size;                // > 0: begin, before all else, with this one and unit mass
 };
 
-// For a dense mass: adds, chain by chain, what is where they are now. Row i of `sums` [d x (1 + d)] has the sum of y_i =
-// x_i - origin_i, and of y_i y_j in its column 1 + j, j <= i.
+// For a dense mass: adds, chain by chain, what is where they are now. Row i of `sums` [d x (1 + d)] has the sum of y_i
+// = x_i - origin_i, and of y_i y_j in its column 1 + j, j <= i.
 template <class T>
 struct AddProducts {
     std::int64_t chains, d;

@@ -151,8 +151,8 @@ ChainsState<T> load_chains(const std::string& path) {
         __builtin_mul_overflow(header.chains, header.dimension, &points) ||
         __builtin_mul_overflow(points, header.element, &wanted) ||
         __builtin_add_overflow(wanted, header.text, &wanted) || header.masses < 1 || header.masses > file.left() / 8 ||
-        !are_masses(header.masses, header.dimension) ||
-        __builtin_add_overflow(wanted, 8 * header.masses, &wanted) || wanted != file.left())
+        !are_masses(header.masses, header.dimension) || __builtin_add_overflow(wanted, 8 * header.masses, &wanted) ||
+        wanted != file.left())
         file.fail(static_cast<std::int64_t>(sizeof header), std::to_string(file.left()) + " bytes",
                   "those of " + shape(header.chains, header.dimension) + " coordinates");
     ChainsState<T> state{.points = std::vector<T>(static_cast<std::size_t>(points)),

@@ -42,8 +42,9 @@ public:
         const std::int64_t lanes = tiles_ * math::chains_a_tile;
         T *const points = points_.data(), *next = numbers_.data();
         const auto array = [&] { return std::exchange(next, next + lanes); };
-        state_ = {points, points + lanes * d_, {array(), array(), array(), array(), array(), array(), array(), array(),
-                                                array(), array()}};
+        state_ = {points,
+                  points + lanes * d_,
+                  {array(), array(), array(), array(), array(), array(), array(), array(), array(), array()}};
     }
 
     Samples<T> run(const Energy& energy) {
@@ -158,7 +159,9 @@ private:
         inverse_mass_ = inverse;
         return true;
     }
-    void begin_products() { queue_.fill(products_.data(), 0, static_cast<std::size_t>(products_.size()) * sizeof(double)); }
+    void begin_products() {
+        queue_.fill(products_.data(), 0, static_cast<std::size_t>(products_.size()) * sizeof(double));
+    }
 
     RunChains<T> transitions(std::int64_t first, std::int64_t count) const {
         const auto key = [&](math::RandomPurpose purpose) { return math::random_key(o_.seed, purpose); };
@@ -216,11 +219,9 @@ private:
             task.origin = learn.collect ? learn.origin : nullptr;
             operations_.run(queue_, task, scratch());
             if (collects && dense_) {
-                operations_.add_products(queue_, {.chains = o_.chains,
-                                                  .d = d_,
-                                                  .x = state_.x,
-                                                  .origin = learn.origin,
-                                                  .sums = products_.data()});
+                operations_.add_products(
+                    queue_,
+                    {.chains = o_.chains, .d = d_, .x = state_.x, .origin = learn.origin, .sums = products_.data()});
                 products_of += o_.chains;
             }
             learn.learn_step = learns_step;
@@ -303,13 +304,13 @@ private:
     bool tell(std::int64_t transition, bool warmup) {
         stream_.wait();
         if (o_.progress && !o_.cancel.stop_requested())
-            o_.progress(
-                {.transition = transition,
-                 .transitions = o_.warmup + o_.draws * o_.thin,
-                 .warmup = warmup,
-                 .step_size = step_size(),
-                 .acceptance = warmup ? sum_of(state_.numbers.acceptance) / static_cast<double>(o_.chains) : mean_acceptance(),
-                 .divergences = warmup ? 0 : static_cast<std::int64_t>(counts_.divergences)});
+            o_.progress({.transition = transition,
+                         .transitions = o_.warmup + o_.draws * o_.thin,
+                         .warmup = warmup,
+                         .step_size = step_size(),
+                         .acceptance = warmup ? sum_of(state_.numbers.acceptance) / static_cast<double>(o_.chains)
+                                              : mean_acceptance(),
+                         .divergences = warmup ? 0 : static_cast<std::int64_t>(counts_.divergences)});
         return !o_.cancel.stop_requested();
     }
 

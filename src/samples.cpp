@@ -76,7 +76,8 @@ void Samples<T>::save_cmdstan_csv(const std::string& path, std::int64_t chain) c
         return numbers;
     };
     const std::int32_t as_it_is = 1;
-    const auto log_density = row(values, -1.0), hamiltonians = row(energies, 1.0), probabilities = row(acceptances, 1.0);
+    const auto log_density = row(values, -1.0), hamiltonians = row(energies, 1.0),
+               probabilities = row(acceptances, 1.0);
     const auto diverged = row(divergent, as_it_is), depths = row(tree_depths, as_it_is),
                leaves = row(tree_leapfrogs, as_it_is);
     const std::vector<double> steps(static_cast<std::size_t>(draws_a_chain), step_size);

@@ -95,11 +95,11 @@ struct SampleOptions {
 // What sample() returns.
 template <class T>
 struct Samples {
-    Matrix<T> draws;     // [chains draws x d]: row c draws + t is draw t of chain c, of the energy's own coordinates
-    Matrix<T> values;    // [chains x draws]: E of each
-    Matrix<T> energies;  // [chains x draws]: the Hamiltonian at the end of each transition, E of Metropolis and ULA
-    Matrix<T> acceptances;              // [chains x draws]: its probability, of NUTS the mean over its leapfrog steps
-    Matrix<std::uint8_t> divergent;     // [chains x draws]: 1 where that transition diverged
+    Matrix<T> draws;        // [chains draws x d]: row c draws + t is draw t of chain c, of the energy's own coordinates
+    Matrix<T> values;       // [chains x draws]: E of each
+    Matrix<T> energies;     // [chains x draws]: the Hamiltonian at the end of each transition, E of Metropolis and ULA
+    Matrix<T> acceptances;  // [chains x draws]: its probability, of NUTS the mean over its leapfrog steps
+    Matrix<std::uint8_t> divergent;       // [chains x draws]: 1 where that transition diverged
     Matrix<std::int32_t> tree_leapfrogs;  // [chains x draws] of NUTS, else empty: leapfrog steps of that transition
     Matrix<std::uint8_t> tree_depths;     // and how often its tree was doubled
     std::int64_t chains = 0, draws_a_chain = 0;
@@ -121,8 +121,8 @@ struct Samples {
     // draws to the host. Errors: InvalidArgument where there are no draws.
     // Quantiles, R-hat, ESS, and a verdict.
     CUEBM_API diagnostics::Summary summary() const;
-    // The draws of a chain as diagnostics::save_cmdstan_csv writes them, whose errors it has, with what the sampler noted
-    // of each: lp__, accept_stat__, stepsize__, divergent__, energy__, and of NUTS treedepth__ and n_leapfrog__;
+    // The draws of a chain as diagnostics::save_cmdstan_csv writes them, whose errors it has, with what the sampler
+    // noted of each: lp__, accept_stat__, stepsize__, divergent__, energy__, and of NUTS treedepth__ and n_leapfrog__;
     // 0 <= chain < chains.
     CUEBM_API void save_cmdstan_csv(const std::string& path, std::int64_t chain) const;
 };
@@ -134,8 +134,8 @@ struct Samples {
 // every 64 transitions of warm-up and, to report or to be cancelled, about 50 times while it draws.
 //
 // Memory on the device: of chains rounded up to 64, 2 d + 10 elements each and (1 + 2 d) / 64 doubles; d + 3 elements
-// and a byte a draw, with NUTS 5 more; scratch of a transition, 3 d elements and the energy's, or for NUTS about (17 + 2 max_depth) d: on the CPU for
-// 64 chains a thread, on a GPU for every chain, unless it fits in shared memory.
+// and a byte a draw, with NUTS 5 more; scratch of a transition, 3 d elements and the energy's, or for NUTS about (17 +
+// 2 max_depth) d: on the CPU for 64 chains a thread, on a GPU for every chain, unless it fits in shared memory.
 //
 // Errors: InvalidArgument for an energy that is none, sizes and step sizes out of range, no step size without warm-up
 // or for ULA, a wrong start; DataError for the first chain whose start has an energy that is not finite.

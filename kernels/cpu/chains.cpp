@@ -112,11 +112,15 @@ void adapt_chains(const EnergyKernels& energy, const detail::AdaptChains<T>& tas
 
 template <class T>
 void add_products(detail::CpuQueue& queue, const EnergyKernels& energy, const detail::AddProducts<T>& task) {
-    const std::int64_t d = task.d, group = group_lanes(d, task.chains, kernels_of<T>(energy).pack_lanes);
+    const std::int64_t d = task.d;
+    const int pack_lanes = kernels_of<T>(energy).pack_lanes;
     queue.team().parallel_for(d, [&](std::int64_t i, int) {
         double* const sums = task.sums + i * (1 + d);
         for (std::int64_t chain = 0; chain < task.chains; ++chain) {
-            const T* const x = task.x + chain / group * d * group + chain % group;
+            const std::int64_t lane = chain % tile_lanes, tile = chain - lane;
+            const std::int64_t group =
+                group_lanes(d, std::min<std::int64_t>(task.chains - tile, tile_lanes), pack_lanes);
+            const T* const x = task.x + (tile + lane / group * group) * d + lane % group;
             const auto off = [&](std::int64_t j) {
                 return static_cast<double>(x[j * group]) - static_cast<double>(task.origin[j]);
             };

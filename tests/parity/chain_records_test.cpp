@@ -46,7 +46,8 @@ CUEBM_TEST(ChainRecords, OfHamiltonianTransitions) {
         sum += probability;
         EXPECT_TRUE(probability >= 0 && probability <= 1) << probability;
         if (i % 50 == 0) continue;
-        const bool still = std::equal(&draws[4 * i], &draws[4 * i + 4], &draws[4 * i - 4]);
+        const T* const point = draws.data() + 4 * i;
+        const bool still = std::equal(point, point + 4, point - 4);
         EXPECT_TRUE(divergent[i] == 0 || probability == 0) << i;
         EXPECT_TRUE(probability > 0 || still) << i;
         EXPECT_TRUE(probability < 1 || !still) << i;

@@ -69,13 +69,13 @@ TEST(DenseMassOf, TheCovarianceMakesItStandard) {
     for (const int d : {2, 5, 40}) {
         const auto c = correlated(d);
         const auto size = static_cast<std::size_t>(d);
-        const auto standard =
-            eb::energy::gaussian({.precision = std::vector<double>(size, 1.0)});
+        const auto standard = eb::energy::gaussian({.precision = std::vector<double>(size, 1.0)});
         const auto begin = normal<double>(20 * d, 8);
         std::vector<double> mapped(begin.size());
         for (std::size_t n = 0; n < 20; ++n)
             for (std::size_t i = 0; i < size; ++i)
-                for (std::size_t k = 0; k <= i; ++k) mapped[n * size + i] += c.lower[i * size + k] * begin[n * size + k];
+                for (std::size_t k = 0; k <= i; ++k)
+                    mapped[n * size + i] += c.lower[i * size + k] * begin[n * size + k];
         for (const auto& [name, sampler] : samplers(0.3)) {
             SCOPED_TRACE(name + ", d = " + std::to_string(d));
             const auto run = [&](const eb::Energy& energy, const std::vector<double>& start, std::vector<double> mass) {
@@ -105,8 +105,7 @@ TEST(DenseMassOf, WarmUpIsTheCovariance) {
     constexpr int d = 6;
     const auto c = correlated(d);
     const auto energy = gaussian_of(c, d);
-    const eb::SampleOptions<double> options{
-        .chains = 64, .warmup = 400, .draws = 400, .seed = 12, .dense_mass = true};
+    const eb::SampleOptions<double> options{.chains = 64, .warmup = 400, .draws = 400, .seed = 12, .dense_mass = true};
     const auto run = eb::sample<double>(context, energy, eb::Hmc{.leapfrogs = 8}, options);
     ASSERT_EQ(run.inverse_mass.size(), 36u);
     for (std::size_t i = 0; i < d; ++i)
@@ -165,7 +164,7 @@ TEST(DenseMassOf, ARunThatGoesOn) {
     EXPECT_EQ(rest.inverse_mass, whole.inverse_mass);
     const auto all = to_host(context, whole.draws), last = to_host(context, rest.draws);
     for (std::size_t c = 0; c < 5; ++c)
-        EXPECT_TRUE(std::equal(&last[c * 80], &last[c * 80] + 80, &all[c * 120 + 40]));
+        EXPECT_TRUE(std::equal(last.data() + c * 80, last.data() + c * 80 + 80, all.data() + c * 120 + 40));
 }
 
 TEST(DenseMassOf, BadMatrices) {

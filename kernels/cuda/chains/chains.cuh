@@ -70,12 +70,8 @@ __device__ __forceinline__ math::ChainTile<T> chain_of(const ChainsData<T>& data
         return math::Coordinates<T>{numbers + tile * chain_threads + thread, chain_threads};
     };
     const math::Coordinates<T> scratch{column, pitch};
-    return {point(data.state.x),
-            point(data.state.gradient),
-            data.state.numbers.map(number),
-            scratch,
-            scratch.from(data.program.d),
-            scratch.from(2 * data.program.d)};
+    return {point(data.state.x),          point(data.state.gradient),      data.state.numbers.map(number), scratch,
+            scratch.from(data.program.d), scratch.from(2 * data.program.d)};
 }
 
 template <class T>

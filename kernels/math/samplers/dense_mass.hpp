@@ -13,9 +13,8 @@ template <class R, class T>
 CUEBM_MATH void kick_dense(const Transition<T>& t, R size, Coordinates<R> gradient, Coordinates<R> momentum) {
     const std::int64_t d = t.d;
     for (int j = 0; j < t.d; ++j) {
-        const R slope = sum_coordinates<R>(t.d - j, [&](int i, R sum) {
-            return fused(gradient[j + i], spread<R>(t.factor[(j + i) * d + j]), sum);
-        });
+        const R slope = sum_coordinates<R>(
+            t.d - j, [&](int i, R sum) { return fused(gradient[j + i], spread<R>(t.factor[(j + i) * d + j]), sum); });
         momentum.set(j, fused(slope, size, momentum[j]));
     }
 }
