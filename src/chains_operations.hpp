@@ -41,15 +41,16 @@ struct RunChains {
     std::int64_t chains;
     ChainState<T> state;
     math::Transition<T> transition;  // without its step size, which is
-    const math::DualAveraging* tuning;
-    bool average;  // the mean one, or the one to try next
+    const math::Tuning* tuning;
+    bool average;        // the mean one, or the one to try next
+    bool learnt_length;  // so is the number of leapfrog steps
     bool metropolis;
     std::uint32_t first;  // transition, of the seed's
     std::int32_t count;
     std::int64_t done;  // of the transitions that draws are made of
     math::KeptDraws<T> kept;
-    // Of each tile's chains after the last transition: the acceptance probability of that one; and if `origin` is
-    // there, of each coordinate the sum of x_j - origin_j and of its square. [tiles x (1 + 2 d)], optional.
+    // Of each tile's chains after the last transition: the acceptance probability of that one and its slope; and if
+    // `origin` is there, of each coordinate the sum of x_j - origin_j and of its square. [tiles x (2 + 2 d)], optional.
     double* sums;
     const T* origin;  // [d]
 };
@@ -57,19 +58,22 @@ struct RunChains {
 // Sums over tiles, in order; then the step size learns, and if wanted the mass does.
 template <class T>
 struct AdaptChains {
-    math::DualAveraging* tuning;
+    math::Tuning* tuning;
     std::int64_t chains, d;
-    const double* sums;  // [tiles x (1 + 2 d)]
+    const double* sums;  // [tiles x (2 + 2 d)]
     double target;
     double* moments;  // [1 + 2 d]: number, sums and squares of the window
     bool learn_step;
+    bool learn_length;        // for which the centre becomes the chains' mean
+    std::uint32_t step;       // the transition's, of the seed's
     bool collect;                          // adds to the moments
     bool begin_window;                     // moments are of deviations from where chain 0 is now
     bool end_window;                       // the step size and the moments begin again
     bool learn_mass;                       // and the mass becomes that of the moments
-    T *inverse_mass, *mass_root, *origin;  // [d]
+    T *inverse_mass, *mass_root, *origin, *centre;  // [d]
     const T* x;                            // the state's; the point of chain 0 is the next origin
     double first_step_size;                // > 0: begin, before all else, with this one and unit mass
+    std::int32_t first_leapfrogs;          // and these
 };
 
 // For a dense mass: adds, chain by chain, what is where they are now. Row i of `sums` [d x (1 + d)] has the sum of y_i

@@ -55,6 +55,7 @@ struct Header {
     std::int64_t element = 0, chains = 0, dimension = 0, masses = 0, transitions = 0, text = 0;
     std::uint64_t seed = 0, fingerprint = 0;
     double step_size = 0;
+    std::int64_t trajectory = 0;
 };
 
 }  // namespace
@@ -71,6 +72,7 @@ ChainsState<T> state_of(const Samples<T>& run) {
             .seed = run.seed,
             .transitions = run.transitions,
             .step_size = run.step_size,
+            .trajectory = run.trajectory,
             .inverse_mass = run.inverse_mass,
             .energy = run.energy.text(),
             .fingerprint = fingerprint_of<T>("state_of", run.energy)};
@@ -90,6 +92,10 @@ Samples<T> resume(const Context& context, const Energy& energy, const Sampler& s
                shape(state.chains, state.dimension));
     auto tuned = sampler;
     std::visit([&](auto& kind) { kind.step_size = state.step_size; }, tuned);
+    if (auto* hmc = std::get_if<Hmc>(&tuned); hmc != nullptr && hmc->leapfrogs == 0) {
+        hmc->leapfrogs = state.trajectory;
+        hmc->lengths = Lengths::halton;
+    }
     const auto start = context.copy(view(state.points, state.chains, state.dimension));
     return sample<T>(context, energy, tuned,
                      {.chains = state.chains,
@@ -120,6 +126,7 @@ void write(const std::string& path, const ChainsState<T>& state) {
     header.seed = state.seed;
     header.fingerprint = state.fingerprint;
     header.step_size = state.step_size;
+    header.trajectory = state.trajectory;
     if (state.chains < 1 || static_cast<std::int64_t>(state.points.size()) != state.chains * state.dimension ||
         !are_masses(header.masses, state.dimension))
         refuse("save", "state", "points and masses of other sizes", "what state_of() returned");
@@ -161,6 +168,7 @@ ChainsState<T> load_chains(const std::string& path) {
                          .seed = header.seed,
                          .transitions = header.transitions,
                          .step_size = header.step_size,
+                         .trajectory = static_cast<int>(header.trajectory),
                          .inverse_mass = std::vector<double>(static_cast<std::size_t>(header.masses)),
                          .energy = std::string(static_cast<std::size_t>(header.text), ' '),
                          .fingerprint = header.fingerprint};

@@ -2,6 +2,7 @@
 #include <cuebm/sample.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <utility>
 
@@ -16,6 +17,9 @@ namespace cuebm {
 namespace {
 
 using namespace detail;
+
+constexpr int first_leapfrogs = 10;                              // of a trajectory whose length is learnt
+constexpr auto longest_launch = std::chrono::milliseconds(100);  // where somebody may want it to stop
 
 template <class T>
 class Chains {
@@ -33,10 +37,10 @@ public:
           points_(context_.vector<T>(2 * tiles_ * math::chains_a_tile * d_)),
           numbers_(context_.vector<T>(math::ChainNumbers<T*>::count * tiles_ * math::chains_a_tile)),
           dense_(is_dense(o.inverse_mass, d_) || (o.dense_mass && o.inverse_mass.empty() && d_ > 1)),
-          masses_(context_.vector<T>(3 * d_)),
+          masses_(context_.vector<T>(4 * d_)),
           factor_(context_.vector<T>(dense_ ? d_ * d_ : 0)),
-          tuning_(context_.vector<math::DualAveraging>(1)),
-          sums_(context_.vector<double>(o.warmup > 0 ? tiles_ * (1 + 2 * d_) : 0)),
+          tuning_(context_.vector<math::Tuning>(1)),
+          sums_(context_.vector<double>(o.warmup > 0 ? tiles_ * (2 + 2 * d_) : 0)),
           moments_(context_.vector<double>(1 + 2 * d_)),
           products_(context_.vector<double>(dense_ && o.inverse_mass.empty() ? d_ * (1 + d_) : 0)) {
         const std::int64_t lanes = tiles_ * math::chains_a_tile;
@@ -44,7 +48,7 @@ public:
         const auto array = [&] { return std::exchange(next, next + lanes); };
         state_ = {points,
                   points + lanes * d_,
-                  {array(), array(), array(), array(), array(), array(), array(), array(), array(), array()}};
+                  {array(), array(), array(), array(), array(), array(), array(), array(), array(), array(), array()}};
     }
 
     Samples<T> run(const Energy& energy) {
@@ -119,6 +123,8 @@ private:
                 .target = kind_.target,
                 .moments = moments_.data(),
                 .learn_step = false,
+                .learn_length = false,
+                .step = 0,
                 .collect = false,
                 .begin_window = false,
                 .end_window = false,
@@ -126,13 +132,16 @@ private:
                 .inverse_mass = masses,
                 .mass_root = masses + d_,
                 .origin = masses + 2 * d_,
+                .centre = masses + 3 * d_,
                 .x = state_.x,
-                .first_step_size = 0};
+                .first_step_size = 0,
+                .first_leapfrogs = 0};
     }
 
     void begin_adaptation() {
         auto begin = adaptation();
         begin.first_step_size = kind_.step_size > 0 ? kind_.step_size : 1.0;
+        begin.first_leapfrogs = first_leapfrogs;
         operations_.adapt(queue_, begin);
         if (dense_) {
             std::vector<double> inverse(static_cast<std::size_t>(d_ * d_));
@@ -180,9 +189,11 @@ private:
                                .inverse_mass = masses,
                                .mass_root = masses + d_,
                                .factor = dense_ ? factor_.data() : nullptr,
+                               .centre = nullptr,
                                .step_size = 0},
                 .tuning = tuning_.data(),
                 .average = false,
+                .learnt_length = kind_.learns_length,
                 .metropolis = kind_.metropolis,
                 .first = static_cast<std::uint32_t>(o_.first_transition + first),
                 .count = static_cast<std::int32_t>(count),
@@ -216,7 +227,8 @@ private:
             learn.learn_mass = learn.end_window && !dense_;
             if (learn.end_window) ++end;
             task.sums = sums_.data();
-            task.origin = learn.collect ? learn.origin : nullptr;
+            task.origin = learn.collect || kind_.learns_length ? learn.origin : nullptr;
+            if (kind_.learns_length) task.transition.centre = learn.centre;
             operations_.run(queue_, task, scratch());
             if (collects && dense_) {
                 operations_.add_products(
@@ -225,7 +237,9 @@ private:
                 products_of += o_.chains;
             }
             learn.learn_step = learns_step;
-            if (learns_step || learns_mass) operations_.adapt(queue_, learn);
+            learn.learn_length = kind_.learns_length;
+            learn.step = task.first;
+            if (learns_step || learns_mass || kind_.learns_length) operations_.adapt(queue_, learn);
             if (learn.end_window && dense_) {
                 // One that is not positive definite to rounding leaves the one before.
                 set_mass(inverse_mass_of(static_cast<double>(products_of), read(stream_, products_.view()), d_));
@@ -244,9 +258,11 @@ private:
         const std::int64_t most = kind_.max_depth > 0 ? (1 << 22) >> kind_.max_depth : 1 << 20;
         const std::int64_t all = o_.draws * o_.thin;
         const bool tells = o_.progress || o_.cancel.stop_possible();
-        const std::int64_t at_once = std::clamp<std::int64_t>(tells ? (all + 49) / 50 : all, 1, most);
+        const std::int64_t report = (all + 49) / 50;
+        std::int64_t at_once = tells ? 1 : most, reported = 0;
         while (done_ < all) {
-            const std::int64_t count = std::min(at_once, all - done_);
+            const auto begin = std::chrono::steady_clock::now();
+            const std::int64_t count = std::min({at_once, most, tells ? reported + report - done_ : all, all - done_});
             auto task = transitions(o_.warmup + done_, count);
             task.average = kind_.step_size == 0;
             task.kept = {.draws_a_chain = o_.draws,
@@ -262,7 +278,12 @@ private:
             done_ += count;
             seen_ = o_.warmup + done_;
             if (tells || done_ < all) fold();
-            if (tells && !tell(seen_, false)) return false;
+            if (!tells) continue;
+            if (std::chrono::steady_clock::now() - begin < longest_launch / 2) at_once *= 2;
+            if (std::chrono::steady_clock::now() - begin > longest_launch) at_once = std::max<std::int64_t>(at_once / 2, 1);
+            if (done_ < reported + report && !o_.cancel.stop_requested()) continue;
+            reported = done_;
+            if (!tell(seen_, false)) return false;
         }
         return true;
     }
@@ -296,8 +317,8 @@ private:
     }
     double step_size() {
         if (kind_.step_size > 0) return kind_.step_size;
-        const auto tuning = read(stream_, tuning_.view())[0];
-        return done_ > 0 || seen_ == o_.warmup ? tuning.mean_step_size : tuning.step_size;
+        const auto step = read(stream_, tuning_.view())[0].step;
+        return done_ > 0 || seen_ == o_.warmup ? step.mean_step_size : step.step_size;
     }
 
     // Reports how far it is; false: the user wants it to stop. What is in flight is over then.
@@ -318,6 +339,8 @@ private:
         if (done_ > 0) fold();
         result.transitions = o_.first_transition + seen_;
         result.step_size = step_size();
+        result.trajectory = kind_.metropolis || kind_.max_depth > 0 ? 0 : kind_.leapfrogs;
+        if (kind_.learns_length) result.trajectory = read(stream_, tuning_.view())[0].length.mean_leapfrogs;
         const auto masses = read(stream_, VectorView<T>{masses_.data(), d_, 1, context_.device()});
         result.inverse_mass.assign(masses.begin(), masses.end());
         if (dense_) result.inverse_mass = inverse_mass_;
@@ -337,8 +360,8 @@ private:
     std::int64_t d_, tiles_;
     Vector<T> points_, numbers_;  // of ChainState
     bool dense_;
-    Vector<T> masses_, factor_;  // inverse_mass, mass_root, origin; L of a dense mass
-    Vector<math::DualAveraging> tuning_;
+    Vector<T> masses_, factor_;  // inverse_mass, mass_root, origin, centre; L of a dense mass
+    Vector<math::Tuning> tuning_;
     Vector<double> sums_, moments_, products_;
     std::vector<double> inverse_mass_;  // [d x d] of a dense mass, else empty
     ChainState<T> state_{};

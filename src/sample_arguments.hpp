@@ -19,7 +19,7 @@ inline constexpr auto sample_function = "sample";
 
 // A sampler, whichever it is.
 struct SamplerKind {
-    bool metropolis = false, adjusted = true;
+    bool metropolis = false, adjusted = true, learns_length = false;
     int leapfrogs = 1, max_depth = 0;
     Lengths lengths = Lengths::fixed;
     double step_size = 0, target = 0;
@@ -32,6 +32,8 @@ inline SamplerKind kind_of(const Sampler& sampler) {
     if (const auto* n = std::get_if<Nuts>(&sampler))
         return {.max_depth = n->max_depth, .step_size = n->step_size, .target = n->target};
     const auto& h = std::get<Hmc>(sampler);
+    if (h.leapfrogs == 0)
+        return {.learns_length = true, .lengths = Lengths::halton, .step_size = h.step_size, .target = h.target};
     return {.leapfrogs = h.leapfrogs, .lengths = h.lengths, .step_size = h.step_size, .target = h.target};
 }
 
@@ -113,6 +115,8 @@ void check_sample(const Context& context, const Energy& energy, const SamplerKin
     if (kind.max_depth < (nuts ? 1 : 0) || kind.max_depth > math::most_tree_depth)
         refuse(sample_function, "max_depth", std::to_string(kind.max_depth),
                "1 to " + std::to_string(math::most_tree_depth));
+    if (kind.learns_length && o.warmup == 0)
+        refuse(sample_function, "leapfrogs", "0, to be learnt", "leapfrogs >= 1, or warm-up to learn them in");
     if (kind.lengths != Lengths::fixed && kind.lengths != Lengths::jittered && kind.lengths != Lengths::halton)
         refuse(sample_function, "lengths", std::to_string(static_cast<int>(kind.lengths)), "a Lengths");
     if (!(kind.step_size >= 0) || kind.step_size > 1e30)

@@ -48,7 +48,10 @@ enum class Lengths : std::uint8_t { fixed, jittered, halton };
 
 // Hamiltonian Monte Carlo (R. M. Neal, Handbook of Markov Chain Monte Carlo, 2011). Cost: leapfrogs gradients.
 struct Hmc {
-    int leapfrogs = 10;  // >= 1
+    // >= 1; 0: learnt in warm-up, up to 512, and the lengths are halton. It follows the slope of ChEES, the change of the
+    // squared distance from the chains' mean (M. Hoffman, A. Radul and P. Sountsov, AISTATS 2021), so it wants some 16
+    // chains or more.
+    int leapfrogs = 10;
     Lengths lengths = Lengths::fixed;
     double step_size = 0;  // >= 0; 0: learnt in warm-up
     double target = 0.8;
@@ -89,7 +92,7 @@ struct SampleOptions {
     bool adapt_mass = true;
     bool dense_mass = false;  // all of M^-1 is learnt; d <= 2048. A leapfrog step costs d^2 operations more
     std::function<void(const SampleProgress&)> progress{};  // called by the sampling thread about 100 times
-    std::stop_token cancel{};                               // looked at between the same
+    std::stop_token cancel{};                               // looked at some ten times a second
 };
 
 // What sample() returns.
@@ -107,6 +110,7 @@ struct Samples {
     std::int64_t transitions = 0;  // of the seed's, up to the last draw
     double step_size = 0;
     std::vector<double> inverse_mass;  // [d], or [d x d] of a dense mass
+    int trajectory = 0;                // Hmc::leapfrogs, given or learnt; 1 of Langevin, 0 of others
     double acceptance = 0;             // mean probability after warm-up
     // Transitions after warm-up whose H was NaN or, but for Metropolis, rose by over 1000.
     std::int64_t divergences = 0;
@@ -131,7 +135,7 @@ struct Samples {
 // windows of 25 and twice as many each time, each ended by a new mass, and 50 for the step size; of fewer than
 // 150 transitions 15%, one window, and 10%; of fewer than 20 the step size alone. Step sizes by dual averaging of the
 // mean acceptance of all chains, from 1; no search before. Blocks the calling thread, and waits for the device at least
-// every 64 transitions of warm-up and, to report or to be cancelled, about 50 times while it draws.
+// every 64 transitions of warm-up and, to report or to be cancelled, some ten times a second while it draws.
 //
 // Memory on the device: of chains rounded up to 64, 2 d + 10 elements each and (1 + 2 d) / 64 doubles; d + 3 elements
 // and a byte a draw, with NUTS 5 more; scratch of a transition, 3 d elements and the energy's, or for NUTS about (17 +

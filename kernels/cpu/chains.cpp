@@ -58,7 +58,9 @@ template <class T>
 void run_chains(detail::CpuQueue& queue, const EnergyKernels& energy, const ChainsKernels& kernels,
                 const detail::RunChains<T>& task, std::byte* scratch) {
     auto transition = task.transition;
-    transition.step_size = static_cast<T>(task.average ? task.tuning->mean_step_size : task.tuning->step_size);
+    const auto& [step, length] = *task.tuning;
+    transition.step_size = static_cast<T>(task.average ? step.mean_step_size : step.step_size);
+    if (task.learnt_length) transition.leapfrogs = task.average ? length.mean_leapfrogs : length.leapfrogs;
     queue.team().parallel_for(tiles_of(task.chains), [&](std::int64_t tile, int slot) {
         auto data = tile_of<T>(task, energy, tile);
         data.transition = transition;
@@ -67,7 +69,7 @@ void run_chains(detail::CpuQueue& queue, const EnergyKernels& energy, const Chai
         data.count = task.count;
         data.done = task.done;
         data.kept = task.kept;
-        data.sums = task.sums != nullptr ? task.sums + tile * (1 + 2 * std::int64_t{task.program->d}) : nullptr;
+        data.sums = task.sums != nullptr ? task.sums + tile * (2 + 2 * std::int64_t{task.program->d}) : nullptr;
         data.origin = task.origin;
         const int max_depth = transition.max_depth;
         const auto run = max_depth > 0 ? kernels_of<T>(kernels).nuts : kernels_of<T>(kernels).run;
@@ -77,28 +79,39 @@ void run_chains(detail::CpuQueue& queue, const EnergyKernels& energy, const Chai
 
 template <class T>
 void adapt_chains(const EnergyKernels& energy, const detail::AdaptChains<T>& task) {
-    const std::int64_t tiles = tiles_of(task.chains), width = 1 + 2 * task.d;
+    const std::int64_t tiles = tiles_of(task.chains), width = 2 + 2 * task.d;
+    const auto chains = static_cast<double>(task.chains);
     const int pitch = group_lanes(task.d, task.chains, kernels_of<T>(energy).pack_lanes);
     const auto set_origin = [&] {
         for (std::int64_t j = 0; j < task.d; ++j) task.origin[j] = task.x[j * pitch];
-        std::fill_n(task.moments, width, 0.0);
+        std::fill_n(task.moments, 1 + 2 * task.d, 0.0);
     };
     if (task.first_step_size > 0) {
-        *task.tuning = math::start_dual_averaging(task.first_step_size);
+        *task.tuning = {math::start_dual_averaging(task.first_step_size), math::start_length(task.first_leapfrogs)};
         std::fill_n(task.inverse_mass, task.d, T(1));
         std::fill_n(task.mass_root, task.d, T(1));
-        return set_origin();
+        set_origin();
+        std::copy_n(task.origin, task.d, task.centre);
+        return;
     }
-    double acceptance = 0;
-    for (std::int64_t tile = 0; tile < tiles; ++tile) acceptance += task.sums[tile * width];
     if (task.begin_window) return set_origin();
-    if (task.learn_step) math::average(*task.tuning, acceptance / static_cast<double>(task.chains), task.target);
+    std::vector<double> totals(static_cast<std::size_t>(task.collect || task.learn_length ? width : 2));
+    for (std::int64_t tile = 0; tile < tiles; ++tile)
+        for (std::size_t s = 0; s < totals.size(); ++s) totals[s] += task.sums[tile * width + static_cast<std::int64_t>(s)];
+    math::learn(*task.tuning, {.acceptance = totals[0],
+                               .slope = totals[1],
+                               .chains = chains,
+                               .target = task.target,
+                               .step = task.step,
+                               .learn_step = task.learn_step,
+                               .learn_length = task.learn_length,
+                               .end_window = task.end_window});
+    for (std::int64_t j = 0; task.learn_length && j < task.d; ++j)
+        task.centre[j] = static_cast<T>(static_cast<double>(task.origin[j]) +
+                                        totals[static_cast<std::size_t>(2 + 2 * j)] / chains);
     if (task.collect) {
-        task.moments[0] += static_cast<double>(task.chains);
-        std::vector<double> totals(static_cast<std::size_t>(width));
-        for (std::int64_t tile = 0; tile < tiles; ++tile)
-            for (std::int64_t s = 1; s < width; ++s) totals[static_cast<std::size_t>(s)] += task.sums[tile * width + s];
-        for (std::int64_t s = 1; s < width; ++s) task.moments[s] += totals[static_cast<std::size_t>(s)];
+        task.moments[0] += chains;
+        for (std::int64_t s = 1; s <= 2 * task.d; ++s) task.moments[s] += totals[static_cast<std::size_t>(s + 1)];
     }
     if (!task.end_window) return;
     for (std::int64_t j = 0; task.learn_mass && j < task.d; ++j) {
@@ -106,7 +119,6 @@ void adapt_chains(const EnergyKernels& energy, const detail::AdaptChains<T>& tas
         task.inverse_mass[j] = static_cast<T>(inverse);
         task.mass_root[j] = static_cast<T>(1 / math::square_root(static_cast<double>(task.inverse_mass[j])));
     }
-    if (task.learn_step) *task.tuning = math::start_dual_averaging(task.tuning->step_size);
     set_origin();
 }
 

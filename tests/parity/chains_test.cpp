@@ -427,7 +427,7 @@ TEST(Chains, RefuseBadArguments) {
     refuse("draws", eb::Hmc{}, {.draws = -1});
     refuse("thin", eb::Hmc{}, {.thin = 0});
     refuse("draws", eb::Hmc{}, {.draws = 1 << 30, .thin = 1 << 30});
-    refuse("leapfrogs", eb::Hmc{.leapfrogs = 0}, {});
+    refuse("leapfrogs", eb::Hmc{.leapfrogs = -1}, {});
     refuse("step_size", eb::Hmc{.step_size = -1}, {});
     refuse("step_size", eb::Hmc{.step_size = std::nan("")}, {});
     refuse("step_size", eb::Hmc{}, {.warmup = 0});

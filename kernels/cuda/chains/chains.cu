@@ -81,6 +81,7 @@ void run_chains(CudaQueue& queue, const detail::RunChains<T>& task, const Device
     data.transition = task.transition;
     data.tuning = task.tuning;
     data.average = task.average;
+    data.learnt_length = task.learnt_length;
     data.first = task.first;
     data.count = task.count;
     data.done = task.done;

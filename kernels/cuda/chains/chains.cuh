@@ -25,8 +25,8 @@ struct ChainsData {
     std::int64_t chains;
     T* columns;  // [tiles x rows x pitch], or null: in shared memory
     math::Transition<T> transition;
-    const math::DualAveraging* tuning;
-    bool average;
+    const math::Tuning* tuning;
+    bool average, learnt_length;
     std::uint32_t first;
     std::int32_t count;
     std::int64_t done;
@@ -84,6 +84,15 @@ __device__ __forceinline__ T* column_of(const ChainsData<T>& data, T* shared, st
     return block + threadIdx.x;
 }
 
+template <class T>
+__device__ __forceinline__ math::Transition<T> tuned(const ChainsData<T>& data) {
+    auto t = data.transition;
+    const math::Tuning& tuning = *data.tuning;
+    t.step_size = static_cast<T>(data.average ? tuning.step.mean_step_size : tuning.step.step_size);
+    if (data.learnt_length) t.leapfrogs = data.average ? tuning.length.mean_leapfrogs : tuning.length.leapfrogs;
+    return t;
+}
+
 template <bool Hamiltonian, class T>
 __global__ void __launch_bounds__(chain_threads, 4) run_transitions(ChainsData<T> data) {
     CUEBM_DYNAMIC_SHARED(T, shared);
@@ -94,8 +103,7 @@ __global__ void __launch_bounds__(chain_threads, 4) run_transitions(ChainsData<T
     const int d = data.program.d;
     const ThreadEnergy<T> energy{data.program, tile.momentum.from(d)};
     const math::LaneIndex<T> index[1] = {math::lane_index<T>(static_cast<std::uint64_t>(chain))};
-    auto transition = data.transition;
-    transition.step_size = static_cast<T>(data.average ? data.tuning->mean_step_size : data.tuning->step_size);
+    const auto transition = tuned(data);
     std::int64_t draw = data.done;
     for (int t = 0; t < data.count; ++t) {
         const std::uint32_t step = data.first + static_cast<std::uint32_t>(t);
@@ -129,7 +137,7 @@ __global__ void __launch_bounds__(chain_threads, 4) start_states(ChainsData<T> d
     tile.numbers.value.set(0, values[0]);
 }
 
-// sums of one tile: of acceptance probabilities, and of deviations from the origin with their squares.
+// sums of one tile: of acceptance probabilities and slopes, and of deviations from the origin with their squares.
 template <class T>
 __global__ void __launch_bounds__(chain_threads)
     add_tiles(detail::ChainState<T> state, std::int64_t chains, int d, const T* origin, double* sums) {
@@ -137,15 +145,18 @@ __global__ void __launch_bounds__(chain_threads)
     const std::int64_t tile = blockIdx.x;
     const int lane = static_cast<int>(threadIdx.x);
     const bool there = tile * chain_threads + lane < chains;
-    const int width = 1 + 2 * d;
-    for (int s = 0; s < (origin != nullptr ? width : 1); ++s) {
+    const int width = 2 + 2 * d;
+    for (int s = 0; s < (origin != nullptr ? width : 2); ++s) {
         double term = 0;
-        if (there && s == 0) term = static_cast<double>(state.numbers.acceptance[tile * chain_threads + lane]);
-        if (there && s > 0) {
-            const int j = (s - 1) / 2;
+        if (there && s < 2) {
+            const T* const numbers = s == 0 ? state.numbers.acceptance : state.numbers.slope;
+            term = static_cast<double>(numbers[tile * chain_threads + lane]);
+        }
+        if (there && s >= 2) {
+            const int j = (s - 2) / 2;
             const double off =
                 static_cast<double>(state.x[(tile * d + j) * chain_threads + lane]) - static_cast<double>(origin[j]);
-            term = s % 2 == 1 ? off : off * off;
+            term = s % 2 == 0 ? off : off * off;
         }
         terms[lane] = term;
         __syncthreads();
@@ -167,34 +178,41 @@ inline constexpr int adapt_threads = 256;
 // One block: thread by thread a sum over tiles, in order.
 template <class T>
 __global__ void __launch_bounds__(adapt_threads) adapt_tuning(detail::AdaptChains<T> task) {
-    const std::int64_t tiles = (task.chains + chain_threads - 1) / chain_threads, width = 1 + 2 * task.d;
+    const std::int64_t tiles = (task.chains + chain_threads - 1) / chain_threads, width = 2 + 2 * task.d;
+    const auto total = [&](std::int64_t s) {
+        double sum = 0;
+        for (std::int64_t tile = 0; tile < tiles; ++tile) sum += task.sums[tile * width + s];
+        return sum;
+    };
+    const auto chains = static_cast<double>(task.chains);
     const bool begin = task.first_step_size > 0;
-    if (threadIdx.x == 0 && begin) *task.tuning = math::start_dual_averaging(task.first_step_size);
-    if (task.begin_window) {
+    if (begin || task.begin_window) {
         for (std::int64_t j = threadIdx.x; j < task.d; j += blockDim.x) task.origin[j] = task.x[j * chain_threads];
-        for (std::int64_t s = threadIdx.x; s < width; s += blockDim.x) task.moments[s] = 0;
+        for (std::int64_t s = threadIdx.x; s <= 2 * task.d; s += blockDim.x) task.moments[s] = 0;
+        if (!begin) return;
+        for (std::int64_t j = threadIdx.x; j < task.d; j += blockDim.x) {
+            task.inverse_mass[j] = task.mass_root[j] = T(1);
+            task.centre[j] = task.origin[j];
+        }
+        if (threadIdx.x == 0)
+            *task.tuning = {math::start_dual_averaging(task.first_step_size), math::start_length(task.first_leapfrogs)};
         return;
     }
-    if (threadIdx.x == 0 && !begin && task.learn_step) {
-        double acceptance = 0;
-        for (std::int64_t tile = 0; tile < tiles; ++tile) acceptance += task.sums[tile * width];
-        math::average(*task.tuning, acceptance / static_cast<double>(task.chains), task.target);
-        if (task.end_window) *task.tuning = math::start_dual_averaging(task.tuning->step_size);
-    }
-    if (task.collect && !begin)
-        for (std::int64_t s = threadIdx.x; s < width; s += blockDim.x) {
-            double sum = s == 0 ? static_cast<double>(task.chains) : 0.0;
-            for (std::int64_t tile = 0; s > 0 && tile < tiles; ++tile) sum += task.sums[tile * width + s];
-            task.moments[s] += sum;
-        }
+    if (threadIdx.x == 0)
+        math::learn(*task.tuning, {total(0), total(1), chains, task.target, task.step, task.learn_step,
+                                   task.learn_length, task.end_window});
+    for (std::int64_t j = threadIdx.x; task.learn_length && j < task.d; j += blockDim.x)
+        task.centre[j] = static_cast<T>(static_cast<double>(task.origin[j]) + total(2 + 2 * j) / chains);
+    if (task.collect)
+        for (std::int64_t s = threadIdx.x; s <= 2 * task.d; s += blockDim.x)
+            task.moments[s] += s == 0 ? chains : total(s + 1);
     __syncthreads();
-    if (!begin && !task.end_window) return;
+    if (!task.end_window) return;
     const double n = task.moments[0];
     __syncthreads();
     for (std::int64_t j = threadIdx.x; j < task.d; j += blockDim.x) {
-        if (begin || task.learn_mass) {
-            double inverse = 1;
-            if (!begin) inverse = math::inverse_mass_of(n, task.moments[1 + 2 * j], task.moments[2 + 2 * j]);
+        if (task.learn_mass) {
+            const double inverse = math::inverse_mass_of(n, task.moments[1 + 2 * j], task.moments[2 + 2 * j]);
             task.inverse_mass[j] = static_cast<T>(inverse);
             task.mass_root[j] = static_cast<T>(1 / math::square_root(static_cast<double>(task.inverse_mass[j])));
         }

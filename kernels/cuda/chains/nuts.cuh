@@ -14,8 +14,7 @@ __global__ void __launch_bounds__(chain_threads, 4) run_nuts(ChainsData<T> data)
     const auto state = chain_of(data, column, pitch);
     const std::int64_t chain = std::int64_t{blockIdx.x} * chain_threads + threadIdx.x;
     if (chain >= data.chains || data.count == 0) return;
-    auto t = data.transition;
-    t.step_size = static_cast<T>(data.average ? data.tuning->mean_step_size : data.tuning->step_size);
+    const auto t = tuned(data);
     const math::NutsColumn<T> rows{{column, pitch}, static_cast<int>(d)};
     const math::Coordinates<T> x = rows.at(0), momentum = rows.at(1), gradient = rows.at(2),
                                scratch = rows.column.from(static_cast<int>(math::nuts_rows(t.max_depth) * d));

@@ -15,6 +15,47 @@ struct DualAveraging {
     double count;
 };
 
+// How many leapfrog steps: Adam on its logarithm (D. P. Kingma and J. Ba, 2015; with the first moment left out, as M.
+// Hoffman, A. Radul and P. Sountsov do, AISTATS 2021).
+struct TrajectoryLength {
+    std::int32_t leapfrogs, mean_leapfrogs;  // Transition::leapfrogs, to try next; of the average, for sampling
+    double log_most, log_mean;               // of 2 leapfrogs - 1, the most that a trajectory has
+    double square, square_count;             // of slopes
+    double count;                            // of the average
+};
+inline constexpr int most_learnt_leapfrogs = 512;
+
+// Both are learnt by one block of a GPU, or one thread.
+struct Tuning {
+    DualAveraging step;
+    TrajectoryLength length;
+};
+
+CUEBM_MATH std::int32_t leapfrogs_of_most(double log_most) {
+    return static_cast<std::int32_t>((exponential(log_most) + 1) / 2 + 0.5);
+}
+
+CUEBM_MATH TrajectoryLength start_length(int leapfrogs) {
+    const double log_most = logarithm(2.0 * leapfrogs - 1);
+    return {leapfrogs, leapfrogs, log_most, log_most, 0, 0, 0};
+}
+
+// slope: of the criterion by the logarithm of the length.
+CUEBM_MATH void learn_length(TrajectoryLength& a, double slope) {
+    constexpr double rate = 0.05, decay = 0.95, average_decay = 0.75;
+    const double largest = logarithm(2.0 * most_learnt_leapfrogs - 1);
+    a.square = decay * a.square + (1 - decay) * slope * slope;
+    a.square_count = decay * a.square_count + (1 - decay);
+    const double root = square_root(a.square / a.square_count);
+    if (root > 0) a.log_most += rate * slope / root;
+    a.log_most = a.log_most < 0 ? 0 : a.log_most > largest ? largest : a.log_most;
+    a.count += 1;
+    const double share = exponential(-average_decay * logarithm(a.count));
+    a.log_mean = share * a.log_most + (1 - share) * a.log_mean;
+    a.leapfrogs = leapfrogs_of_most(a.log_most);
+    a.mean_leapfrogs = leapfrogs_of_most(a.log_mean);
+}
+
 CUEBM_MATH DualAveraging start_dual_averaging(double step_size) {
     return {step_size, step_size, 0, 0, logarithm(10 * step_size), 0};
 }
@@ -29,6 +70,24 @@ CUEBM_MATH void average(DualAveraging& a, double acceptance, double target) {
     a.log_mean = share * log_step + (1 - share) * a.log_mean;
     a.step_size = exponential(log_step);
     a.mean_step_size = exponential(a.log_mean);
+}
+
+// What a transition of warm-up tells: sums over chains.
+struct Lesson {
+    double acceptance, slope, chains;
+    double target;
+    std::uint32_t step;  // the transition's, of the seed's
+    bool learn_step, learn_length, end_window;
+};
+CUEBM_MATH void learn(Tuning& tuning, const Lesson& lesson) {
+    if (lesson.learn_length && lesson.acceptance > 0) {
+        const int leapfrogs = spread_leapfrogs(tuning.length.leapfrogs, van_der_corput(lesson.step + 1));
+        learn_length(tuning.length, lesson.slope / lesson.acceptance * (leapfrogs * tuning.step.step_size));
+    }
+    if (lesson.learn_step) average(tuning.step, lesson.acceptance / lesson.chains, lesson.target);
+    if (!lesson.end_window) return;
+    if (lesson.learn_step) tuning.step = start_dual_averaging(tuning.step.step_size);
+    tuning.length.count = 0;
 }
 
 // The inverse mass of n deviations from an origin, with their sum and that of their squares.

@@ -18,17 +18,18 @@ CUEBM_MATH Coordinates<R> pack_of(Coordinates<R> tile, int pack) {
 // The numbers of a chain, each an array over chains: pointers in the backends, Coordinates in a transition.
 template <class Array>
 struct ChainNumbers {
-    static constexpr int count = 10;
+    static constexpr int count = 11;
     Array value;                         // the energy at the point
     Array energy, acceptance, diverged;  // of the last transition: H where it ended, its probability, 0 or 1
     Array leaves, depth;                 // the same, of NUTS
+    Array slope;                         // the same, of ChEES: see hamiltonian.hpp
     Array accepted, divergences;         // sums of acceptance and diverged over transitions
     Array leapfrogs, deepest;            // of NUTS: the sum of leaves, and transitions that ended for their depth alone
 
     template <class Function>
     CUEBM_MATH_MEMBER auto map(Function f) const {
-        return ChainNumbers<decltype(f(value))>{f(value), f(energy),   f(acceptance),  f(diverged),  f(leaves),
-                                                f(depth), f(accepted), f(divergences), f(leapfrogs), f(deepest)};
+        return ChainNumbers<decltype(f(value))>{f(value), f(energy),   f(acceptance),  f(diverged),  f(leaves), f(depth),
+                                                f(slope), f(accepted), f(divergences), f(leapfrogs), f(deepest)};
     }
 };
 
@@ -58,13 +59,9 @@ inline constexpr int divergence_limit = 1000;
 template <class T>
 CUEBM_MATH int leapfrogs_of(const Transition<T>& t, std::uint32_t step) {
     if (t.spread == TrajectorySpread::fixed) return t.leapfrogs;
-    std::uint32_t word = 0;
-    if (t.spread == TrajectorySpread::jittered)
-        word = random_block(t.length_key, 0, step, 0).word[0];
-    else
-        for (int bit = 0; bit < 32; ++bit) word |= ((step + 1) >> bit & 1u) << (31 - bit);
-    const std::uint64_t most = 2 * static_cast<std::uint64_t>(t.leapfrogs) - 1;
-    return 1 + static_cast<int>(word * most >> 32);
+    return spread_leapfrogs(t.leapfrogs, t.spread == TrajectorySpread::jittered
+                                             ? random_block(t.length_key, 0, step, 0).word[0]
+                                             : van_der_corput(step + 1));
 }
 
 // z_j, standard normal numbers of a pack of chains, given to use(j, z_j).
@@ -97,13 +94,19 @@ CUEBM_MATH R start_coordinate(PhiloxKey key, LaneIndex<R> index, std::uint32_t a
     return fused(uniform, spread<R>(T(2) * spread_of_start), spread<R>(-spread_of_start));
 }
 
+// min(1, exp(change)), and 0 of NaN.
+template <class R, class T>
+CUEBM_MATH R acceptance_of(R change) {
+    return select(change == change, exponential_of_nonpositive(select(change < T(0), change, R{})), R{});
+}
+
 // Keeps the proposal with probability exp(change), change = H before - H after; NaN keeps nothing. Adds up what is
 // counted, and selects the state. Without a trajectory a large step up is no divergence, but NaN is.
 template <class R, class T>
 CUEBM_MATH void accept(const Transition<T>& t, const ChainTile<R>& tile, LaneIndex<R> index, std::uint32_t step,
                        R value, R before, R after, bool with_gradient) {
     const R change = before - after;
-    const R probability = select(change == change, exponential_of_nonpositive(select(change < T(0), change, R{})), R{});
+    const R probability = acceptance_of<R, T>(change);
     const auto block = random_block<R>(t.accept_key, index, step, 0);
     R uniform;
     if constexpr (sizeof(T) == sizeof(float))

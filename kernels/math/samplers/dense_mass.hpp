@@ -19,16 +19,18 @@ CUEBM_MATH void kick_dense(const Transition<T>& t, R size, Coordinates<R> gradie
     }
 }
 
+// (L r)_i
+template <class R, class T>
+CUEBM_MATH R speed_dense(const Transition<T>& t, Coordinates<R> momentum, int i) {
+    const T* const row = t.factor + std::int64_t{i} * t.d;
+    return sum_coordinates<R>(i + 1, [&](int j, R sum) { return fused(momentum[j], spread<R>(row[j]), sum); });
+}
+
 // to = from + size L r; `to` may be `from`.
 template <class R, class T>
 CUEBM_MATH void drift_dense(const Transition<T>& t, R size, Coordinates<R> momentum, Coordinates<R> from,
                             Coordinates<R> to) {
-    const std::int64_t d = t.d;
-    for (int i = 0; i < t.d; ++i) {
-        const R speed = sum_coordinates<R>(
-            i + 1, [&](int j, R sum) { return fused(momentum[j], spread<R>(t.factor[i * d + j]), sum); });
-        to.set(i, fused(speed, size, from[i]));
-    }
+    for (int i = 0; i < t.d; ++i) to.set(i, fused(speed_dense(t, momentum, i), size, from[i]));
 }
 
 }  // namespace cuebm::math

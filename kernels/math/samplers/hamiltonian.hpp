@@ -54,6 +54,28 @@ CUEBM_MATH void kick_and_drift(const Transition<T>& t, T size, Coordinates<R> gr
     }
 }
 
+// How fast a trajectory that ends at x' with momentum p gets away from the centre c, per unit of time, for its criterion
+// (|x' - c|^2 - |x - c|^2)^2, of which a chain's share counts with its acceptance probability.
+template <class R, class T>
+CUEBM_MATH R chees_slope(const Transition<T>& t, const ChainTile<R>& tile, R acceptance) {
+    const auto from_centre = [&](Coordinates<R> at, int j) { return at[j] - spread<R>(t.centre[j]); };
+    const R before = sum_coordinates<R>(t.d, [&](int j, R sum) {
+        const R off = from_centre(tile.x, j);
+        return fused(off, off, sum);
+    });
+    const R after = sum_coordinates<R>(t.d, [&](int j, R sum) {
+        const R off = from_centre(tile.proposal, j);
+        return fused(off, off, sum);
+    });
+    const R away = sum_coordinates<R>(t.d, [&](int j, R sum) {
+        const R speed = t.factor != nullptr ? speed_dense(t, tile.momentum, j)
+                                            : tile.momentum[j] * spread<R>(t.inverse_mass[j]);
+        return fused(from_centre(tile.proposal, j), speed, sum);
+    });
+    const R slope = acceptance * ((after - before) * away);
+    return select(slope - slope == T(0), slope, R{});  // of one that diverged too far to be squared
+}
+
 // `energy` has value(x, values), gradient(x, gradient) and both(x, gradient, values), of the whole tile, and its
 // program(). index: of each pack.
 template <int Packs, class R, class Energy, class T>
@@ -86,9 +108,14 @@ CUEBM_MATH void hamiltonian_transition(const Transition<T>& t, const ChainTile<R
     if (t.adjusted) {
         for (int p = 0; p < Packs; ++p) after[p] = values[p];
         R kick = spread<R>(T(-0.5) * t.step_size);
-        if (t.factor != nullptr) {
-            for (int p = 0; p < Packs; ++p)
-                kick_dense(t, kick, pack_of(tile.proposal_gradient, p), pack_of(tile.momentum, p));
+        if (t.factor != nullptr || t.centre != nullptr) {  // then the last momenta are wanted themselves
+            for (int p = 0; p < Packs; ++p) {
+                const auto momentum = pack_of(tile.momentum, p), gradient = pack_of(tile.proposal_gradient, p);
+                if (t.factor != nullptr)
+                    kick_dense(t, kick, gradient, momentum);
+                else
+                    for (int j = 0; j < t.d; ++j) momentum.set(j, fused(gradient[j], kick, momentum[j]));
+            }
             kick = R{};
         }
         add_kinetic_energies(
@@ -102,6 +129,9 @@ CUEBM_MATH void hamiltonian_transition(const Transition<T>& t, const ChainTile<R
     }
     for (int p = 0; p < Packs; ++p) {
         const auto pack = pack_of(tile, p);
+        R slope{};
+        if (t.centre != nullptr) slope = chees_slope(t, pack, acceptance_of<R, T>(before[p] - after[p]));
+        pack.numbers.slope.set(0, slope);
         accept(t, pack, index[p], step, values[p], before[p], after[p], true);
         if (!t.adjusted) pack.numbers.energy.set(0, pack.numbers.value[0]);  // also where the step was not taken
     }
