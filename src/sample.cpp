@@ -281,7 +281,7 @@ private:
             if (!tells) continue;
             if (std::chrono::steady_clock::now() - begin < longest_launch / 2) at_once *= 2;
             if (std::chrono::steady_clock::now() - begin > longest_launch) at_once = std::max<std::int64_t>(at_once / 2, 1);
-            if (done_ < reported + report && !o_.cancel.stop_requested()) continue;
+            if (done_ < std::min(reported + report, all) && !o_.cancel.stop_requested()) continue;
             reported = done_;
             if (!tell(seen_, false)) return false;
         }
