@@ -70,10 +70,10 @@ struct AdaptChains {
     bool begin_window;                     // moments are of deviations from where chain 0 is now
     bool end_window;                       // the step size and the moments begin again
     bool learn_mass;                       // and the mass becomes that of the moments
+    bool restart_length;                   // and it is another one, so that the length begins again
     T *inverse_mass, *mass_root, *origin, *centre;  // [d]
     const T* x;                            // the state's; the point of chain 0 is the next origin
     double first_step_size;                // > 0: begin, before all else, with this one and unit mass
-    std::int32_t first_leapfrogs;          // and these
 };
 
 // For a dense mass: adds, chain by chain, what is where they are now. Row i of `sums` [d x (1 + d)] has the sum of y_i

@@ -18,7 +18,6 @@ namespace {
 
 using namespace detail;
 
-constexpr int first_leapfrogs = 10;                              // of a trajectory whose length is learnt
 constexpr auto longest_launch = std::chrono::milliseconds(100);  // where somebody may want it to stop
 
 template <class T>
@@ -129,19 +128,18 @@ private:
                 .begin_window = false,
                 .end_window = false,
                 .learn_mass = false,
+                .restart_length = false,
                 .inverse_mass = masses,
                 .mass_root = masses + d_,
                 .origin = masses + 2 * d_,
                 .centre = masses + 3 * d_,
                 .x = state_.x,
-                .first_step_size = 0,
-                .first_leapfrogs = 0};
+                .first_step_size = 0};
     }
 
     void begin_adaptation() {
         auto begin = adaptation();
         begin.first_step_size = kind_.step_size > 0 ? kind_.step_size : 1.0;
-        begin.first_leapfrogs = first_leapfrogs;
         operations_.adapt(queue_, begin);
         if (dense_) {
             std::vector<double> inverse(static_cast<std::size_t>(d_ * d_));
@@ -239,6 +237,7 @@ private:
             learn.learn_step = learns_step;
             learn.learn_length = kind_.learns_length;
             learn.step = task.first;
+            learn.restart_length = learn.end_window && end != windows.ends.end();  // the last changes the mass little
             if (learns_step || learns_mass || kind_.learns_length) operations_.adapt(queue_, learn);
             if (learn.end_window && dense_) {
                 // One that is not positive definite to rounding leaves the one before.

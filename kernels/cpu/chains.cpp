@@ -87,7 +87,7 @@ void adapt_chains(const EnergyKernels& energy, const detail::AdaptChains<T>& tas
         std::fill_n(task.moments, 1 + 2 * task.d, 0.0);
     };
     if (task.first_step_size > 0) {
-        *task.tuning = {math::start_dual_averaging(task.first_step_size), math::start_length(task.first_leapfrogs)};
+        *task.tuning = {math::start_dual_averaging(task.first_step_size), math::start_length()};
         std::fill_n(task.inverse_mass, task.d, T(1));
         std::fill_n(task.mass_root, task.d, T(1));
         set_origin();
@@ -105,7 +105,8 @@ void adapt_chains(const EnergyKernels& energy, const detail::AdaptChains<T>& tas
                                .step = task.step,
                                .learn_step = task.learn_step,
                                .learn_length = task.learn_length,
-                               .end_window = task.end_window});
+                               .end_window = task.end_window,
+                               .restart_length = task.restart_length});
     for (std::int64_t j = 0; task.learn_length && j < task.d; ++j)
         task.centre[j] = static_cast<T>(static_cast<double>(task.origin[j]) +
                                         totals[static_cast<std::size_t>(2 + 2 * j)] / chains);

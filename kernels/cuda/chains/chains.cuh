@@ -195,12 +195,12 @@ __global__ void __launch_bounds__(adapt_threads) adapt_tuning(detail::AdaptChain
             task.centre[j] = task.origin[j];
         }
         if (threadIdx.x == 0)
-            *task.tuning = {math::start_dual_averaging(task.first_step_size), math::start_length(task.first_leapfrogs)};
+            *task.tuning = {math::start_dual_averaging(task.first_step_size), math::start_length()};
         return;
     }
     if (threadIdx.x == 0)
         math::learn(*task.tuning, {total(0), total(1), chains, task.target, task.step, task.learn_step,
-                                   task.learn_length, task.end_window});
+                                   task.learn_length, task.end_window, task.restart_length});
     for (std::int64_t j = threadIdx.x; task.learn_length && j < task.d; j += blockDim.x)
         task.centre[j] = static_cast<T>(static_cast<double>(task.origin[j]) + total(2 + 2 * j) / chains);
     if (task.collect)

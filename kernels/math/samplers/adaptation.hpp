@@ -35,10 +35,8 @@ CUEBM_MATH std::int32_t leapfrogs_of_most(double log_most) {
     return static_cast<std::int32_t>((exponential(log_most) + 1) / 2 + 0.5);
 }
 
-CUEBM_MATH TrajectoryLength start_length(int leapfrogs) {
-    const double log_most = logarithm(2.0 * leapfrogs - 1);
-    return {leapfrogs, leapfrogs, log_most, log_most, 0, 0, 0};
-}
+// From below: beyond half a period of a coordinate there are other lengths whose slope is zero.
+CUEBM_MATH TrajectoryLength start_length() { return {1, 1, 0, 0, 0, 0, 0}; }
 
 // slope: of the criterion by the logarithm of the length.
 CUEBM_MATH void learn_length(TrajectoryLength& a, double slope) {
@@ -77,7 +75,7 @@ struct Lesson {
     double acceptance, slope, chains;
     double target;
     std::uint32_t step;  // the transition's, of the seed's
-    bool learn_step, learn_length, end_window;
+    bool learn_step, learn_length, end_window, restart_length;
 };
 CUEBM_MATH void learn(Tuning& tuning, const Lesson& lesson) {
     if (lesson.learn_length && lesson.acceptance > 0) {
@@ -88,6 +86,7 @@ CUEBM_MATH void learn(Tuning& tuning, const Lesson& lesson) {
     if (!lesson.end_window) return;
     if (lesson.learn_step) tuning.step = start_dual_averaging(tuning.step.step_size);
     tuning.length.count = 0;
+    if (lesson.restart_length) tuning.length = start_length();
 }
 
 // The inverse mass of n deviations from an origin, with their sum and that of their squares.
