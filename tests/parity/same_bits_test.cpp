@@ -277,7 +277,7 @@ void compare_errors(eb::Context cpu, eb::Context cuda) {
 template <class T>
 void compare_wide(eb::Context cpu, eb::Context cuda) {
     for (const std::int64_t d : {1000, 9000, 60000}) {
-        const std::int64_t n = d == 1000 ? 20 : 3, k = 17;
+        const std::int64_t n = d == 1000 ? 20 : 3, k = d == 1000 ? 17 : 3;
         const auto y = normal<T>(n * d, 1), w = normal<T>(k * d, 2);
         std::vector<T> gradients[2], projected[2];
         for (const bool on_cuda : {false, true}) {
