@@ -64,16 +64,16 @@ struct AdaptChains {
     double target;
     double* moments;  // [1 + 2 d]: number, sums and squares of the window
     bool learn_step;
-    bool learn_length;        // for which the centre becomes the chains' mean
-    std::uint32_t step;       // the transition's, of the seed's
-    bool collect;                          // adds to the moments
-    bool begin_window;                     // moments are of deviations from where chain 0 is now
-    bool end_window;                       // the step size and the moments begin again
-    bool learn_mass;                       // and the mass becomes that of the moments
-    bool restart_length;                   // and it is another one, so that the length begins again
+    bool learn_length;                              // for which the centre becomes the chains' mean
+    std::uint32_t step;                             // the transition's, of the seed's
+    bool collect;                                   // adds to the moments
+    bool begin_window;                              // moments are of deviations from where chain 0 is now
+    bool end_window;                                // the step size and the moments begin again
+    bool learn_mass;                                // and the mass becomes that of the moments
+    bool restart_length;                            // and it is another one, so that the length begins again
     T *inverse_mass, *mass_root, *origin, *centre;  // [d]
-    const T* x;                            // the state's; the point of chain 0 is the next origin
-    double first_step_size;                // > 0: begin, before all else, with this one and unit mass
+    const T* x;                                     // the state's; the point of chain 0 is the next origin
+    double first_step_size;                         // > 0: begin, before all else, with this one and unit mass
 };
 
 // For a dense mass: adds, chain by chain, what is where they are now. Row i of `sums` [d x (1 + d)] has the sum of y_i

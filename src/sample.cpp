@@ -279,7 +279,8 @@ private:
             if (tells || done_ < all) fold();
             if (!tells) continue;
             if (std::chrono::steady_clock::now() - begin < longest_launch / 2) at_once *= 2;
-            if (std::chrono::steady_clock::now() - begin > longest_launch) at_once = std::max<std::int64_t>(at_once / 2, 1);
+            if (std::chrono::steady_clock::now() - begin > longest_launch)
+                at_once = std::max<std::int64_t>(at_once / 2, 1);
             if (done_ < std::min(reported + report, all) && !o_.cancel.stop_requested()) continue;
             reported = done_;
             if (!tell(seen_, false)) return false;

@@ -24,7 +24,7 @@ struct ChainsState {
     std::uint64_t seed = 0;
     std::int64_t transitions = 0;  // done, of the seed's
     double step_size = 0;
-    int trajectory = 0;  // Samples::trajectory
+    int trajectory = 0;                // Samples::trajectory
     std::vector<double> inverse_mass;  // [dimension], or [dimension x dimension] of a dense mass
     std::string energy;                // Energy::text()
     std::uint64_t fingerprint = 0;     // of the energy's parameters in T

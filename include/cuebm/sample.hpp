@@ -48,9 +48,9 @@ enum class Lengths : std::uint8_t { fixed, jittered, halton };
 
 // Hamiltonian Monte Carlo (R. M. Neal, Handbook of Markov Chain Monte Carlo, 2011). Cost: leapfrogs gradients.
 struct Hmc {
-    // >= 1; 0: learnt in warm-up, up to 512, and the lengths are halton. It follows the slope of ChEES, the change of the
-    // squared distance from the chains' mean (M. Hoffman, A. Radul and P. Sountsov, AISTATS 2021), so it wants some 16
-    // chains or more.
+    // >= 1; 0: learnt in warm-up, up to 512, and the lengths are halton. It follows the slope of ChEES, the change of
+    // the squared distance from the chains' mean (M. Hoffman, A. Radul and P. Sountsov, AISTATS 2021), so it wants some
+    // 16 chains or more.
     int leapfrogs = 10;
     Lengths lengths = Lengths::fixed;
     double step_size = 0;  // >= 0; 0: learnt in warm-up

@@ -97,7 +97,8 @@ void adapt_chains(const EnergyKernels& energy, const detail::AdaptChains<T>& tas
     if (task.begin_window) return set_origin();
     std::vector<double> totals(static_cast<std::size_t>(task.collect || task.learn_length ? width : 2));
     for (std::int64_t tile = 0; tile < tiles; ++tile)
-        for (std::size_t s = 0; s < totals.size(); ++s) totals[s] += task.sums[tile * width + static_cast<std::int64_t>(s)];
+        for (std::size_t s = 0; s < totals.size(); ++s)
+            totals[s] += task.sums[tile * width + static_cast<std::int64_t>(s)];
     math::learn(*task.tuning, {.acceptance = totals[0],
                                .slope = totals[1],
                                .chains = chains,
@@ -108,8 +109,8 @@ void adapt_chains(const EnergyKernels& energy, const detail::AdaptChains<T>& tas
                                .end_window = task.end_window,
                                .restart_length = task.restart_length});
     for (std::int64_t j = 0; task.learn_length && j < task.d; ++j)
-        task.centre[j] = static_cast<T>(static_cast<double>(task.origin[j]) +
-                                        totals[static_cast<std::size_t>(2 + 2 * j)] / chains);
+        task.centre[j] =
+            static_cast<T>(static_cast<double>(task.origin[j]) + totals[static_cast<std::size_t>(2 + 2 * j)] / chains);
     if (task.collect) {
         task.moments[0] += chains;
         for (std::int64_t s = 1; s <= 2 * task.d; ++s) task.moments[s] += totals[static_cast<std::size_t>(s + 1)];

@@ -1,8 +1,8 @@
 // An exact test of samplers (A. Gandy and J. Scott, "Unit testing for MCMC and other Monte Carlo methods", 2020): a
 // state is drawn from the density itself and put at a random place of a chain of 9, of which the later ones are
 // transitions from it, and the earlier ones too, since the samplers are reversible. Then its rank among the 9 is
-// uniform, whatever the tuning and however slowly they mix. Sequentially: where the ranks leave it open, more are drawn.
-// A right sampler fails with probability 1e-5 at most; what a wrong one must differ by is tested too.
+// uniform, whatever the tuning and however slowly they mix. Sequentially: where the ranks leave it open, more are
+// drawn. A right sampler fails with probability 1e-5 at most; what a wrong one must differ by is tested too.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -40,13 +40,12 @@ double p_value(const eb::Context& context, const eb::Energy& energy, const eb::S
         start[2 * c + 1] += 0.03 * (start[2 * c] * start[2 * c] - 100);
     }
     const auto transitions_from = [&](std::uint64_t of_run) {
-        return to_host(context, eb::sample<double>(context, energy, sampler,
-                                                   {.chains = count,
-                                                    .warmup = 0,
-                                                    .draws = states - 1,
-                                                    .seed = of_run,
-                                                    .start = eb::view(start, count, 2)})
-                                    .draws);
+        return to_host(
+            context,
+            eb::sample<double>(
+                context, energy, sampler,
+                {.chains = count, .warmup = 0, .draws = states - 1, .seed = of_run, .start = eb::view(start, count, 2)})
+                .draws);
     };
     const auto later = transitions_from(2 * seed), earlier = transitions_from(2 * seed + 1);
     std::array<std::array<double, states>, functions> counts{};

@@ -67,8 +67,8 @@ TEST(LearntLength, WithStepSizeAndMass) {
 
 CUEBM_TEST(TrajectoryLength, HasTheSameBits) {
     const auto context = backend.make(), plain = eb::Context::cpu({.threads = 1});
-    for (const auto& [energy, chains] :
-         {std::pair{eb::energy::eight_schools(), 70}, std::pair{eb::energy::gaussian({.precision = positive(35, 1)}), 19}})
+    for (const auto& [energy, chains] : {std::pair{eb::energy::eight_schools(), 70},
+                                         std::pair{eb::energy::gaussian({.precision = positive(35, 1)}), 19}})
         for (const bool dense : {false, true}) {
             const eb::SampleOptions<T> options{
                 .chains = chains, .warmup = 30, .draws = 4, .seed = 9, .dense_mass = dense};

@@ -194,8 +194,7 @@ __global__ void __launch_bounds__(adapt_threads) adapt_tuning(detail::AdaptChain
             task.inverse_mass[j] = task.mass_root[j] = T(1);
             task.centre[j] = task.origin[j];
         }
-        if (threadIdx.x == 0)
-            *task.tuning = {math::start_dual_averaging(task.first_step_size), math::start_length()};
+        if (threadIdx.x == 0) *task.tuning = {math::start_dual_averaging(task.first_step_size), math::start_length()};
         return;
     }
     if (threadIdx.x == 0)

@@ -28,8 +28,9 @@ struct ChainNumbers {
 
     template <class Function>
     CUEBM_MATH_MEMBER auto map(Function f) const {
-        return ChainNumbers<decltype(f(value))>{f(value), f(energy),   f(acceptance),  f(diverged),  f(leaves), f(depth),
-                                                f(slope), f(accepted), f(divergences), f(leapfrogs), f(deepest)};
+        return ChainNumbers<decltype(f(value))>{f(value),       f(energy),    f(acceptance), f(diverged),
+                                                f(leaves),      f(depth),     f(slope),      f(accepted),
+                                                f(divergences), f(leapfrogs), f(deepest)};
     }
 };
 

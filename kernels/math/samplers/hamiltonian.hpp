@@ -54,7 +54,8 @@ CUEBM_MATH void kick_and_drift(const Transition<T>& t, T size, Coordinates<R> gr
     }
 }
 
-// How fast a trajectory that ends at x' with momentum p gets away from the centre c, per unit of time, for its criterion
+// How fast a trajectory that ends at x' with momentum p gets away from the centre c, per unit of time, for its
+// criterion
 // (|x' - c|^2 - |x - c|^2)^2, of which a chain's share counts with its acceptance probability.
 template <class R, class T>
 CUEBM_MATH R chees_slope(const Transition<T>& t, const ChainTile<R>& tile, R acceptance) {
@@ -68,8 +69,8 @@ CUEBM_MATH R chees_slope(const Transition<T>& t, const ChainTile<R>& tile, R acc
         return fused(off, off, sum);
     });
     const R away = sum_coordinates<R>(t.d, [&](int j, R sum) {
-        const R speed = t.factor != nullptr ? speed_dense(t, tile.momentum, j)
-                                            : tile.momentum[j] * spread<R>(t.inverse_mass[j]);
+        const R speed =
+            t.factor != nullptr ? speed_dense(t, tile.momentum, j) : tile.momentum[j] * spread<R>(t.inverse_mass[j]);
         return fused(from_centre(tile.proposal, j), speed, sum);
     });
     const R slope = acceptance * ((after - before) * away);
