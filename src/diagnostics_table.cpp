@@ -92,7 +92,7 @@ std::vector<std::string> Summary::problems() const {
     if (const Found bad(quantities, [](const Quantity& q) { return std::isnan(q.mean) ? 1.0 : 0.0; }); bad.worst)
         found.push_back("Draws of " + some(bad.count, all) + " are NaN or infinite, the first of them " +
                         bad.worst->name + ": look at the energy there, and at where chains begin.");
-    if (draws_a_chain < 4) {
+    if (draws_a_chain < 4 && !running) {
         found.emplace_back("Fewer than 4 draws a chain: no diagnostic is defined. Draw more.");
     } else if (const Found bad(quantities, [](const Quantity& q) { return q.sd == 0 ? 1.0 : 0.0; }); bad.worst) {
         found.push_back("All draws are equal of " + some(bad.count, all) + ", the first of them " + bad.worst->name +
@@ -104,10 +104,10 @@ std::vector<std::string> Summary::problems() const {
             text_of("%.4g", bad.worst->r_hat) + "): chains have not mixed. Warm up and draw for longer; if " +
             "that does not help, chains may sit in modes of their own, or the energy wants other coordinates.");
     if (const Found bad(quantities, [](const Quantity& q) { return least_ess - lesser_ess(q); }); bad.worst)
-        found.push_back("The effective sample size is under 400 for " + some(bad.count, all) + ", least for " +
-                        bad.worst->name + " (bulk " + text_of("%.0f", bad.worst->ess_bulk) + ", tail " +
-                        text_of("%.0f", bad.worst->ess_tail) +
-                        "): R-hat and errors are rough. Draw more, or reparameterise.");
+        found.push_back(
+            "The effective sample size is under 400 for " + some(bad.count, all) + ", least for " + bad.worst->name +
+            (running ? " (" : " (bulk " + text_of("%.0f", bad.worst->ess_bulk) + ", tail ") +
+            text_of("%.0f", bad.worst->ess_tail) + "): R-hat and errors are rough. Draw more, or reparameterise.");
     const std::string in_all = " of " + std::to_string(chains * draws_a_chain) + " transitions ";
     if (sampler.divergences.value_or(0) > 0)
         found.push_back(std::to_string(*sampler.divergences) + in_all +
@@ -137,12 +137,17 @@ std::string Summary::verdict() const {
 }
 
 std::string to_string(const Summary& summary) {
-    std::vector<std::vector<std::string>> rows{
-        {"", "mean", "sd", "median", "5%", "95%", "mcse_mean", "ess_bulk", "ess_tail", "r_hat"}};
-    for (const auto& q : summary.quantities)
+    std::vector<std::vector<std::string>> rows{{"", "mean", "sd", "median", "5%", "95%", "mcse_mean"}};
+    for (const char* title : summary.running ? std::vector<const char*>{"ess_batch_means", "nested_r_hat"}
+                                             : std::vector<const char*>{"ess_bulk", "ess_tail", "r_hat"})
+        rows[0].emplace_back(title);
+    for (const auto& q : summary.quantities) {
         rows.push_back({q.name, text_of("%.4g", q.mean), text_of("%.3g", q.sd), text_of("%.4g", q.median),
                         text_of("%.4g", q.q5), text_of("%.4g", q.q95), text_of("%.2g", q.mcse_mean),
-                        text_of("%.0f", q.ess_bulk), text_of("%.0f", q.ess_tail), text_of("%.3f", q.r_hat)});
+                        text_of("%.0f", q.ess_bulk)});
+        if (!summary.running) rows.back().push_back(text_of("%.0f", q.ess_tail));
+        rows.back().push_back(text_of("%.3f", q.r_hat));
+    }
     return std::to_string(summary.chains) + (summary.chains == 1 ? " chain of " : " chains of ") +
            std::to_string(summary.draws_a_chain) + " draws\n" + aligned(rows) + summary.verdict() + "\n";
 }

@@ -51,16 +51,16 @@ public:
     }
 
     Samples<T> run(const Energy& energy) {
-        const std::int64_t trees = kind_.max_depth > 0 ? o_.chains : 0;
-        Samples<T> result{.draws = context_.matrix<T>(o_.chains * o_.draws, d_),
-                          .values = context_.matrix<T>(o_.chains, o_.draws),
-                          .energies = context_.matrix<T>(o_.chains, o_.draws),
-                          .acceptances = context_.matrix<T>(o_.chains, o_.draws),
-                          .divergent = context_.matrix<std::uint8_t>(o_.chains, o_.draws),
+        const std::int64_t kept = o_.receive ? 0 : o_.chains, trees = kind_.max_depth > 0 ? kept : 0;
+        Samples<T> result{.draws = context_.matrix<T>(kept * o_.draws, d_),
+                          .values = context_.matrix<T>(kept, o_.draws),
+                          .energies = context_.matrix<T>(kept, o_.draws),
+                          .acceptances = context_.matrix<T>(kept, o_.draws),
+                          .divergent = context_.matrix<std::uint8_t>(kept, o_.draws),
                           .tree_leapfrogs = context_.matrix<std::int32_t>(trees, o_.draws),
                           .tree_depths = context_.matrix<std::uint8_t>(trees, o_.draws),
                           .chains = o_.chains,
-                          .draws_a_chain = o_.draws,
+                          .draws_a_chain = o_.receive ? 0 : o_.draws,
                           .seed = o_.seed,
                           .inverse_mass = {},
                           .thin = o_.thin,
@@ -261,7 +261,8 @@ private:
         std::int64_t at_once = tells ? 1 : most, reported = 0;
         while (done_ < all) {
             const auto begin = std::chrono::steady_clock::now();
-            const std::int64_t count = std::min({at_once, most, tells ? reported + report - done_ : all, all - done_});
+            std::int64_t count = std::min({at_once, most, tells ? reported + report - done_ : all, all - done_});
+            if (o_.receive) count = std::min(count, block_of(done_).last - done_);
             auto task = transitions(o_.warmup + done_, count);
             task.average = kind_.step_size == 0;
             task.kept = {.draws_a_chain = o_.draws,
@@ -273,10 +274,12 @@ private:
                          .divergent = result.divergent.data(),
                          .depths = result.tree_depths.data(),
                          .leapfrogs = result.tree_leapfrogs.data()};
+            if (o_.receive) keep_in_block(task);
             operations_.run(queue_, task, scratch());
             done_ += count;
             seen_ = o_.warmup + done_;
             if (tells || done_ < all) fold();
+            if (o_.receive) hand_over();
             if (!tells) continue;
             if (std::chrono::steady_clock::now() - begin < longest_launch / 2) at_once *= 2;
             if (std::chrono::steady_clock::now() - begin > longest_launch)
@@ -286,6 +289,40 @@ private:
             if (!tell(seen_, false)) return false;
         }
         return true;
+    }
+
+    // Draws that are handed over, not kept: transitions [first, last) after warm-up make a block.
+    struct Block {
+        std::int64_t first, last;
+    };
+    Block block_of(std::int64_t transition) const {
+        constexpr std::int64_t most_bytes = 64 << 20;
+        const std::int64_t bytes = o_.chains * (d_ + 1) * static_cast<std::int64_t>(sizeof(T));
+        const std::int64_t draws = std::clamp<std::int64_t>(most_bytes / bytes, 1, o_.draws), length = draws * o_.thin;
+        const std::int64_t first = transition / length * length;
+        return {first, std::min(first + length, o_.draws * o_.thin)};
+    }
+    void keep_in_block(RunChains<T>& task) {
+        const auto [first, last] = block_of(done_);
+        const std::int64_t draws = (last - first) / o_.thin;
+        if (done_ == first) {
+            block_draws_ = context_.matrix<T>(o_.chains * draws, d_);
+            block_values_ = context_.matrix<T>(o_.chains, draws);
+        }
+        task.done = done_ - first;
+        task.kept = {.draws_a_chain = draws,
+                     .thin = static_cast<std::int32_t>(o_.thin),
+                     .points = block_draws_.data(),
+                     .values = block_values_.data()};
+    }
+    void hand_over() {
+        const auto [first, last] = block_of(done_ - 1);
+        if (done_ < last) return;
+        stream_.wait();
+        o_.receive({.draws = block_draws_,
+                    .values = block_values_,
+                    .first = first / o_.thin,
+                    .count = (last - first) / o_.thin});
     }
 
     // Sums over chains, of transitions after warm-up.
@@ -363,6 +400,7 @@ private:
     Vector<T> masses_, factor_;  // inverse_mass, mass_root, origin, centre; L of a dense mass
     Vector<math::Tuning> tuning_;
     Vector<double> sums_, moments_, products_;
+    Matrix<T> block_draws_, block_values_;
     std::vector<double> inverse_mass_;  // [d x d] of a dense mass, else empty
     ChainState<T> state_{};
     std::int64_t done_ = 0, seen_ = 0;  // transitions after warm-up, and of both

@@ -109,6 +109,9 @@ struct Summary {
     std::vector<Quantity> quantities{};
     std::int64_t chains = 0, draws_a_chain = 0;
     SamplerReport sampler{};
+    // Of sums alone (cuebm/running.hpp): r_hat is nested_r_hat, ess_bulk and ess_tail are both batch_means_ess, and the
+    // table says so.
+    bool running = false;
 
     // What is wrong, a sentence each, with what to try; empty if nothing was found. By the rules of VGSCB and Stan:
     // R-hat over 1.01, bulk or tail ESS under 400 in all, any divergence or hit of the greatest tree depth, E-BFMI

@@ -76,6 +76,14 @@ struct SampleProgress {
     std::int64_t divergences = 0;  // since warm-up
 };
 
+// Draws that are handed over, on the context's device, until the function returns.
+template <class T>
+struct DrawBlock {
+    MatrixView<const T> draws;   // [chains count x d]: row c count + t is draw first + t of chain c
+    MatrixView<const T> values;  // [chains x count]: E of each
+    std::int64_t first = 0, count = 0;
+};
+
 template <class T>
 struct SampleOptions {
     std::int64_t chains = 4;     // >= 1
@@ -91,6 +99,9 @@ struct SampleOptions {
     std::vector<double> inverse_mass{};
     bool adapt_mass = true;
     bool dense_mass = false;  // all of M^-1 is learnt; d <= 2048. A leapfrog step costs d^2 operations more
+    // Optional: gets the draws in blocks of up to 64 MiB, in order, in the sampling thread, and then Samples has none.
+    // See sample_running (cuebm/running.hpp).
+    std::function<void(const DrawBlock<T>&)> receive{};
     std::function<void(const SampleProgress&)> progress{};  // called by the sampling thread about 100 times
     std::stop_token cancel{};                               // looked at some ten times a second
 };

@@ -1,0 +1,122 @@
+// sample() whose draws are added up: see cuebm/running.hpp.
+#include <algorithm>
+#include <cmath>
+#include <thread>
+
+#include <cuebm/running.hpp>
+
+#include "check.hpp"
+#include "math/random_streams.hpp"
+#include "math/samplers/chain_tile.hpp"
+#include "parallel.hpp"
+#include "sample_arguments.hpp"
+
+namespace cuebm {
+namespace {
+
+using namespace detail;
+
+constexpr auto function = "sample_running";
+
+// Superchains whose chains begin at one place: chains [k n / superchains, (k + 1) n / superchains) of n.
+template <class T>
+std::vector<T> starts(const Context& context, const Energy& energy, const SampleOptions<T>& o,
+                      std::int64_t superchains) {
+    constexpr std::uint32_t most_attempts = 100;
+    const std::int64_t d = energy.dimension();
+    const auto key = math::random_key(o.seed, math::RandomPurpose::chains_start);
+    std::vector<T> points(static_cast<std::size_t>(superchains * d));
+    std::vector<T> values(static_cast<std::size_t>(superchains), static_cast<T>(NAN));
+    for (std::uint32_t attempt = 0; attempt < most_attempts; ++attempt) {
+        for (std::int64_t k = 0; k < superchains; ++k)
+            for (std::int64_t j = 0; j < d && !std::isfinite(values[static_cast<std::size_t>(k)]); ++j)
+                points[static_cast<std::size_t>(k * d + j)] =
+                    math::start_coordinate<T>(key, math::lane_index<T>(static_cast<std::uint64_t>(k)), attempt,
+                                              static_cast<int>(j), static_cast<T>(o.start_spread));
+        const auto on_device = context.copy(view(std::as_const(points), superchains, d));
+        const auto of = context.vector<T>(superchains);
+        energy::evaluate(context, energy, {.points = on_device, .values = of.view(), .check_finite = false});
+        values = to_host(context, of);
+        if (std::all_of(values.begin(), values.end(), [](T value) { return std::isfinite(value); })) break;
+    }
+    std::vector<T> all;  // sample() says where an energy is still not finite
+    for (std::int64_t k = 0; k < superchains; ++k)
+        for (std::int64_t c = k * o.chains / superchains; c < (k + 1) * o.chains / superchains; ++c)
+            all.insert(all.end(), points.begin() + k * d, points.begin() + (k + 1) * d);
+    return all;
+}
+
+}  // namespace
+
+template <class T>
+RunningSamples<T> sample_running(const Context& context, const Energy& energy, const Sampler& sampler,
+                                 const SampleOptions<T>& options, const Accumulate& wanted) {
+    const SamplerKind kind = kind_of(sampler);
+    check_sample(context, energy, kind, std::holds_alternative<Nuts>(sampler), options);
+    if (options.draws < 1) refuse(function, "draws", std::to_string(options.draws), "draws >= 1");
+    if (options.receive) refuse(function, "receive", "a function", "none; sample() calls one");
+    const auto names = energy.names();
+    const auto held = energy.held();
+    std::vector<std::string> quantities;
+    for (std::size_t j = 0; j < names.size(); ++j)
+        if (!held[j]) quantities.push_back(names[j]);
+    for (const auto& [name, of] : wanted.functions) {
+        if (name.empty()) refuse(function, "functions", "one without a name", "a name for each");
+        if (!of || of.dimension() != energy.dimension())
+            refuse(function, "functions",
+                   "\"" + name + "\" of " + std::to_string(of ? of.dimension() : 0) + " coordinates",
+                   std::to_string(energy.dimension()) + ", as the energy has");
+        quantities.push_back(name);
+    }
+    diagnostics::Running running(quantities, {.chains = options.chains,
+                                              .draws = options.draws,
+                                              .superchains = wanted.superchains,
+                                              .covariance = wanted.covariance});
+    ThreadTeam team(std::max(1, static_cast<int>(std::thread::hardware_concurrency())));
+    auto o = options;
+    Matrix<T> start;
+    if (!o.start) {
+        const auto points = starts(context, energy, options, running.superchains());
+        start = context.copy(view(points, o.chains, energy.dimension()));
+        o.start = start;
+    }
+    o.receive = [&](const DrawBlock<T>& block) {
+        const auto points = to_host(context, block.draws);
+        const std::int64_t rows = block.draws.rows, d = block.draws.cols;
+        std::vector<std::vector<T>> of_functions;
+        for (const auto& [name, of] : wanted.functions) {
+            const auto values = context.vector<T>(rows);
+            energy::evaluate(context, of, {.points = block.draws, .values = values.view()});
+            of_functions.push_back(to_host(context, values));
+        }
+        std::vector<double> known(static_cast<std::size_t>(rows) * quantities.size());
+        constexpr std::int64_t rows_a_task = 256;
+        team.parallel_for((rows + rows_a_task - 1) / rows_a_task, [&](std::int64_t task, int) {
+            std::vector<double> point(static_cast<std::size_t>(d));
+            for (std::int64_t row = task * rows_a_task; row < std::min(rows, (task + 1) * rows_a_task); ++row) {
+                std::copy_n(points.begin() + row * d, d, point.begin());
+                const auto all = energy.coordinates(point);
+                double* to = known.data() + row * static_cast<std::int64_t>(quantities.size());
+                for (std::size_t j = 0; j < all.size(); ++j)
+                    if (!held[j]) *to++ = all[j];
+                for (const auto& values : of_functions)
+                    *to++ = static_cast<double>(values[static_cast<std::size_t>(row)]);
+            }
+        });
+        running.add(view(std::as_const(known), rows, static_cast<std::int64_t>(quantities.size())));
+    };
+    RunningSamples<T> result{.run = sample(context, energy, sampler, o), .summary = {}, .covariance = {}};
+    if (result.run.status == Status::cancelled) return result;
+    result.summary = running.summary(
+        {.divergences = result.run.divergences, .max_treedepth_hits = result.run.deepest, .e_bfmi = {}});
+    if (wanted.covariance) result.covariance = running.covariance();
+    return result;
+}
+
+#define CUEBM_INSTANTIATE(T)                                                                              \
+    template CUEBM_API RunningSamples<T> sample_running<T>(const Context&, const Energy&, const Sampler&, \
+                                                           const SampleOptions<T>&, const Accumulate&);
+CUEBM_INSTANTIATE(float)
+CUEBM_INSTANTIATE(double)
+
+}  // namespace cuebm

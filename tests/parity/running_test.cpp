@@ -1,0 +1,262 @@
+// Draws that are added up and not kept.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include <cuebm/running.hpp>
+
+#include "support/backends.hpp"
+#include "support/complaint.hpp"
+#include "support/data.hpp"
+
+namespace eb = cuebm;
+namespace diagnostics = cuebm::diagnostics;
+using namespace cuebm::test;
+
+CUEBM_SUITE_ON(RunningOn, backends_of_one_path());
+
+namespace {
+
+// Draws [chains draws x 2] that hang together in a chain, and chains that differ; the second quantity has large numbers
+// and heavy tails.
+std::vector<double> correlated_draws(std::int64_t chains, std::int64_t draws) {
+    const auto noise = normal<double>(2 * chains * draws, 5);
+    std::vector<double> rows(noise.size());
+    for (std::int64_t c = 0; c < chains; ++c)
+        for (std::int64_t t = 0; t < draws; ++t) {
+            const auto at = static_cast<std::size_t>(2 * (c * draws + t));
+            rows[at] = (t > 0 ? 0.8 * rows[at - 2] : 0.0) + noise[at] + 0.05 * static_cast<double>(c % 5);
+            rows[at + 1] = 1e6 + noise[at + 1] * noise[at + 1] * noise[at + 1];
+        }
+    return rows;
+}
+// Draws [first, first + count) of each chain, as a block.
+std::vector<double> block_of(const std::vector<double>& rows, std::int64_t chains, std::int64_t draws,
+                             std::int64_t first, std::int64_t count) {
+    std::vector<double> block;
+    for (std::int64_t c = 0; c < chains; ++c)
+        block.insert(block.end(), rows.begin() + 2 * (c * draws + first),
+                     rows.begin() + 2 * (c * draws + first + count));
+    return block;
+}
+std::vector<double> column(const std::vector<double>& rows, std::size_t j) {
+    std::vector<double> values;
+    for (std::size_t i = j; i < rows.size(); i += 2) values.push_back(rows[i]);
+    return values;
+}
+void add_in_blocks(diagnostics::Running& running, const std::vector<double>& rows, std::int64_t chains,
+                   std::int64_t draws, const std::vector<std::int64_t>& counts) {
+    std::int64_t first = 0;
+    for (const std::int64_t count : counts) {
+        const auto block = block_of(rows, chains, draws, first, count);
+        running.add(eb::view(block, chains * count, 2));
+        first += count;
+    }
+}
+
+}  // namespace
+
+// A draw that is lost or counted twice, a batch that begins elsewhere, chains of another superchain, sums that cancel.
+TEST(Running, AgreesWithStoredDraws) {
+    for (const auto& [chains, draws] : {std::pair{24, 50}, std::pair{130, 7}, std::pair{8, 1000}}) {
+        const auto rows = correlated_draws(chains, draws);
+        diagnostics::Running running({"a", "b"},
+                                     {.chains = chains, .draws = draws, .superchains = 2, .covariance = true});
+        const std::int64_t first = draws / 3, then = draws / 2;
+        add_in_blocks(running, rows, chains, draws, {first, then, draws - first - then});
+        const auto summary = running.summary();
+        const auto stored = diagnostics::summarise({"a", "b"}, eb::view(rows, chains * draws, 2), chains, draws);
+        const auto covariance = running.covariance();
+        double product = 0;
+        for (std::size_t i = 0; i < rows.size(); i += 2)
+            product += (rows[i] - stored.quantities[0].mean) * (rows[i + 1] - stored.quantities[1].mean);
+        const double n = static_cast<double>(chains) * draws;
+        const double sd = stored.quantities[0].sd * stored.quantities[1].sd;
+        EXPECT_NEAR(covariance[1], product / (n - 1), 1e-9 * sd);
+        EXPECT_EQ(covariance[1], covariance[2]);
+        for (std::size_t j = 0; j < 2; ++j) {
+            const auto& got = summary.quantities[j];
+            const auto& wanted = stored.quantities[j];
+            const auto values = column(rows, j);
+            const auto table = eb::view(values, chains, draws);
+            EXPECT_NEAR(got.mean, wanted.mean, 1e-12 * std::abs(wanted.mean) + 1e-12);
+            EXPECT_NEAR(got.sd, wanted.sd, 1e-9 * wanted.sd);
+            EXPECT_NEAR(std::sqrt(covariance[3 * j]), wanted.sd, 1e-9 * wanted.sd);
+            EXPECT_NEAR(got.r_hat, diagnostics::nested_r_hat(table, 2), 1e-9);
+            const double ess = diagnostics::batch_means_ess(table);
+            EXPECT_NEAR(got.ess_bulk, ess, 1e-8 * ess);
+            EXPECT_EQ(got.mcse_mean, got.sd / std::sqrt(got.ess_bulk));
+            auto sorted = values;
+            std::sort(sorted.begin(), sorted.end());
+            for (const double prob : {0.05, 0.3, 0.5, 0.95}) {
+                // The draws beside the quantile, and a bin: the first block's deviation is not quite that of all.
+                const auto place = static_cast<std::size_t>(prob * n);
+                const double bin = wanted.sd / 128 * 2.5;
+                EXPECT_GE(running.quantile(static_cast<std::int64_t>(j), prob), sorted[place - 1] - bin) << prob;
+                EXPECT_LE(running.quantile(static_cast<std::int64_t>(j), prob), sorted[place] + bin) << prob;
+            }
+        }
+        EXPECT_NE(to_string(summary).find("nested_r_hat"), std::string::npos);
+    }
+}
+
+// Octaves that are not where their bins are.
+TEST(Running, KnowsTheTails) {
+    std::vector<double> rows;
+    for (int i = 1; i <= 1000; ++i) {  // the first ones are near 0, and decide the bins
+        const double x =
+            i <= 100 ? 0.01 * (i % 2 == 0 ? i : -i) : std::ldexp(1.0, (i - 100) / 20) * (i % 2 == 0 ? 1 : -1);
+        rows.push_back(x);
+    }
+    diagnostics::Running running({"x"}, {.chains = 1, .draws = 1000});
+    running.add(eb::view(rows.data(), 100, 1));
+    running.add(eb::view(rows.data() + 100, 900, 1));
+    auto sorted = rows;
+    std::sort(sorted.begin(), sorted.end());
+    for (const double prob : {0.001, 0.01, 0.1, 0.3, 0.7, 0.9, 0.99, 0.999}) {
+        const double wanted = sorted[static_cast<std::size_t>(std::ceil(prob * 1000)) - 1];
+        EXPECT_NEAR(running.quantile(0, prob), wanted, std::abs(wanted) / 8 + 0.01) << prob;
+    }
+}
+
+// Sums that depend on who adds them, or on where blocks end.
+TEST(Running, HasTheSameBitsForAnyThreadsAndBlocks) {
+    constexpr std::int64_t chains = 200, draws = 30;
+    const auto rows = correlated_draws(chains, draws);
+    std::vector<std::vector<double>> all;
+    for (const auto& [threads, counts] :
+         {std::pair{1, std::vector<std::int64_t>{10, 20}}, std::pair{3, std::vector<std::int64_t>{10, 20}},
+          std::pair{2, std::vector<std::int64_t>{10, 1, 9, 10}}}) {
+        diagnostics::Running running({"a", "b"},
+                                     {.chains = chains, .draws = draws, .covariance = true, .threads = threads});
+        add_in_blocks(running, rows, chains, draws, counts);
+        auto numbers = running.covariance();
+        for (const auto& q : running.summary().quantities)
+            numbers.insert(numbers.end(), {q.mean, q.sd, q.median, q.q5, q.q95, q.mcse_mean, q.ess_bulk, q.r_hat});
+        if (counts.size() > 2)
+            numbers.erase(numbers.begin(), numbers.begin() + 4);  // products go through a block by row
+        all.push_back(numbers);
+    }
+    EXPECT_EQ(all[0], all[1]);
+    EXPECT_EQ((std::vector<double>(all[0].begin() + 4, all[0].end())), all[2]);
+}
+
+TEST(Running, OfOddDraws) {
+    diagnostics::Running running({"constant", "bad", "good"}, {.chains = 4, .draws = 9});
+    std::vector<double> rows;
+    const auto noise = normal<double>(36, 2);
+    for (std::size_t i = 0; i < 36; ++i) {
+        const double values[] = {3.5, i == 20 ? std::numeric_limits<double>::infinity() : noise[i], noise[i]};
+        rows.insert(rows.end(), values, values + 3);
+    }
+    running.add(eb::view(std::as_const(rows), 36, 3));
+    const auto summary = running.summary();
+    EXPECT_EQ(summary.quantities[0].mean, 3.5);
+    EXPECT_EQ(summary.quantities[0].sd, 0);
+    EXPECT_EQ(summary.quantities[0].median, 3.5);
+    EXPECT_TRUE(std::isnan(summary.quantities[1].mean));
+    EXPECT_NEAR(summary.quantities[2].mean, std::accumulate(noise.begin(), noise.end(), 0.0) / 36, 1e-12);
+    EXPECT_FALSE(summary.problems().empty());
+}
+
+TEST(Running, RefusesBadArguments) {
+    const auto refuse = [](const char* argument, std::vector<std::string> names, const diagnostics::RunningOptions& o) {
+        expect_refused(argument, [&] { diagnostics::Running running(std::move(names), o); });
+    };
+    refuse("names", {}, {.chains = 1, .draws = 1});
+    refuse("chains", {"x"}, {.draws = 1});
+    refuse("draws", {"x"}, {.chains = 1});
+    refuse("superchains", {"x"}, {.chains = 3, .draws = 1, .superchains = 4});
+    refuse("threads", {"x"}, {.chains = 3, .draws = 1, .threads = -1});
+    diagnostics::Running running({"x"}, {.chains = 3, .draws = 2});
+    const std::vector<double> rows(9, 1.0);
+    expect_refused("block", [&] { (void)running.summary(); });
+    expect_refused("block", [&] { running.add(eb::view(rows, 9, 1)); });  // 3 draws of 2
+    expect_refused("block", [&] { running.add(eb::view(rows.data(), 4, 1)); });
+    expect_refused("block", [&] { running.add(eb::view(rows.data(), 3, 2)); });
+    running.add(eb::view(rows.data(), 3, 1));
+    expect_refused("quantity", [&] { (void)running.quantile(1, 0.5); });
+    expect_refused("prob", [&] { (void)running.quantile(0, 1); });
+    expect_refused("covariance", [&] { (void)running.covariance(); });
+    const auto context = eb::Context::cpu();
+    const auto e = eb::energy::gaussian({.precision = {1, 1}}), other = eb::energy::gaussian({.precision = {1}});
+    const auto refuse_run = [&](const char* argument, const eb::SampleOptions<float>& o, const eb::Accumulate& wanted) {
+        expect_refused(argument, [&] { (void)eb::sample_running(context, e, eb::Hmc{}, o, wanted); });
+    };
+    refuse_run("draws", {.draws = 0}, {});
+    refuse_run("functions", {}, {.functions = {{"f", other}}});
+    refuse_run("functions", {}, {.functions = {{"", e}}});
+    refuse_run("superchains", {.chains = 4}, {.superchains = 5});
+    refuse_run("receive", {.receive = [](const eb::DrawBlock<float>&) {}}, {});
+}
+
+// Draws of another block, of a chain that is not theirs, or without what bounds them.
+CUEBM_TEST(RunningOn, DrawsAreThoseOfSample) {
+    const auto context = backend.make();
+    const auto gaussian = eb::energy::gaussian({.mean = {1, 2}, .precision = {1, 4}});
+    const auto bounded =
+        eb::energy::constrain(gaussian, {eb::energy::Support::real(), eb::energy::Support::positive()});
+    const auto begin = normal<T>(10, 3);
+    const auto start = context.copy(eb::view(begin, 5, 2));
+    const eb::SampleOptions<T> options{.chains = 5, .warmup = 20, .draws = 12, .thin = 2, .seed = 4, .start = start};
+    const auto stored = eb::sample<T>(context, bounded, eb::Hmc{.leapfrogs = 3}, options);
+    const auto added =
+        eb::sample_running<T>(context, bounded, eb::Hmc{.leapfrogs = 3}, options, {.functions = {{"E", bounded}}});
+    const auto wanted = stored.summary();
+    for (std::size_t j = 0; j < 2; ++j) {
+        EXPECT_EQ(added.summary.quantities[j].name, wanted.quantities[j].name);
+        EXPECT_NEAR(added.summary.quantities[j].mean, wanted.quantities[j].mean, 1e-12);
+        EXPECT_NEAR(added.summary.quantities[j].sd, wanted.quantities[j].sd, 1e-12);
+    }
+    const auto values = to_host(context, stored.values);
+    double mean = 0;
+    for (const T value : values) mean += static_cast<double>(value) / static_cast<double>(values.size());
+    EXPECT_EQ(added.summary.quantities[2].name, "E");
+    EXPECT_NEAR(added.summary.quantities[2].mean, mean, 1e-6 * std::abs(mean));
+    EXPECT_EQ(added.run.draws.rows(), 0);
+    EXPECT_EQ(added.run.step_size, stored.step_size);
+}
+
+// Blocks that are cut elsewhere, or handed over twice.
+TEST(Running, BlocksAreAllDrawsInOrder) {
+    const auto context = eb::Context::cpu();
+    const auto e = eb::energy::gaussian({.precision = std::vector<double>(2000, 1.0)});
+    eb::SampleOptions<float> options{.chains = 300, .warmup = 0, .draws = 60};  // 27 draws a block
+    const eb::Hmc hmc{.leapfrogs = 1, .step_size = 0.1};
+    const auto stored = eb::sample(context, e, hmc, options);
+    const auto wanted = to_host(context, stored.draws), energies = to_host(context, stored.values);
+    std::int64_t next = 0, wrong = 0, blocks = 0;
+    options.receive = [&](const eb::DrawBlock<float>& block) {
+        EXPECT_EQ(block.first, next);
+        const auto draws = to_host(context, block.draws), values = to_host(context, block.values);
+        for (std::int64_t c = 0; c < 300; ++c)
+            for (std::int64_t t = 0; t < block.count; ++t) {
+                const auto from = draws.begin() + (c * block.count + t) * 2000;
+                wrong += std::equal(from, from + 2000, wanted.begin() + (c * 60 + block.first + t) * 2000) ? 0 : 1;
+                wrong += values[static_cast<std::size_t>(c * block.count + t)] ==
+                                 energies[static_cast<std::size_t>(c * 60 + block.first + t)]
+                             ? 0
+                             : 1;
+            }
+        next += block.count;
+        ++blocks;
+    };
+    const auto handed = eb::sample(context, e, hmc, options);
+    EXPECT_EQ(next, 60);
+    EXPECT_GT(blocks, 1);
+    EXPECT_EQ(wrong, 0);
+    EXPECT_EQ(handed.draws_a_chain, 0);
+}
+
+// Superchains whose chains do not begin together would each be a mean over both modes, and agree.
+TEST(Running, SeesChainsThatStayWhereTheyBegan) {
+    const auto context = eb::Context::cpu();
+    const std::vector<double> means{-30, 0, 30, 0};
+    const auto modes = eb::energy::mixture({.means = eb::view(means, 2, 2)});
+    const auto run = eb::sample_running(context, modes, eb::Hmc{.leapfrogs = 5},
+                                        {.chains = 256, .warmup = 100, .draws = 50, .seed = 1, .start_spread = 30});
+    EXPECT_GT(run.summary.quantities[0].r_hat, 1.05);
+    EXPECT_LT(run.summary.quantities[1].r_hat, 1.05);
+    EXPECT_FALSE(run.summary.problems().empty());
+}
