@@ -211,8 +211,9 @@ struct Running::Sums {
     double batch_means_ess(std::size_t j, double variance) const {
         const double size = draws() * static_cast<double>(options.chains);
         if (variance == 0) return size;
-        const auto full = static_cast<double>((done - left_out) / batch_length * options.chains);
-        if (done < left_out || full < 2) return nan;
+        const std::int64_t of_chain = std::max<std::int64_t>(done - left_out, 0) / batch_length;
+        const auto full = static_cast<double>(of_chain * options.chains);
+        if (full < 2) return nan;
         double sum = 0, squares = 0;
         for (std::int64_t c = 0; c < options.chains; ++c) {
             sum += at(c, j).batches;

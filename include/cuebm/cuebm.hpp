@@ -14,6 +14,7 @@
 #include <cuebm/kmeans_mini_batch.hpp>
 #include <cuebm/kmeans_soft.hpp>
 #include <cuebm/resume.hpp>
+#include <cuebm/running.hpp>
 #include <cuebm/sample.hpp>
 #include <cuebm/version.hpp>
 #include <cuebm/view.hpp>

@@ -32,7 +32,7 @@ struct Tuning {
 };
 
 CUEBM_MATH std::int32_t leapfrogs_of_most(double log_most) {
-    return static_cast<std::int32_t>((exponential(log_most) + 1) / 2 + 0.5);
+    return static_cast<std::int32_t>((exponential(log_most) + 2) / 2);  // (most + 1) / 2, to the nearest
 }
 
 // From below: beyond half a period of a coordinate there are other lengths whose slope is zero.
