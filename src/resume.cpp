@@ -112,7 +112,9 @@ Samples<T> resume(const Context& context, const Energy& energy, const Sampler& s
 
 namespace {
 
-bool are_masses(std::int64_t count, std::int64_t d) { return count == d || (count % d == 0 && count / d == d); }
+bool are_masses(std::int64_t count, std::int64_t d) {
+    return d > 0 && (count == d || (count % d == 0 && count / d == d));
+}
 
 template <class T>
 void write(const std::string& path, const ChainsState<T>& state) {
@@ -151,6 +153,8 @@ ChainsState<T> load_chains(const std::string& path) {
     file.read(&header, sizeof header, "a header of chains");
     if (std::memcmp(header.magic, expected.magic, sizeof header.magic) != 0)
         file.fail(0, "another format", "chains that cuebm::save() wrote");
+    if (header.trajectory < 0 || header.trajectory > 1 << 30)
+        file.fail(0, std::to_string(header.trajectory) + " leapfrog steps", "0 to 2^30");
     if (header.element != sizeof(T))
         file.fail(8, "numbers of " + std::to_string(header.element) + " bytes", std::to_string(sizeof(T)) + " bytes");
     std::int64_t points = 0, wanted = 0;

@@ -35,7 +35,8 @@ public:
           tiles_((o.chains + math::chains_a_tile - 1) / math::chains_a_tile),
           points_(context_.vector<T>(2 * tiles_ * math::chains_a_tile * d_)),
           numbers_(context_.vector<T>(math::ChainNumbers<T*>::count * tiles_ * math::chains_a_tile)),
-          dense_(is_dense(o.inverse_mass, d_) || (o.dense_mass && o.inverse_mass.empty() && d_ > 1)),
+          dense_(is_dense(o.inverse_mass, d_) ||
+                 (o.dense_mass && o.adapt_mass && o.inverse_mass.empty() && o.warmup > 0 && d_ > 1)),
           masses_(context_.vector<T>(4 * d_)),
           factor_(context_.vector<T>(dense_ ? d_ * d_ : 0)),
           tuning_(context_.vector<math::Tuning>(1)),
@@ -261,7 +262,7 @@ private:
         std::int64_t at_once = tells ? 1 : most, reported = 0;
         while (done_ < all) {
             const auto begin = std::chrono::steady_clock::now();
-            std::int64_t count = std::min({at_once, most, tells ? reported + report - done_ : all, all - done_});
+            std::int64_t count = std::min({at_once, tells ? reported + report - done_ : all, all - done_});
             if (o_.receive) count = std::min(count, block_of(done_).last - done_);
             auto task = transitions(o_.warmup + done_, count);
             task.average = kind_.step_size == 0;
@@ -281,9 +282,9 @@ private:
             if (tells || done_ < all) fold();
             if (o_.receive) hand_over();
             if (!tells) continue;
-            if (std::chrono::steady_clock::now() - begin < longest_launch / 2) at_once *= 2;
-            if (std::chrono::steady_clock::now() - begin > longest_launch)
-                at_once = std::max<std::int64_t>(at_once / 2, 1);
+            const auto took = std::chrono::steady_clock::now() - begin;
+            if (took < longest_launch / 2) at_once = std::min(2 * at_once, most);
+            if (took > longest_launch) at_once = std::max<std::int64_t>(at_once / 2, 1);
             if (done_ < std::min(reported + report, all) && !o_.cancel.stop_requested()) continue;
             reported = done_;
             if (!tell(seen_, false)) return false;
