@@ -175,6 +175,21 @@ void launch_nuts(const Launch& how, const ChainsData<T>& data);
 
 inline constexpr int adapt_threads = 256;
 
+// The first two sums of all tiles in order, which the whole block loads and thread 0 adds.
+__device__ __forceinline__ void add_in_order(const double* sums, std::int64_t tiles, std::int64_t width,
+                                             double (&totals)[2]) {
+    CUEBM_SHARED(double, loaded, [2][adapt_threads]);
+    const auto thread = static_cast<int>(threadIdx.x);
+    for (std::int64_t first = 0; first < tiles; first += adapt_threads) {
+        if (first + thread < tiles)
+            for (int s = 0; s < 2; ++s) loaded[s][thread] = sums[(first + thread) * width + s];
+        __syncthreads();
+        for (int tile = 0; thread == 0 && tile < adapt_threads && first + tile < tiles; ++tile)
+            for (int s = 0; s < 2; ++s) totals[s] += loaded[s][tile];
+        __syncthreads();
+    }
+}
+
 // One block: thread by thread a sum over tiles, in order.
 template <class T>
 __global__ void __launch_bounds__(adapt_threads) adapt_tuning(detail::AdaptChains<T> task) {
@@ -197,8 +212,10 @@ __global__ void __launch_bounds__(adapt_threads) adapt_tuning(detail::AdaptChain
         if (threadIdx.x == 0) *task.tuning = {math::start_dual_averaging(task.first_step_size), math::start_length()};
         return;
     }
+    double totals[2] = {};
+    add_in_order(task.sums, tiles, width, totals);
     if (threadIdx.x == 0)
-        math::learn(*task.tuning, {total(0), total(1), chains, task.target, task.step, task.learn_step,
+        math::learn(*task.tuning, {totals[0], totals[1], chains, task.target, task.step, task.learn_step,
                                    task.learn_length, task.end_window, task.restart_length});
     for (std::int64_t j = threadIdx.x; task.learn_length && j < task.d; j += blockDim.x)
         task.centre[j] = static_cast<T>(static_cast<double>(task.origin[j]) + total(2 + 2 * j) / chains);
