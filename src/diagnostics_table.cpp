@@ -98,6 +98,10 @@ std::vector<std::string> Summary::problems() const {
         found.push_back("All draws are equal of " + some(bad.count, all) + ", the first of them " + bad.worst->name +
                         ": a constant, or chains that never moved; then take smaller steps.");
     }
+    const auto unknown = [](const Quantity& q) { return std::isnan(q.r_hat) || std::isnan(q.ess_bulk) ? q.sd : 0; };
+    if (const Found bad(quantities, unknown); running && bad.worst)
+        found.push_back("Too few chains or draws to tell how good they are for " + some(bad.count, all) +
+                        ", the first of them " + bad.worst->name + ": two superchains and two batches are wanted.");
     if (const Found bad(quantities, [](const Quantity& q) { return q.r_hat - most_r_hat; }); bad.worst)
         found.push_back(
             "R-hat is over 1.01 for " + some(bad.count, all) + ", most for " + bad.worst->name + " (" +
@@ -117,7 +121,7 @@ std::vector<std::string> Summary::problems() const {
         found.push_back(std::to_string(*sampler.max_treedepth_hits) + in_all + "reached the greatest tree depth: " +
                         "right, but slow. Allow deeper trees, or scale the coordinates alike.");
     if (auto text = of_e_bfmi(sampler.e_bfmi); !text.empty()) found.push_back(std::move(text));
-    if (chains == 1)
+    if (chains == 1 && !running)
         found.emplace_back(
             "One chain: R-hat compares its halves, and cannot see what the chain has missed. Run 4 or more.");
     return found;

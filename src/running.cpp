@@ -61,7 +61,8 @@ struct Moments {
     double mean = 0, variance = 0;
 };
 Moments moments_of(double n, double sum, double squares) {
-    return {sum / n, n > 1 ? std::max(0.0, (squares - sum * (sum / n)) / (n - 1)) : 0};
+    const double variance = n > 1 ? (squares - sum * (sum / n)) / (n - 1) : 0;
+    return {sum / n, variance < 0 ? 0 : variance};  // NaN stays
 }
 
 }  // namespace
@@ -245,13 +246,9 @@ struct Running::Sums {
         const auto moments = of_all(j);
         row.mean = bins[j].centre + moments.mean;
         row.sd = std::sqrt(moments.variance);
-        if (row.sd > 0) {
-            row.median = quantile(j, 0.5);
-            row.q5 = quantile(j, 0.05);
-            row.q95 = quantile(j, 0.95);
-        } else {
-            row.median = row.q5 = row.q95 = row.mean;
-        }
+        row.median = row.sd == 0 ? row.mean : quantile(j, 0.5);
+        row.q5 = row.sd == 0 ? row.mean : quantile(j, 0.05);
+        row.q95 = row.sd == 0 ? row.mean : quantile(j, 0.95);
         row.ess_bulk = row.ess_tail = batch_means_ess(j, moments.variance);
         row.mcse_mean = row.sd / std::sqrt(row.ess_bulk);
         row.r_hat = nested_r_hat(j);
@@ -274,6 +271,8 @@ Running::Running(std::vector<std::string> names, const RunningOptions& options) 
     check("draws", options.draws, 1, most);
     check("superchains", options.superchains, 0, options.chains);
     check("threads", options.threads, 0, 1 << 16);
+    if (options.superchains == 1 && options.chains > 1)
+        refuse(function, "superchains", "1", "2 or more, to be compared, or 0");
     sums_ = std::make_unique<Sums>(std::move(names), options);
 }
 Running::~Running() = default;
@@ -283,6 +282,7 @@ void Running::add(MatrixView<const double> block) { sums_->add(block); }
 
 Summary Running::summary(const SamplerReport& sampler) const {
     sums_->check_drawn();
+    const DefaultFloatEnvironment environment;
     Summary summary{.quantities = {},
                     .chains = sums_->options.chains,
                     .draws_a_chain = sums_->done,
@@ -298,6 +298,7 @@ double Running::quantile(std::int64_t quantity, double prob) const {
     if (quantity < 0 || quantity >= size)
         refuse(function, "quantity", std::to_string(quantity), "0 to " + std::to_string(size - 1));
     if (!(prob > 0 && prob < 1)) refuse(function, "prob", text_of(prob), "0 < prob < 1");
+    const DefaultFloatEnvironment environment;
     return sums_->quantile(static_cast<std::size_t>(quantity), prob);
 }
 
@@ -306,6 +307,7 @@ std::int64_t Running::superchains() const { return sums_->superchains; }
 std::vector<double> Running::covariance() const {
     sums_->check_drawn();
     if (!sums_->options.covariance) refuse(function, "covariance", "false", "true, to have products added up");
+    const DefaultFloatEnvironment environment;
     const std::size_t size = sums_->size();
     const double n = sums_->draws() * static_cast<double>(sums_->options.chains);
     std::vector<double> result(size * size), means;

@@ -4,10 +4,13 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <optional>
+#include <tuple>
 #include <utility>
 
 #include "context_state.hpp"
 #include "dense_mass.hpp"
+#include "draw_blocks.hpp"
 #include "float_environment.hpp"
 #include "host_copy.hpp"
 #include "math/random_streams.hpp"
@@ -44,6 +47,7 @@ public:
           moments_(context_.vector<double>(1 + 2 * d_)),
           products_(context_.vector<double>(dense_ && o.inverse_mass.empty() ? d_ * (1 + d_) : 0)) {
         const std::int64_t lanes = tiles_ * math::chains_a_tile;
+        if (o.receive) blocks_.emplace(context_, o, d_);
         T *const points = points_.data(), *next = numbers_.data();
         const auto array = [&] { return std::exchange(next, next + lanes); };
         state_ = {points,
@@ -208,8 +212,7 @@ private:
         const auto windows = learns_mass ? windows_of(o_.warmup) : WarmupWindows{};
         const std::int64_t report = std::clamp<std::int64_t>(o_.warmup / 50, 1, 64);  // what is in flight is bounded
         auto end = windows.ends.begin();
-        std::int64_t products_of = 0;  // points in products_
-        begin_products();              // that of a window from the first transition on
+        std::int64_t points_in_products = 0;
         for (std::int64_t t = 0; t < o_.warmup; ++t) {
             auto task = transitions(t, 1);
             auto learn = adaptation();
@@ -217,8 +220,7 @@ private:
                 learn.begin_window = true;
                 operations_.adapt(queue_, learn);
                 learn.begin_window = false;
-                begin_products();
-                products_of = 0;
+                if (dense_) begin_products();
             }
             const bool collects = learns_mass && t >= windows.first && t < windows.last;
             learn.collect = collects && !dense_;
@@ -233,7 +235,7 @@ private:
                 operations_.add_products(
                     queue_,
                     {.chains = o_.chains, .d = d_, .x = state_.x, .origin = learn.origin, .sums = products_.data()});
-                products_of += o_.chains;
+                points_in_products += o_.chains;
             }
             learn.learn_step = learns_step;
             learn.learn_length = kind_.learns_length;
@@ -242,12 +244,12 @@ private:
             if (learns_step || learns_mass || kind_.learns_length) operations_.adapt(queue_, learn);
             if (learn.end_window && dense_) {
                 // One that is not positive definite to rounding leaves the one before.
-                set_mass(inverse_mass_of(static_cast<double>(products_of), read(stream_, products_.view()), d_));
+                set_mass(inverse_mass_of(static_cast<double>(points_in_products), read(stream_, products_.view()), d_));
                 begin_products();
-                products_of = 0;
+                points_in_products = 0;
             }
             seen_ = t + 1;
-            if ((t + 1) % report == 0 && !tell(t + 1, true)) return false;
+            if (((t + 1) % report == 0 || o_.cancel.stop_requested()) && !tell(t + 1, true)) return false;
         }
         return true;
     }
@@ -259,11 +261,12 @@ private:
         const std::int64_t all = o_.draws * o_.thin;
         const bool tells = o_.progress || o_.cancel.stop_possible();
         const std::int64_t report = (all + 49) / 50;
-        std::int64_t at_once = tells ? 1 : most, reported = 0;
+        std::int64_t at_once = tells ? 1 : most, reported = 0, folded = 0;
         while (done_ < all) {
-            const auto begin = std::chrono::steady_clock::now();
-            std::int64_t count = std::min({at_once, tells ? reported + report - done_ : all, all - done_});
-            if (o_.receive) count = std::min(count, block_of(done_).last - done_);
+            // Launches are cut by the clock, and counts folded where no clock has a say: no bit depends on it.
+            const std::int64_t until = std::min({folded + most, tells ? reported + report : all, all});
+            std::int64_t count = std::min(at_once, until - done_);
+            if (blocks_) count = std::min(count, blocks_->last(done_) - done_);
             auto task = transitions(o_.warmup + done_, count);
             task.average = kind_.step_size == 0;
             task.kept = {.draws_a_chain = o_.draws,
@@ -275,55 +278,31 @@ private:
                          .divergent = result.divergent.data(),
                          .depths = result.tree_depths.data(),
                          .leapfrogs = result.tree_leapfrogs.data()};
-            if (o_.receive) keep_in_block(task);
+            if (blocks_) std::tie(task.done, task.kept) = blocks_->keep(done_);
+            const auto begin = std::chrono::steady_clock::now();
             operations_.run(queue_, task, scratch());
             done_ += count;
             seen_ = o_.warmup + done_;
-            if (tells || done_ < all) fold();
-            if (o_.receive) hand_over();
-            if (!tells) continue;
-            const auto took = std::chrono::steady_clock::now() - begin;
-            if (took < longest_launch / 2) at_once = std::min(2 * at_once, most);
-            if (took > longest_launch) at_once = std::max<std::int64_t>(at_once / 2, 1);
-            if (done_ < std::min(reported + report, all) && !o_.cancel.stop_requested()) continue;
+            if (tells) {
+                stream_.wait();
+                const auto took = std::chrono::steady_clock::now() - begin;
+                if (took < longest_launch / 2) at_once = std::min(2 * at_once, most);
+                if (took > longest_launch) at_once = std::max<std::int64_t>(at_once / 2, 1);
+            }
+            if (done_ == until && done_ < all) {
+                fold();
+                folded = done_;
+            }
+            if (blocks_ && done_ == blocks_->last(done_ - 1)) {
+                stream_.wait();
+                blocks_->hand_over(done_);
+            }
+            if (!tells || (done_ < std::min(reported + report, all) && !o_.cancel.stop_requested())) continue;
+            if (done_ == all) fold();
             reported = done_;
             if (!tell(seen_, false)) return false;
         }
         return true;
-    }
-
-    // Draws that are handed over, not kept: transitions [first, last) after warm-up make a block.
-    struct Block {
-        std::int64_t first, last;
-    };
-    Block block_of(std::int64_t transition) const {
-        constexpr std::int64_t most_bytes = 64 << 20;
-        const std::int64_t bytes = o_.chains * (d_ + 1) * static_cast<std::int64_t>(sizeof(T));
-        const std::int64_t draws = std::clamp<std::int64_t>(most_bytes / bytes, 1, o_.draws), length = draws * o_.thin;
-        const std::int64_t first = transition / length * length;
-        return {first, std::min(first + length, o_.draws * o_.thin)};
-    }
-    void keep_in_block(RunChains<T>& task) {
-        const auto [first, last] = block_of(done_);
-        const std::int64_t draws = (last - first) / o_.thin;
-        if (done_ == first) {
-            block_draws_ = context_.matrix<T>(o_.chains * draws, d_);
-            block_values_ = context_.matrix<T>(o_.chains, draws);
-        }
-        task.done = done_ - first;
-        task.kept = {.draws_a_chain = draws,
-                     .thin = static_cast<std::int32_t>(o_.thin),
-                     .points = block_draws_.data(),
-                     .values = block_values_.data()};
-    }
-    void hand_over() {
-        const auto [first, last] = block_of(done_ - 1);
-        if (done_ < last) return;
-        stream_.wait();
-        o_.receive({.draws = block_draws_,
-                    .values = block_values_,
-                    .first = first / o_.thin,
-                    .count = (last - first) / o_.thin});
     }
 
     // Sums over chains, of transitions after warm-up.
@@ -401,7 +380,7 @@ private:
     Vector<T> masses_, factor_;  // inverse_mass, mass_root, origin, centre; L of a dense mass
     Vector<math::Tuning> tuning_;
     Vector<double> sums_, moments_, products_;
-    Matrix<T> block_draws_, block_values_;
+    std::optional<DrawBlocks<T>> blocks_;
     std::vector<double> inverse_mass_;  // [d x d] of a dense mass, else empty
     ChainState<T> state_{};
     std::int64_t done_ = 0, seen_ = 0;  // transitions after warm-up, and of both

@@ -128,10 +128,11 @@ void check_sample(const Context& context, const Energy& energy, const SamplerKin
     constexpr double least = std::numeric_limits<T>::min(), largest = 1e30;  // what T holds, with room to be squared
     if (kind.step_size > 0) check_in("step_size", kind.step_size, least, largest);
     check_in("start_spread", o.start_spread, least, largest);
-    check_inverse_mass(o.inverse_mass, d, least, largest);
     if ((o.dense_mass || is_dense(o.inverse_mass, d)) && d > most_dense)
-        refuse(sample_function, "dense_mass", "true with " + std::to_string(d) + " coordinates",
+        refuse(sample_function, o.dense_mass ? "dense_mass" : "inverse_mass",
+               "a matrix of " + std::to_string(d) + " coordinates",
                "at most " + std::to_string(most_dense) + "; a diagonal mass has no such limit");
+    check_inverse_mass(o.inverse_mass, d, least, largest);
     check_optional(sample_function, "start", o.start, o.chains, d, context.device());
 }
 

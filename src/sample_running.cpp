@@ -6,6 +6,7 @@
 #include <cuebm/running.hpp>
 
 #include "check.hpp"
+#include "float_environment.hpp"
 #include "math/random_streams.hpp"
 #include "math/samplers/chain_tile.hpp"
 #include "parallel.hpp"
@@ -17,6 +18,12 @@ namespace {
 using namespace detail;
 
 constexpr auto function = "sample_running";
+
+// On the host: those of a CPU context, or all that the machine has.
+int threads_of(const Context& context) {
+    if (context.device() == Device{}) return context.properties().processors;
+    return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
 
 // Superchains whose chains begin at one place: chains [k n / superchains, (k + 1) n / superchains) of n.
 template <class T>
@@ -51,8 +58,8 @@ std::vector<T> starts(const Context& context, const Energy& energy, const Sample
 template <class T>
 RunningSamples<T> sample_running(const Context& context, const Energy& energy, const Sampler& sampler,
                                  const SampleOptions<T>& options, const Accumulate& wanted) {
-    const SamplerKind kind = kind_of(sampler);
-    check_sample(context, energy, kind, std::holds_alternative<Nuts>(sampler), options);
+    const DefaultFloatEnvironment environment;
+    check_sample(context, energy, kind_of(sampler), std::holds_alternative<Nuts>(sampler), options);
     if (options.draws < 1) refuse(function, "draws", std::to_string(options.draws), "draws >= 1");
     if (options.receive) refuse(function, "receive", "a function", "none; sample() calls one");
     const auto names = energy.names();
@@ -71,8 +78,9 @@ RunningSamples<T> sample_running(const Context& context, const Energy& energy, c
     diagnostics::Running running(quantities, {.chains = options.chains,
                                               .draws = options.draws,
                                               .superchains = wanted.superchains,
-                                              .covariance = wanted.covariance});
-    ThreadTeam team(std::max(1, static_cast<int>(std::thread::hardware_concurrency())));
+                                              .covariance = wanted.covariance,
+                                              .threads = threads_of(context)});
+    ThreadTeam team(threads_of(context));
     auto o = options;
     Matrix<T> start;
     if (!o.start) {
@@ -86,7 +94,12 @@ RunningSamples<T> sample_running(const Context& context, const Energy& energy, c
         std::vector<std::vector<T>> of_functions;
         for (const auto& [name, of] : wanted.functions) {
             const auto values = context.vector<T>(rows);
-            energy::evaluate(context, of, {.points = block.draws, .values = values.view()});
+            try {
+                energy::evaluate(context, of, {.points = block.draws, .values = values.view()});
+            } catch (const DataError& error) {
+                throw DataError("functions", error.row() / block.count,
+                                "\"" + name + "\" is not a number at a draw of this chain");
+            }
             of_functions.push_back(to_host(context, values));
         }
         std::vector<double> known(static_cast<std::size_t>(rows) * quantities.size());

@@ -34,8 +34,9 @@ struct ChainsState {
 template <class T>
 CUEBM_API ChainsState<T> state_of(const Samples<T>& run);
 
-// The chains go on, without warm-up, with their step size and mass, whatever the sampler says of its step size. Of the
-// options draws, thin, progress and cancel are looked at. Errors: also InvalidArgument for a state of another energy.
+// The chains go on, without warm-up, with their step size and mass, whatever the sampler says of its step size; Hmc of
+// 0 leapfrogs takes the state's trajectory, and its lengths are halton. Of the options draws, thin, progress and cancel
+// are looked at. Errors: also InvalidArgument for a state of another energy.
 template <class T>
 CUEBM_API Samples<T> resume(const Context& context, const Energy& energy, const Sampler& sampler,
                             const ChainsState<T>& state, const SampleOptions<T>& options);

@@ -34,8 +34,9 @@ struct RunningOptions {
 // effective sample size by batch means (see batch_means_ess), which are those of the stored draws to rounding; and
 // quantiles. They come from counts in bins of 1/128 of the standard deviation of the first block, up to 8 of them from
 // its mean and an eighth of an octave beyond, in which draws are taken to lie evenly.
-// The same bits for any number of threads, and for quantiles, of how the draws are cut into blocks after the first one.
-// Memory: 40 bytes a chain and quantity, 41 KB a quantity. Cost: some 20 ns a value and thread.
+// No bit depends on the threads and, but for covariances, on where blocks end after the first one.
+// Memory: 40 bytes a chain and quantity, 41 KB a quantity. Cost: some 20 ns a value on one thread (by hand, not
+// recorded).
 class Running {
 public:
     // Errors: InvalidArgument for sizes out of range, and no names.
@@ -73,14 +74,17 @@ struct Accumulate {
 template <class T>
 struct RunningSamples {
     Samples<T> run;                  // without draws, values, and what is noted of each draw
-    diagnostics::Summary summary;    // of the coordinates that people know, but for those that are held; then functions
+    diagnostics::Summary summary;    // empty if cancelled; of the coordinates that people know, but for those that are
+                                     // held; then functions
     std::vector<double> covariance;  // [quantities x quantities], if wanted
 };
 
 // sample() whose draws are added up. All chains of a superchain begin at one place, unless options.start says
 // otherwise: nested R-hat then sees whether chains have left where they began. Draws are handed over in blocks of up to
-// 64 MiB, and from a GPU are copied to the host. Errors: those of sample(), and InvalidArgument for draws = 0, for
-// functions of other dimensions or without a name, and for superchains; DataError for a function that is NaN.
+// 64 MiB, or one draw of all chains, and from a GPU are copied to the host. Where chains begin depends on how many
+// there are, and on the superchains. Errors: those of sample(), and InvalidArgument for draws = 0, for functions of
+// other dimensions or without a name, and for superchains; DataError for a function that is NaN, with the chain as its
+// row.
 template <class T = float>
 CUEBM_API RunningSamples<T> sample_running(const Context& context, const Energy& energy, const Sampler& sampler,
                                            const SampleOptions<T>& options, const Accumulate& wanted = {});

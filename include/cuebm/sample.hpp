@@ -5,8 +5,8 @@
 //
 // Same seed, same bits: a chain's draws depend on the energy, the options, the seed and its own number alone, on no
 // device, instruction set or thread count. What warm-up learns is pooled over the chains, so with adaptation they
-// depend on how many chains there are; with a given step size and mass, or without warm-up, chain j is the same among
-// 10 as among 10,000. Sums over chains are pairwise in each 64 of them, then in order.
+// depend on how many chains there are; with a given step size, mass and trajectory, or without warm-up, chain j is the
+// same among 10 as among 10,000. Sums over chains are pairwise in each 64 of them, then in order.
 #pragma once
 
 #include <cstdint>
@@ -98,12 +98,15 @@ struct SampleOptions {
     // definite.
     std::vector<double> inverse_mass{};
     bool adapt_mass = true;
-    bool dense_mass = false;  // all of M^-1 is learnt; d <= 2048. A leapfrog step costs d^2 operations more
-    // Optional: gets the draws in blocks of up to 64 MiB, in order, in the sampling thread, and then Samples has none.
-    // See sample_running (cuebm/running.hpp).
+    // All of M^-1 is learnt; d <= 2048. A leapfrog step costs d^2 operations more, a transition of warm-up chains d^2.
+    bool dense_mass = false;
+    // Optional: gets the draws in blocks of up to 64 MiB, or of one draw of all chains, in order, in the sampling
+    // thread, and then Samples has none. See sample_running (cuebm/running.hpp).
     std::function<void(const DrawBlock<T>&)> receive{};
     std::function<void(const SampleProgress&)> progress{};  // called by the sampling thread about 100 times
-    std::stop_token cancel{};                               // looked at some ten times a second
+    // Looked at after each transition of warm-up that has been handed to the device, up to 64 at once, and some ten
+    // times a second while draws are made.
+    std::stop_token cancel{};
 };
 
 // What sample() returns.
@@ -148,12 +151,14 @@ struct Samples {
 // mean acceptance of all chains, from 1; no search before. Blocks the calling thread, and waits for the device at least
 // every 64 transitions of warm-up and, to report or to be cancelled, some ten times a second while it draws.
 //
-// Memory on the device: of chains rounded up to 64, 2 d + 10 elements each and (1 + 2 d) / 64 doubles; d + 3 elements
-// and a byte a draw, with NUTS 5 more; scratch of a transition, 3 d elements and the energy's, or for NUTS about (17 +
-// 2 max_depth) d: on the CPU for 64 chains a thread, on a GPU for every chain, unless it fits in shared memory.
+// Memory on the device: of chains rounded up to 64, 2 d + 11 elements each and (2 + 2 d) / 64 doubles; d + 3 elements
+// and a byte a draw, with NUTS 5 more; of a dense mass d^2 elements and d (d + 1) doubles; scratch of a transition, 3 d
+// elements and the energy's, or for NUTS about (17 + 2 max_depth) d: on the CPU for 64 chains a thread, on a GPU for
+// every chain, unless it fits in shared memory.
 //
-// Errors: InvalidArgument for an energy that is none, sizes and step sizes out of range, no step size without warm-up
-// or for ULA, a wrong start; DataError for the first chain whose start has an energy that is not finite.
+// Errors: InvalidArgument for an energy that is none, sizes and step sizes out of range, nothing given to be learnt
+// without warm-up, no step size for ULA, a dense mass of more than 2048 coordinates, a wrong start; DataError for the
+// first chain whose start has an energy that is not finite.
 template <class T = float>
 CUEBM_API Samples<T> sample(const Context& context, const Energy& energy, const Sampler& sampler,
                             const SampleOptions<T>& options);

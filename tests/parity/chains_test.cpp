@@ -309,6 +309,12 @@ TEST(Chains, RefuseOtherStates) {
         std::ofstream(path, std::ios::binary) << bytes.substr(0, length);
         EXPECT_THROW((void)eb::load_chains<float>(path), eb::FileError) << length;
     }
+    for (const std::size_t place : {32, 80}) {  // counts of masses and of leapfrog steps that are none
+        auto other = bytes;
+        other.replace(place, 8, std::string("\x07\0\0\0\x01\0\0\0", 8));
+        std::ofstream(path, std::ios::binary) << other;
+        EXPECT_THROW((void)eb::load_chains<float>(path), eb::FileError) << place;
+    }
     std::ofstream(path, std::ios::binary) << "x" << bytes.substr(1);
     EXPECT_THROW((void)eb::load_chains<float>(path), eb::FileError);
     std::remove(path.c_str());
@@ -378,6 +384,19 @@ TEST(Chains, TheLastReportIsOfAll) {
     options.progress = [&](const eb::SampleProgress& p) { acceptance = p.acceptance; };
     const auto run = eb::sample(context, eb::energy::gaussian({.precision = {1}}), eb::Hmc{.step_size = 0.5}, options);
     EXPECT_EQ(acceptance, run.acceptance);
+}
+
+// Launches that double until their number overflows: 4 leapfrog trees at most, so that there are many.
+TEST(Chains, HaveAnyNumberOfLaunches) {
+    const auto context = eb::Context::cpu();
+    std::int64_t last = 0;
+    const auto run =
+        eb::sample(context, eb::energy::gaussian({.precision = {1}}), eb::Nuts{.max_depth = 20, .step_size = 0.5},
+                   {.chains = 1, .warmup = 0, .draws = 600, .progress = [&](const eb::SampleProgress& p) {
+                        last = p.transition;
+                    }});
+    EXPECT_EQ(last, 600);
+    EXPECT_EQ(run.draws_a_chain, 600);
 }
 
 // A token that nobody looks at, where nobody wants to be told.

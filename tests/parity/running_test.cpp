@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <stdexcept>
 
 #include <cuebm/running.hpp>
 
@@ -168,6 +169,7 @@ TEST(Running, RefusesBadArguments) {
     refuse("chains", {"x"}, {.draws = 1});
     refuse("draws", {"x"}, {.chains = 1});
     refuse("superchains", {"x"}, {.chains = 3, .draws = 1, .superchains = 4});
+    refuse("superchains", {"x"}, {.chains = 3, .draws = 1, .superchains = 1});
     refuse("threads", {"x"}, {.chains = 3, .draws = 1, .threads = -1});
     diagnostics::Running running({"x"}, {.chains = 3, .draws = 2});
     const std::vector<double> rows(9, 1.0);
@@ -222,7 +224,8 @@ CUEBM_TEST(RunningOn, DrawsAreThoseOfSample) {
 TEST(Running, BlocksAreAllDrawsInOrder) {
     const auto context = eb::Context::cpu();
     const auto e = eb::energy::gaussian({.precision = std::vector<double>(2000, 1.0)});
-    eb::SampleOptions<float> options{.chains = 300, .warmup = 0, .draws = 60};  // 27 draws a block
+    eb::SampleOptions<float> options{.chains = 300, .warmup = 0, .draws = 60, .thin = 2};  // 27 draws a block
+    options.progress = [](const eb::SampleProgress&) {};                                   // of several launches
     const eb::Hmc hmc{.leapfrogs = 1, .step_size = 0.1};
     const auto stored = eb::sample(context, e, hmc, options);
     const auto wanted = to_host(context, stored.draws), energies = to_host(context, stored.values);
@@ -247,6 +250,62 @@ TEST(Running, BlocksAreAllDrawsInOrder) {
     EXPECT_GT(blocks, 1);
     EXPECT_EQ(wrong, 0);
     EXPECT_EQ(handed.draws_a_chain, 0);
+}
+
+// Superchains of other sizes: 2, 2 and 3 of 7 chains.
+TEST(Running, HasSuperchainsOfAnySize) {
+    const auto values = normal<double>(7 * 5, 12);
+    diagnostics::Running running({"x"}, {.chains = 7, .draws = 5, .superchains = 3});
+    running.add(eb::view(values, 35, 1));
+    const auto mean_of = [](const std::vector<double>& x) {
+        return std::accumulate(x.begin(), x.end(), 0.0) / static_cast<double>(x.size());
+    };
+    const auto variance_of = [&](const std::vector<double>& x) {
+        double sum = 0;
+        for (const double value : x) sum += (value - mean_of(x)) * (value - mean_of(x));
+        return sum / static_cast<double>(x.size() - 1);
+    };
+    std::vector<double> means;
+    double within = 0;
+    for (const auto& chains : {std::vector{0, 1}, {2, 3}, {4, 5, 6}}) {
+        std::vector<double> of_chains, variances;
+        for (const int c : chains) {
+            const std::vector<double> chain(values.begin() + 5 * c, values.begin() + 5 * c + 5);
+            of_chains.push_back(mean_of(chain));
+            variances.push_back(variance_of(chain));
+        }
+        means.push_back(mean_of(of_chains));
+        within += (mean_of(variances) + variance_of(of_chains)) / 3;
+    }
+    EXPECT_NEAR(running.summary().quantities[0].r_hat, std::sqrt(1 + variance_of(means) / within), 1e-12);
+}
+
+// NaN that passes for good.
+TEST(Running, SaysWhatItCannotTell) {
+    const auto values = normal<double>(40, 1);
+    diagnostics::Running early({"x"}, {.chains = 10, .draws = 100});
+    early.add(eb::view(values, 40, 1));  // 4 of 100 draws: no batch is full
+    EXPECT_FALSE(early.summary().problems().empty());
+    diagnostics::Running one({"x"}, {.chains = 1, .draws = 40});
+    one.add(eb::view(values, 40, 1));
+    EXPECT_FALSE(one.summary().problems().empty());
+}
+
+// A run that is stopped while blocks are handed over, and a receiver that throws.
+TEST(Running, StopsAndThrows) {
+    const auto context = eb::Context::cpu();
+    const auto e = eb::energy::gaussian({.precision = {1, 1}});
+    std::stop_source stop;
+    int blocks = 0;
+    eb::SampleOptions<float> options{.chains = 1 << 20, .warmup = 0, .draws = 1000, .cancel = stop.get_token()};
+    options.receive = [&](const eb::DrawBlock<float>&) {
+        if (++blocks == 2) stop.request_stop();
+    };
+    EXPECT_EQ(eb::sample(context, e, eb::Hmc{.leapfrogs = 1, .step_size = 0.1}, options).status, eb::Status::cancelled);
+    EXPECT_EQ(blocks, 2);
+    options.cancel = {};
+    options.receive = [](const eb::DrawBlock<float>&) { throw std::runtime_error("full"); };
+    EXPECT_THROW((void)eb::sample(context, e, eb::Hmc{.leapfrogs = 1, .step_size = 0.1}, options), std::runtime_error);
 }
 
 // Superchains whose chains do not begin together would each be a mean over both modes, and agree.

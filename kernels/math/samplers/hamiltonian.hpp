@@ -54,9 +54,8 @@ CUEBM_MATH void kick_and_drift(const Transition<T>& t, T size, Coordinates<R> gr
     }
 }
 
-// How fast a trajectory that ends at x' with momentum p gets away from the centre c, per unit of time, for its
-// criterion
-// (|x' - c|^2 - |x - c|^2)^2, of which a chain's share counts with its acceptance probability.
+// The slope of ChEES by time, but for a factor: of (|x' - c|^2 - |x - c|^2)^2 for a trajectory from x to x', where its
+// momentum is the tile's, about the centre c. It counts with the acceptance probability.
 template <class R, class T>
 CUEBM_MATH R chees_slope(const Transition<T>& t, const ChainTile<R>& tile, R acceptance) {
     const auto from_centre = [&](Coordinates<R> at, int j) { return at[j] - spread<R>(t.centre[j]); };
