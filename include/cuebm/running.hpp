@@ -24,8 +24,9 @@ namespace diagnostics {
 struct RunningOptions {
     std::int64_t chains = 0;  // >= 1
     std::int64_t draws = 0;   // >= 1 of each chain, in all: batches are of floor(sqrt(draws))
-    std::int64_t superchains =
-        0;                    // 1 to chains, of about as many chains each; 0: chains / 64, but 4 if there are so many
+    // 2 to chains, of about as many chains each, or 1 of one chain; 0: chains / 64, but at least 4 if there are so
+    // many.
+    std::int64_t superchains = 0;
     bool covariance = false;  // quantities^2 / 2 operations a draw
     int threads = 0;          // >= 0; 0: as many as the machine has
 };

@@ -143,6 +143,21 @@ TEST(Running, HasTheSameBitsForAnyThreadsAndBlocks) {
     EXPECT_EQ((std::vector<double>(all[0].begin() + 4, all[0].end())), all[2]);
 }
 
+// Rows that lie apart, and a float's block: the numbers between them are none.
+TEST(Running, OfStridedBlocks) {
+    const auto draws = normal<float>(24, 6);
+    std::vector<float> apart(3 * 24, std::numeric_limits<float>::quiet_NaN());
+    for (std::size_t row = 0; row < 12; ++row)
+        for (std::size_t j = 0; j < 2; ++j) apart[6 * row + j] = draws[2 * row + j];
+    diagnostics::Running dense({"a", "b"}, {.chains = 4, .draws = 3}), strided({"a", "b"}, {.chains = 4, .draws = 3});
+    dense.add(eb::view(draws, 12, 2));
+    strided.add({apart.data(), 12, 2, 6, {}});
+    for (std::size_t j = 0; j < 2; ++j) {
+        EXPECT_EQ(strided.summary().quantities[j].mean, dense.summary().quantities[j].mean);
+        EXPECT_EQ(strided.summary().quantities[j].q95, dense.summary().quantities[j].q95);
+    }
+}
+
 TEST(Running, OfOddDraws) {
     diagnostics::Running running({"constant", "bad", "good"}, {.chains = 4, .draws = 9});
     std::vector<double> rows;

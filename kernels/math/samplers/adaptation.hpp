@@ -40,6 +40,7 @@ CUEBM_MATH TrajectoryLength start_length() { return {1, 1, 0, 0, 0, 0, 0}; }
 
 // slope: of the criterion by the logarithm of the length.
 CUEBM_MATH void learn_length(TrajectoryLength& a, double slope) {
+    // Twice the authors' rate, since a window may have as few as 25 transitions; not measured.
     constexpr double rate = 0.05, decay = 0.95, average_decay = 0.75;
     if (!(slope > -1e150 && slope < 1e150)) return;  // its square would be the last that is learnt from
     const double largest = logarithm(2.0 * most_learnt_leapfrogs - 1);
