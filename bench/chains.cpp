@@ -33,24 +33,32 @@ void sample(benchmark::State& state, bench::Machine& machine, const bench::Chain
     bench::report(state, machine, {moves * bench::transition(c)}, seconds);
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+std::vector<bench::ChainsCase> cases_on(bool gpu) {
     std::vector<bench::ChainsCase> cases;
-    for (const auto& name : bench::chains_cases()) cases.push_back(bench::chains_case(name));
-    const std::size_t built_in = cases.size();
+    for (const auto& name : bench::chains_cases()) cases.push_back(bench::chains_case(name, gpu));
+    if (gpu) return cases;
     for (const char* own : {"BananaWithGradient", "BananaByForwardSlopes"}) {
-        auto c = bench::chains_case("banana");
+        auto c = bench::chains_case("banana", gpu);
         c.name = own;
         c.model.energy = eb::energy::custom({.name = own, .parameters = {10, 0.03}});
         cases.push_back(std::move(c));
     }
+    return cases;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    std::vector<bench::ChainsCase> cases;
     return bench::run_program("bench_chains", argc, argv, true, [&](auto& machine, const auto& threads, bool quick) {
-        if (machine.context.device().kind != eb::Device::Kind::cpu) cases.resize(built_in);  // own ones run there only
+        const bool gpu = machine.context.device().kind != eb::Device::Kind::cpu;
+        if (cases.empty()) cases = cases_on(gpu);
+        // About a second on a core, or a tenth; some tenths of a second on a GPU.
+        const double instructions = (quick ? 3e9 : 3e10) * (gpu ? 100 : 1);
         for (const auto& c : cases) {
             const double cost = static_cast<double>(c.chains) * bench::transition(c).instructions();
-            // About a second on a core, or a tenth; not under 20, or the energy of the start would be seen.
-            const auto transitions = static_cast<std::int64_t>(std::max(20.0, (quick ? 3e9 : 3e10) / cost));
+            // Not under 20, or the energy of the start would be seen.
+            const auto transitions = static_cast<std::int64_t>(std::max(20.0, instructions / cost));
             benchmark::RegisterBenchmark(
                 ("chains/" + c.name + "/L:" + std::to_string(c.leapfrogs) + "/chains:" + std::to_string(c.chains) +
                  "/threads:" + threads)

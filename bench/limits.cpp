@@ -12,7 +12,7 @@
 #include <thread>
 #include <vector>
 
-#include <cuebm/array.hpp>
+#include <cuebm/context.hpp>
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -211,17 +211,6 @@ double read_on_cpu(int threads) {
     return static_cast<double>(share) * sizeof(std::uint64_t) * threads / seconds;
 }
 
-double copy_on_device(cuebm::Context& context) {
-    constexpr std::int64_t rows = 1 << 14, columns = 1 << 12;  // 256 MiB of float
-    const auto from = context.matrix<float>(rows, columns), to = context.matrix<float>(rows, columns);
-    cuebm::Stream stream(context);
-    const double seconds = best_seconds([&] {
-        cuebm::copy(stream, from.view(), to.view());
-        stream.wait();
-    });
-    return 2.0 * sizeof(float) * rows * columns / seconds;
-}
-
 // "avx2" of "CPU (avx2, 2 threads)"; "base" may be followed by a remark.
 std::string isa_of(const std::string& device) {
     const auto first = std::min(device.size(), device.find('(') + 1);
@@ -247,8 +236,13 @@ std::string processor_name() {
 
 Limits measure_limits(cuebm::Context& context) {
     const auto& properties = context.properties();
-    if (context.device() != cuebm::Device{})
-        return {.processor = properties.name, .isa = "", .copy_bytes = copy_on_device(context)};
+    if (context.device() != cuebm::Device{}) {
+        Limits limits{.processor = properties.name, .isa = ""};
+#if defined(CUEBM_BENCH_GPU)
+        measure_gpu(context.device().index, limits);
+#endif
+        return limits;
+    }
     Limits limits{.processor = processor_name(), .isa = isa_of(properties.name)};
     const int threads = properties.processors;
     limits.fp32_flops = peak(fp32_kernels(), threads, limits.isa);

@@ -160,7 +160,8 @@ std::vector<std::string> chains_cases() {
             "eight-schools", "logistic-1000x25", "logistic-5000x20"};
 }
 
-ChainsCase chains_case(const std::string& name) {
+namespace {
+ChainsCase case_named(const std::string& name) {
     if (name == "gaussian-10") return {.name = name, .model = gaussian(10), .step_size = 0.2};
     if (name == "gaussian-10-long") return {.name = name, .model = gaussian(10), .leapfrogs = 50, .step_size = 0.15};
     if (name == "gaussian-100") return {.name = name, .model = gaussian(100), .step_size = 0.15};
@@ -168,11 +169,23 @@ ChainsCase chains_case(const std::string& name) {
     if (name == "eight-schools") return {.name = name, .model = eight_schools(), .step_size = 0.2};
     // From afar, where the energy is thousands higher, a trajectory's error is in proportion, and most would be
     // refused.
-    if (name == "logistic-1000x25")
-        return {.name = name, .model = logistic(1000, 25), .chains = 1024, .step_size = 0.04, .start_spread = 0.1};
-    if (name == "logistic-5000x20")
-        return {.name = name, .model = logistic(5000, 20), .chains = 256, .step_size = 0.01, .start_spread = 0.1};
+    ChainsCase regression{.name = name, .chains_on_gpu = 16'384, .start_spread = 0.1};
+    if (name == "logistic-1000x25") {
+        regression.model = logistic(1000, 25), regression.chains = 1024, regression.step_size = 0.04;
+        return regression;
+    }
+    if (name == "logistic-5000x20") {
+        regression.model = logistic(5000, 20), regression.chains = 256, regression.step_size = 0.01;
+        return regression;
+    }
     throw std::invalid_argument("no case " + name);
+}
+}  // namespace
+
+ChainsCase chains_case(const std::string& name, bool on_gpu) {
+    auto found = case_named(name);
+    if (on_gpu) found.chains = found.chains_on_gpu;
+    return found;
 }
 
 Operations transition(const ChainsCase& c) {

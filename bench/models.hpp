@@ -49,11 +49,12 @@ struct ChainsCase {
     Model model{};
     int leapfrogs = 10;
     std::int64_t chains = 4096;
+    std::int64_t chains_on_gpu = 65'536;  // 500 threads for each of 132 multiprocessors
     double step_size = 0;
     double start_spread = 2;
 };
 std::vector<std::string> chains_cases();
-ChainsCase chains_case(const std::string& name);  // std::invalid_argument if there is none
+ChainsCase chains_case(const std::string& name, bool on_gpu);  // std::invalid_argument if there is none
 
 // Of one transition of one chain: normal numbers, leapfrog steps, as many gradients, a value, and the accept step.
 Operations transition(const ChainsCase& c);

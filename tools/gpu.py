@@ -1,11 +1,13 @@
 """The run on a GPU: `pack` makes build/cuda/bin and build/cuda/lib independent of this machine, `run` runs them.
 
-    gpu.py pack | device | run [STEP...]      steps: parity memcheck racecheck initcheck synccheck bench peers
+    gpu.py pack | device | run [STEP...]      steps: parity memcheck racecheck initcheck synccheck bench_assign
+                                              bench_energy bench_chains peers_assign peers_chains
 
 `run` keeps one JSON with device, driver, commit, date and the steps so far, in $OUT or in bench/results/. A step that
 this machine cannot do is `skipped`, with the reason. `device` only says whether there is a GPU.
 Not tried on a GPU yet: it was written on a machine without one.
 """
+import concurrent.futures
 import datetime
 import json
 import os
@@ -25,7 +27,9 @@ COMMIT = BUILD / "lib/commit.txt"
 SYSTEM = re.compile(r"ld-linux|linux-vdso|lib(c|m|pthread|dl|rt|stdc\+\+|gcc_s)\.so|lib(cu(da|rand|blas)|nv)")
 NO_GPU = "no GPU: nothing was run (`./dev gpu build` makes what a GPU machine can run)"
 # Seconds a step may take: together a little less than 10 minutes, after which some machines cut a command.
-LIMITS = {"parity": 120, "memcheck": 80, "racecheck": 80, "initcheck": 60, "synccheck": 60, "bench": 90, "peers": 80}
+LIMITS = {"parity": 120, "memcheck": 60, "racecheck": 60, "initcheck": 40, "synccheck": 40, "bench_assign": 60,
+          "bench_energy": 30, "bench_chains": 30, "peers_assign": 70, "peers_chains": 70}
+SHARDS = 8  # processes that deal out the tests; the cases that wait for the CPU's reference then overlap
 # compute-sanitizer is 10 to 50 times slower: every kernel on some shapes, and the named K-means tests in float.
 CHECKED = ("SameBitsOfShape.*n3_*:SameBitsOfShape.*n70_*:SameBitsOfShape.*n65_*:SameBitsOfShape.*n140_*:"
            "SameBits.Reports*:ScikitLearn.*/cuda_float:CuVS.*/cuda_float")
@@ -70,9 +74,9 @@ def query_device():
     return dict(zip(fields, text.splitlines()[0].split(", "))) if text.strip() else None
 
 
-def execute(name, command):
+def execute(name, command, **variables):
     # A test program that is asked for CUDA by name fails without it, and so cannot pass on the CPU by mistake.
-    environment = dict(os.environ, CUEBM_TEST_BACKENDS="cuda", PYTHONUNBUFFERED="1")
+    environment = dict(os.environ, CUEBM_TEST_BACKENDS="cuda", PYTHONUNBUFFERED="1", **variables)
     # `timeout` also ends what the command has started, which would keep the output open.
     limited = ["timeout", "--kill-after=5", str(LIMITS[name]), *map(str, command)]
     start = time.monotonic()
@@ -87,10 +91,19 @@ def execute(name, command):
 
 
 def run_tests(name, command):
-    result = execute(name, command)
-    if result["status"] == "ok" and not re.search(r"PASSED  \] [1-9]", result["output"]):
-        result["status"] = "failed"  # every test skipped itself, or the filter found none
-    return result
+    """In SHARDS processes at once; an error that no later call of a process survives then spoils a part only."""
+    def shard(index):
+        return execute(name, [*command, "--gtest_brief=1"], GTEST_TOTAL_SHARDS=str(SHARDS), GTEST_SHARD_INDEX=str(index))
+    with concurrent.futures.ThreadPoolExecutor(SHARDS) as pool:
+        parts = list(pool.map(shard, range(SHARDS)))
+    output = "".join(part["output"] for part in parts)
+    passed = [re.findall(r"PASSED  \] ([1-9]\d*)", part["output"]) for part in parts]
+    wrong = [part["status"] for part in parts if part["status"] != "ok"]
+    if not wrong and not all(passed):
+        wrong = ["failed"]  # every test of a shard skipped itself, or the filter found none
+    return parts[0] | {"status": wrong[0] if wrong else "ok", "seconds": max(part["seconds"] for part in parts),
+                       "exit": max(part["exit"] for part in parts), "tests_passed": sum(int(n[-1]) for n in passed if n),
+                       "failures": sorted(set(re.findall(r"FAILED  \] (\S+?),? ", output))), "output": output[-KEPT:]}
 
 
 def parity(name):
@@ -109,8 +122,8 @@ def sanitizer(name):
 
 def bench(name):
     with tempfile.NamedTemporaryFile(suffix=".json") as out:
-        result = execute(name, [program("bench_assign"), "--device", "cuda", f"--benchmark_out={out.name}",
-                                "--benchmark_out_format=json"])
+        result = execute(name, [program(name), "--device", "cuda", f"--benchmark_out={out.name}",
+                                "--benchmark_min_time=0.05", "--benchmark_out_format=json"])
         try:
             result["benchmarks"] = json.load(open(out.name))
         except ValueError:  # it did not come to the end: the output has the rows so far
@@ -123,12 +136,15 @@ def peers(name):
     library = BUILD / "lib/libcuebm_peers.so"
     if not library.exists():
         raise Skipped(f"{library.relative_to(ROOT)} is missing: see `./dev gpu build`")
-    pythons = [path for path in (ROOT / "build/peers/bin/python", pathlib.Path(sys.executable)) if path.exists()]
-    able = [python for python in pythons if subprocess.run([python, "-c", "import numpy, torch"],
+    family = name.removeprefix("peers_")
+    wanted = "numpy, torch" if family == "assign" else "numpy, jax"
+    pythons = [path for path in (ROOT / "build/peers/bin/python", pathlib.Path(shutil.which("python3"))) if path.exists()]
+    able = [python for python in pythons if subprocess.run([python, "-c", f"import {wanted}"],
                                                            capture_output=True).returncode == 0]
     if not able:
-        raise Skipped(f"no numpy and torch in {' or '.join(map(str, pythons))}")
-    return execute(name, [able[0], ROOT / "bench/peers/run.py", "assign", "--gpu", "--library", library, "--results",
+        raise Skipped(f"no {wanted} in {' or '.join(map(str, pythons))}")
+    short = ["--iterations", "1", "10", "--seeds"] if family == "assign" else ["--repetitions", "3", "--seconds", "0.2"]
+    return execute(name, [able[0], ROOT / "bench/peers/run.py", family, "--gpu", "--library", library, *short, "--results",
                           results_folder()])
 
 
@@ -137,7 +153,8 @@ def results_folder():
 
 
 STEPS = {"parity": parity, "memcheck": sanitizer, "racecheck": sanitizer, "initcheck": sanitizer,
-         "synccheck": sanitizer, "bench": bench, "peers": peers}
+         "synccheck": sanitizer, "bench_assign": bench, "bench_energy": bench, "bench_chains": bench,
+         "peers_assign": peers, "peers_chains": peers}
 
 
 def run(names):

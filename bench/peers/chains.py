@@ -1,12 +1,12 @@
-"""Hamiltonian Monte Carlo of other libraries beside cuebm, on the CPU, in float, in turn: same energies, step sizes,
+"""Hamiltonian Monte Carlo of other libraries beside cuebm, on the CPU or a GPU, in float, in turn: same energies, step sizes,
 leapfrog steps, chains and threads.
 
     ./dev peers chains [--cases banana,eight-schools] [--repetitions 5]
 
 Speed: gradients a second of transitions that go on from where the last call ended, nothing stored. Every system makes
 as many transitions a repetition as it takes for --seconds, as a run beforehand found out; JAX compiles before that. The
-peers may lay the chains on one device, or split them over as many as there are threads: the faster of the two is
-compared. The ratio is that of one repetition, ours over theirs, so above 1 cuebm is faster; medians are printed.
+peers may, on the CPU, lay the chains on one device, or split them over as many as there are threads: the faster of the
+two is compared. The ratio is that of one repetition, ours over theirs, so above 1 cuebm is faster; medians are printed.
 
 That all sample the same: after at least 50 transitions from starts of their own, means and variances over the chains,
 which are independent, may differ by 5 standard errors; the table has the largest difference of all coordinates.
@@ -29,7 +29,7 @@ from importlib import metadata
 
 import numpy as np
 
-from common import Shim, commit, pointer, write
+from common import Shim, commit, has_gpu, pointer, write
 from jax_samplers import BlackJax, NumPyro
 
 CASES = ["gaussian-10", "gaussian-10-long", "gaussian-100", "banana", "eight-schools", "logistic-1000x25",
@@ -41,10 +41,10 @@ LEAST_TRANSITIONS = 50  # before moments are compared; their differences show wh
 class Cuebm:
     name = "cuebm"
 
-    def __init__(self, library, case, threads):
+    def __init__(self, library, case, gpu, threads):
         self.shim, self.session = Shim(library), ctypes.c_void_p()
         self.version = self.shim.version
-        self.call("open", case.encode(), ctypes.c_int(threads), ctypes.byref(self.session))
+        self.call("open", case.encode(), ctypes.c_int(gpu), ctypes.c_int(threads), ctypes.byref(self.session))
         self.device = self.shim.text("chains_device", self.session)
         sizes, figures = (ctypes.c_int64 * 4)(), (ctypes.c_double * 3)()
         self.call("case", self.session, sizes, figures)
@@ -101,10 +101,10 @@ def transitions_for(seconds, system):
     return max(1, round(count * seconds / taken)), taken / count
 
 
-def faster_way(peer, threads, seconds):
+def faster_way(peer, devices_at_most, seconds):
     """Leaves the peer on as many devices as are fastest; transitions a repetition, devices, seconds of compiling."""
     found = {}
-    for devices in sorted({1, threads}):
+    for devices in sorted({1, devices_at_most}):
         compiling = peer.start(devices)
         count, each = transitions_for(seconds, peer)
         found[devices] = (each, count, compiling)
@@ -163,7 +163,7 @@ def rows_of(case, unit, rates, ours, extra):
 def speed(case, ours, peers, options):
     transitions, extra = {ours: transitions_for(options.seconds, ours)[0]}, {ours: {}}
     for peer in peers:
-        transitions[peer], devices, compiling = faster_way(peer, options.threads, options.seconds)
+        transitions[peer], devices, compiling = faster_way(peer, 1 if options.gpu else options.threads, options.seconds)
         extra[peer] = {"devices": devices, "compiling_s": round(compiling, 2)}
     gradients = ours.chains * ours.leapfrogs * 1e-6
     rates = in_turn([ours, *peers], options.repetitions,
@@ -223,25 +223,31 @@ def main():
     parser.add_argument("--seconds", type=float, default=0.5, help="of a repetition")
     parser.add_argument("--ess-chains", type=int, default=256, help="0: leave effective samples out")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--gpu", action=argparse.BooleanOptionalAction, default=has_gpu(),
+                        help="all on a GPU, or on the CPU; default: where there is one")
     parser.add_argument("--results", default="bench/results")
     options = parser.parse_args()
     names = options.cases.split(",")
     for name in names:
         if name not in CASES:
             parser.error(f"no case {name}; there are {', '.join(CASES)}")
-    built = [f"build/{preset}/lib/libcuebm_peers.so" for preset in ("cpu", "cuda")]
+    built = [f"build/{preset}/lib/libcuebm_peers.so" for preset in (["cuda"] if options.gpu else ["cpu", "cuda"])]
     library = options.shim or next(filter(os.path.exists, built), "")
     if not os.path.exists(library):
         parser.error(f"{library or built[0]} is not there; build the target cuebm_peers, or give --library")
-    # Before JAX is imported, which reads both once.
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:options.threads])
-    os.environ["XLA_FLAGS"] = (os.environ.get("XLA_FLAGS", "") +
-                               f" --xla_force_host_platform_device_count={options.threads}")
-    os.environ["JAX_PLATFORMS"] = "cpu"
+    # Before JAX is imported, which reads them once.
+    if options.gpu:
+        os.environ["JAX_PLATFORMS"] = "cuda"
+        os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"  # cuebm needs memory too
+    else:
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:options.threads])
+        os.environ["XLA_FLAGS"] = (os.environ.get("XLA_FLAGS", "") +
+                                   f" --xla_force_host_platform_device_count={options.threads}")
+        os.environ["JAX_PLATFORMS"] = "cpu"
 
     results, measured = [], []
     for name in names:
-        ours = Cuebm(library, name, options.threads)
+        ours = Cuebm(library, name, options.gpu, options.threads)
         processor, peaks = ours.limits()
         measured.append(peaks)
         if name == names[0]:

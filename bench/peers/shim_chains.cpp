@@ -29,10 +29,11 @@ Chains& of(void* session) { return *static_cast<Chains*>(session); }
 #pragma GCC visibility push(default)
 extern "C" {
 
-int cuebm_peers_chains_open(const char* name, int threads, void** session) {
+int cuebm_peers_chains_open(const char* name, int on_gpu, int threads, void** session) {
     return bench::guarded([&] {
-        auto chains =
-            std::make_unique<Chains>(Chains{bench::chains_case(name), eb::Context::cpu({.threads = threads})});
+        auto chains = std::make_unique<Chains>(
+            Chains{bench::chains_case(name, on_gpu != 0),
+                   on_gpu != 0 ? eb::Context::cuda(0) : eb::Context::cpu({.threads = threads})});
         chains->device = chains->context.properties().name;
         *session = chains.release();
     });
