@@ -11,7 +11,8 @@ namespace bench {
 namespace {
 
 void check(cudaError_t status) {
-    if (status != cudaSuccess) throw std::runtime_error(std::string("measuring the GPU: ") + cudaGetErrorString(status));
+    if (status != cudaSuccess)
+        throw std::runtime_error(std::string("measuring the GPU: ") + cudaGetErrorString(status));
 }
 
 constexpr int threads = 256, blocks_each = 8, chains = 8, steps = 1 << 13;
@@ -36,7 +37,8 @@ __global__ void multiply_tiles(unsigned seed, float* out, bool never) {
 #pragma unroll
         for (auto& sum : sums)
             asm volatile(
-                "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+                "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
+                "{%0,%1,%2,%3};"
                 : "+f"(sum[0]), "+f"(sum[1]), "+f"(sum[2]), "+f"(sum[3])
                 : "r"(a), "r"(a + 1), "r"(a + 2), "r"(a + 3), "r"(b), "r"(b + 1));
     float total = 0;
@@ -107,8 +109,9 @@ void measure_gpu(int device, Limits& limits) {
     limits.copy_bytes =
         2.0 * bytes / best_seconds([&] { check(cudaMemcpyAsync(to.at, from.at, bytes, cudaMemcpyDeviceToDevice)); });
     limits.read_bytes = static_cast<double>(bytes) / best_seconds([&] {
-        read<<<grid, threads>>>(static_cast<const uint4*>(from.at), bytes / sizeof(uint4), static_cast<unsigned*>(to.at));
-    });
+                            read<<<grid, threads>>>(static_cast<const uint4*>(from.at), bytes / sizeof(uint4),
+                                                    static_cast<unsigned*>(to.at));
+                        });
 }
 
 }  // namespace bench

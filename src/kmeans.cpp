@@ -110,7 +110,7 @@ private:
         }
         model.inertia = inertia(model);
         if (spherical()) operations_.halve(queue_, {model.energies.data(), y_.rows, 1, 1, y_.device});
-        model.empty_clusters = empty_clusters(read(stream_, model.labels), o_.k);
+        model.empty_clusters = count_empty(model);
         if (model.status == Status::converged && model.empty_clusters > 0 && still_empty > 0)
             model.status = Status::too_few_distinct;
         return model;
@@ -168,6 +168,13 @@ private:
         queue_.fill(counts_.data() + o_.k, 0, sizeof(std::int64_t));
         operations_.accumulate(queue_, moves_to(labels), sums_scratch_.data());
         return read(stream_, counts_);
+    }
+
+    // Where points have weights, a count may be 0 for a cluster that has points.
+    std::int64_t count_empty(const Model<T>& model) {
+        if (!weights_.empty()) return empty_clusters(read(stream_, model.labels), o_.k);
+        const auto counts = move_to(model.labels);
+        return std::count(counts.begin(), counts.end() - 1, 0);
     }
 
     // Prototypes to the means; returns sum_k ||w_k' - w_k||^2.

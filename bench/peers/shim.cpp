@@ -20,6 +20,13 @@ struct Session {
 
     bench::Limits limits{};
 };
+
+void fetch(const eb::Context& context, const eb::kmeans::Model<float>& model, float* prototypes, std::int32_t* labels) {
+    eb::Stream stream(context);
+    eb::copy(stream, model.prototypes.view(), eb::view(prototypes, model.prototypes.rows(), model.prototypes.cols()));
+    eb::copy(stream, model.labels.view(), eb::view(labels, model.labels.size()));
+    stream.wait();
+}
 }  // namespace
 
 #pragma GCC visibility push(default)
@@ -63,8 +70,7 @@ int cuebm_peers_fit(void* session, std::int64_t k, const float* start, int itera
                                             .prototypes = eb::view(start, k, s.points.cols()),
                                             .max_iterations = iterations,
                                             .tolerance = 0});
-        std::ranges::copy(eb::to_host(s.context, model.prototypes), prototypes);
-        std::ranges::copy(eb::to_host(s.context, model.labels), labels);
+        fetch(s.context, model, prototypes, labels);
         *done = model.iterations;
     });
 }
@@ -89,8 +95,7 @@ int cuebm_peers_reach(void* session, const float* points, std::int64_t k, std::u
                      if (p.inertia <= target) enough.request_stop();
                  },
              .cancel = enough.get_token()});
-        std::ranges::copy(eb::to_host(s.context, model.prototypes), prototypes);
-        std::ranges::copy(eb::to_host(s.context, model.labels), labels);
+        fetch(s.context, model, prototypes, labels);
         *done = model.iterations;
     });
 }

@@ -27,50 +27,115 @@ static __global__ void __launch_bounds__(256)
     }
 }
 
-// What screening leaves of the prototypes for a point, in classes of at most 16: lane c of its half-warp has the label
-// of class c. Bit c of `classes`: that one is a candidate; of `scanned`: so may be others of class c.
-struct Candidates {
-    unsigned classes, scanned;
-    std::int32_t label;
-};
+// What screening leaves of a block's points, in classes of prototypes: pairs of a point and a class of which one
+// prototype is a candidate, or any may be. Their canonical energies are shared out to all half-warps, since a point
+// whose classes are crowded costs a hundred times what another does. Lies in shared memory.
+template <int Points, int Classes>
+struct Undecided {
+    static constexpr int pairs = Points * Classes, at_once = 4;  // pairs of a half-warp
 
-// The canonical argmin of point i among its candidates, by its half-warp. member(c, r) is the r-th prototype of class
-// c.
-template <class Member>
-__device__ __forceinline__ void settle(const Assign<float>& task, Candidates candidates, std::int64_t i, int lane,
-                                       std::uint64_t* status, Member member) {
-    const unsigned mask = half_warp_mask();
-    const std::int64_t d = task.points.cols, k = task.prototypes.rows;
-    const float* y = values(task.points) + i * task.points.stride;
-    unsigned classes = candidates.classes;
-    float energy = static_cast<float>(__builtin_inf());
-    std::int32_t label = 0;
-    bool finite = true;
-    if (task.energies.data == nullptr && candidates.scanned == 0 && __popc(classes) == 1) {
-        label = __shfl_sync(mask, candidates.label, __ffs(static_cast<int>(classes)) - 1, half_warp);
-        classes = 0;  // one candidate needs no energy
+    Word least[Points];             // canonical energy, whose bits order as it does, and label
+    std::int32_t labels[pairs];     // the candidate of a class
+    unsigned counts[2];             // of the lists
+    std::uint16_t lists[2][pairs];  // of single candidates, and of crowded classes
+    bool open[Points], finite[Points];
+
+    // By all threads, with a barrier after it.
+    __device__ __forceinline__ void clear() {
+        for (int row = static_cast<int>(threadIdx.x); row < Points; row += static_cast<int>(blockDim.x)) {
+            least[row] = ~Word{0};
+            open[row] = false;
+            finite[row] = true;
+        }
+        if (threadIdx.x < 2) counts[threadIdx.x] = 0;
     }
-    while (classes != 0) {
-        const int source = __ffs(static_cast<int>(classes)) - 1;
-        classes &= classes - 1;
-        const bool whole = (candidates.scanned >> source & 1) != 0;
-        const std::int64_t only = __shfl_sync(mask, candidates.label, source, half_warp);
-        std::int64_t r = 0;
-        for (std::int64_t z = whole ? member(source, r) : only; z < k; z = member(source, ++r)) {
-            const float e = pair_energy(y, task.prototypes.data + z * task.prototypes.stride, d, lane);
-            if (!(e < static_cast<float>(__builtin_inf()))) finite = false;
-            if (e < energy || (e == energy && z < label)) {
-                energy = e;
-                label = static_cast<std::int32_t>(z);
+
+    // By the half-warp of point i, the block's `row`-th, whose lane c knows of class c: its label, whether it is a
+    // candidate, and whether others of its class may be. One candidate needs no energy.
+    __device__ __forceinline__ void add(const Assign<float>& task, int row, std::int64_t i, int lane, bool candidate,
+                                        bool crowded, std::int32_t label) {
+        const unsigned mask = half_warp_mask();
+        const bool alone = __popc(__ballot_sync(mask, candidate)) == 1 && __ballot_sync(mask, crowded) == 0;
+        if (alone && task.energies.data == nullptr) {
+            if (candidate && task.labels.data != nullptr) task.labels.data[i * task.labels.stride] = label;
+            return;
+        }
+        if (lane == 0) open[row] = true;
+        if (!candidate) return;
+        const int pair = row * Classes + lane;
+        labels[pair] = label;
+        lists[crowded][atomicAdd(&counts[crowded], 1u)] = static_cast<std::uint16_t>(pair);
+    }
+
+    // By all threads, after a barrier. member(c, r) is the r-th prototype of class c, ascending in r.
+    template <class Member>
+    __device__ __forceinline__ void decide(const Assign<float>& task, std::int64_t first, std::uint64_t* status,
+                                           Member member) {
+        const int lane = half_warp_lane(), own = half_warp_index(),
+                  half_warps = static_cast<int>(blockDim.x) / half_warp;
+        const std::int64_t k = task.prototypes.rows;
+        const auto count = [&](int list) { return static_cast<int>(counts[list]); };
+        for (int begin = own * at_once; begin < count(0); begin += half_warps * at_once) {
+            int rows[at_once];
+            std::int64_t prototypes[at_once];
+#pragma unroll
+            for (int c = 0; c < at_once; ++c) {  // the last one again, beyond the end
+                const int pair = lists[0][begin + c < count(0) ? begin + c : count(0) - 1];
+                rows[c] = pair / Classes;
+                prototypes[c] = labels[pair];
             }
-            if (!whole) break;
+            weigh(task, first, rows, prototypes, lane);
+        }
+        for (int list = 0; list < count(1); ++list) {
+            const int row = lists[1][list] / Classes, of = lists[1][list] % Classes,
+                      rows[at_once] = {row, row, row, row};
+            for (std::int64_t r = own * at_once; member(of, r) < k; r += half_warps * at_once) {
+                std::int64_t prototypes[at_once];
+#pragma unroll
+                for (int c = 0; c < at_once; ++c) {
+                    const std::int64_t z = member(of, r + c);
+                    prototypes[c] = z < k ? z : member(of, r);
+                }
+                weigh(task, first, rows, prototypes, lane);
+            }
+        }
+        __syncthreads();
+        for (int row = own; row < Points && first + row < task.points.rows; row += half_warps) {
+            if (!open[row]) continue;
+            const std::int64_t i = first + row;
+            const bool found = least[row] != ~Word{0};
+            if (lane == 0) {
+                if (task.labels.data != nullptr)
+                    task.labels.data[i * task.labels.stride] = found ? static_cast<std::int32_t>(least[row]) : 0;
+                if (task.energies.data != nullptr)
+                    task.energies.data[i * task.energies.stride] =
+                        found ? __uint_as_float(static_cast<unsigned>(least[row] >> 32))
+                              : static_cast<float>(__builtin_inf());
+            }
+            if (task.check_finite && !finite[row]) report_row(task, status, i, lane);
         }
     }
-    if (lane == 0) {
-        if (task.labels.data != nullptr) task.labels.data[i * task.labels.stride] = label;
-        if (task.energies.data != nullptr) task.energies.data[i * task.energies.stride] = energy;
+
+private:
+    __device__ __forceinline__ void weigh(const Assign<float>& task, std::int64_t first, const int (&rows)[at_once],
+                                          const std::int64_t (&prototypes)[at_once], int lane) {
+        const float *y[at_once], *w[at_once];
+        float energies[at_once];
+#pragma unroll
+        for (int c = 0; c < at_once; ++c) {
+            y[c] = values(task.points) + (first + rows[c]) * task.points.stride;
+            w[c] = task.prototypes.data + prototypes[c] * task.prototypes.stride;
+        }
+        pair_energies(y, w, task.points.cols, lane, energies);
+#pragma unroll
+        for (int c = 0; c < at_once; ++c) {
+            if (lane != c) continue;
+            if (energies[c] < static_cast<float>(__builtin_inf()))
+                atomicMin(&least[rows[c]], Word{__float_as_uint(energies[c])} << 32 | static_cast<Word>(prototypes[c]));
+            else
+                finite[rows[c]] = false;
+        }
     }
-    if (task.check_finite && !finite) report_row(task, status, i, lane);
-}
+};
 
 }  // namespace cuebm::cuda

@@ -40,16 +40,22 @@ __device__ __forceinline__ T transposed_tree_sum(T (&a)[half_warp], int lane) {
         return a[0];
 }
 
-// The canonical energy of one pair, from global memory; all lanes get it.
-template <class T>
-__device__ __forceinline__ T pair_energy(const T* y, const T* w, std::int64_t d, int lane) {
-    T a = 0;
-#pragma unroll 4
+// The canonical energies of Count pairs of rows of d, from global memory; all lanes get them. All loads of a step are
+// under way together: what a pair costs is waiting.
+template <int Count, class T>
+__device__ __forceinline__ void pair_energies(const T* const (&y)[Count], const T* const (&w)[Count], std::int64_t d,
+                                              int lane, T (&energies)[Count]) {
+    T sums[Count] = {};
+#pragma unroll 2
     for (std::int64_t j = lane; j < d; j += half_warp) {
-        const T t = y[j] - w[j];
-        a = math::fused(t, t, a);
+        T off[Count];
+#pragma unroll
+        for (int c = 0; c < Count; ++c) off[c] = y[c][j] - w[c][j];
+#pragma unroll
+        for (int c = 0; c < Count; ++c) sums[c] = math::fused(off[c], off[c], sums[c]);
     }
-    return tree_sum(a);
+#pragma unroll
+    for (int c = 0; c < Count; ++c) energies[c] = tree_sum(sums[c]);
 }
 
 // The lowest value of 16 lanes with its lowest label.

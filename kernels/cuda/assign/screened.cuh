@@ -46,11 +46,12 @@ struct Least {
     std::int32_t label;
 };
 
-// The canonical argmin of a point by its half-warp, from what the 16 classes know. A class whose second score is within
-// the bound is scanned as a whole; without a finite bound every class is.
-__device__ __forceinline__ void decide(const Assign<float>& task, const Screen& screen, const Least& own,
-                                       std::int64_t i, int lane, std::uint64_t* status) {
-    const unsigned mask = half_warp_mask(), base = threadIdx.x % 32 < half_warp ? 0 : half_warp;
+using ScreenUndecided = Undecided<ScreenTile::points, half_warp>;
+
+// What the bound leaves of point i, the block's `row`-th, by its half-warp, from what the 16 classes know. A class
+// whose second score is within the bound is crowded; without a finite bound every class is.
+__device__ __forceinline__ void screen_point(const Assign<float>& task, const Screen& screen, const Least& own, int row,
+                                             std::int64_t i, int lane, ScreenUndecided& undecided) {
     const std::int64_t d = task.points.cols;
     const float* y = values(task.points) + i * task.points.stride;
     float squares = 0;
@@ -65,12 +66,9 @@ __device__ __forceinline__ void decide(const Assign<float>& task, const Screen& 
 
     float least_score = own.score;
     for (int apart = half_warp / 2; apart >= 1; apart /= 2)
-        least_score = fminf(least_score, __shfl_xor_sync(mask, least_score, apart));
-    const bool candidate = !bounded || !(own.score - least_score > bound);
-    const bool crowded = !bounded || !(own.second - least_score > bound);
-    const Candidates candidates{__ballot_sync(mask, candidate) >> base & 0xffffu,
-                                __ballot_sync(mask, crowded) >> base & 0xffffu, own.label};
-    settle(task, candidates, i, lane, status, [](int column, std::int64_t r) { return column + half_warp * r; });
+        least_score = fminf(least_score, __shfl_xor_sync(half_warp_mask(), least_score, apart));
+    undecided.add(task, row, i, lane, !bounded || !(own.score - least_score > bound),
+                  !bounded || !(own.second - least_score > bound), own.label);
 }
 
 // Block: 16 x 16 threads, 128 points against 64 prototypes at a time, 32 coordinates a chunk. Thread (tx, ty) has
@@ -176,11 +174,18 @@ static __global__ void __launch_bounds__(ScreenTile::threads, 2)
         buffer = 1 - buffer;
     }
 
+    __syncthreads();  // nobody reads the tiles any more
+    static_assert(sizeof(ScreenUndecided) <= Tile::shared_bytes);
+    auto& undecided = *reinterpret_cast<ScreenUndecided*>(shared);
+    undecided.clear();
+    __syncthreads();
 #pragma unroll
     for (int p = 0; p < Tile::points_each; ++p) {
-        const std::int64_t i = first + ty + 16 * p;
-        if (i < n) decide(task, screen, least[p], i, tx, status);
+        const int row = ty + 16 * p;
+        if (first + row < n) screen_point(task, screen, least[p], row, first + row, tx, undecided);
     }
+    __syncthreads();
+    undecided.decide(task, first, status, [](int column, std::int64_t r) { return column + half_warp * r; });
 }
 
 }  // namespace cuebm::cuda

@@ -53,6 +53,8 @@ static __global__ void __launch_bounds__(256)
     }
 }
 
+using TensorUndecided = Undecided<TensorTile::points, TensorTile::classes>;
+
 // A block's shared memory, with chunks of Columns coordinates. What the classes know of the points takes the place of
 // the prototypes in the end.
 template <int Columns>
@@ -67,12 +69,14 @@ struct TensorShared {
           points(prototypes + 2 * chunk_elements),
           most(reinterpret_cast<float*>(prototypes)),
           second(most + TensorTile::points * TensorTile::classes),
-          labels(reinterpret_cast<std::int32_t*>(second + TensorTile::points * TensorTile::classes)) {}
+          labels(reinterpret_cast<std::int32_t*>(second + TensorTile::points * TensorTile::classes)),
+          undecided(reinterpret_cast<TensorUndecided*>(labels + TensorTile::points * TensorTile::classes)) {}
     int pitch;                           // of the points
     float *slopes, *margins;             // [points]
     std::uint16_t *prototypes, *points;  // 2 x [prototypes x chunk_pitch], [points x pitch]
     float *most, *second;                // [points x classes]
     std::int32_t* labels;                // [points x classes]
+    TensorUndecided* undecided;          // reaches into the points, which nobody reads any more
 };
 
 // The block's points, shifted and rounded, into shared memory, where they stay; and of each the slope of its bound and
@@ -146,26 +150,24 @@ __device__ __forceinline__ std::int64_t class_member(int c, std::int64_t r) {
     return r / each * Tile::prototypes + c / 4 * Tile::warp_prototypes + within / 2 * 8 + c % 4 * 2 + within % 2;
 }
 
-// The canonical argmin of point i, the block's `row`-th, by a half-warp whose lane c knows of class c.
+// What the bound leaves of point i, the block's `row`-th, by a half-warp whose lane c knows of class c.
 template <int Columns>
-__device__ __forceinline__ void decide(const Assign<float>& task, const TensorScreen& screen,
-                                       const TensorShared<Columns>& shared, int row, std::int64_t i, int lane,
-                                       std::uint64_t* status) {
+__device__ __forceinline__ void screen_point(const Assign<float>& task, const TensorScreen& screen,
+                                             const TensorShared<Columns>& shared, int row, std::int64_t i, int lane,
+                                             TensorUndecided& undecided) {
     constexpr int classes = TensorTile::classes;
-    constexpr unsigned all = (1u << classes) - 1;
-    const unsigned mask = half_warp_mask(), base = threadIdx.x % 32 < half_warp ? 0 : half_warp;
     const int at = row * classes + lane % classes;
     const Most own{shared.most[at], shared.second[at], shared.labels[at]};
     const float slope = shared.slopes[row], margin = shared.margins[row];
     const bool bounded = margin < static_cast<float>(__builtin_inf());
     float least = math::bf16_least(screen.bound, own.most, slope, screen.terms[own.label].y);
 #pragma unroll
-    for (int apart = half_warp / 2; apart >= 1; apart /= 2) least = fmaxf(least, __shfl_xor_sync(mask, least, apart));
+    for (int apart = half_warp / 2; apart >= 1; apart /= 2)
+        least = fmaxf(least, __shfl_xor_sync(half_warp_mask(), least, apart));
     least = least - margin;
-    const bool candidate = !bounded || !(own.most < least), crowded = !bounded || !(own.second < least);
-    const Candidates candidates{__ballot_sync(mask, candidate) >> base & all,
-                                __ballot_sync(mask, crowded) >> base & all, own.label};
-    settle(task, candidates, i, lane, status, class_member);
+    const bool there = lane < classes;
+    undecided.add(task, row, i, lane, there && (!bounded || !(own.most < least)),
+                  there && (!bounded || !(own.second < least)), own.label);
 }
 
 // Block: 8 warps, 128 points against 128 prototypes at a time, Columns coordinates a chunk. Points are read once and
@@ -273,6 +275,8 @@ __global__ void __launch_bounds__(TensorTile::threads, 2)
     }
 
     __syncthreads();  // nobody reads prototypes any more
+    TensorUndecided& undecided = *shared.undecided;
+    undecided.clear();
     const int own_class = warp / Tile::warps_down * 4 + lane % 4;
 #pragma unroll
     for (int p = 0; p < 2 * down; ++p) {
@@ -283,7 +287,9 @@ __global__ void __launch_bounds__(TensorTile::threads, 2)
     }
     __syncthreads();
     for (int row = half_warp_index(); row < Tile::points && first + row < task.points.rows; row += Tile::half_warps)
-        decide(task, screen, shared, row, first + row, half_warp_lane(), status);
+        screen_point(task, screen, shared, row, first + row, half_warp_lane(), undecided);
+    __syncthreads();
+    undecided.decide(task, first, status, class_member);
 }
 
 }  // namespace cuebm::cuda
