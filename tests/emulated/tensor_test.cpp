@@ -25,9 +25,9 @@ std::vector<std::int32_t> canonical(const Problem& p) {
 template <class Change>
 std::vector<std::int32_t> labels_with(const Problem& p, Change change) {
     constexpr int columns = TensorTile::wide_chunk;
-    const std::int64_t depth = TensorTile::depth(p.d), slots = (p.k + 127) / 128 * 128;
+    const std::int64_t depth = TensorTile::depth(p.d), stride = TensorTile::stride(p.d), slots = TensorTile::slots(p.k);
     DeviceArray<float> points(p.points), prototypes(p.prototypes), shift(static_cast<std::size_t>(depth));
-    DeviceArray<std::uint16_t> rows(static_cast<std::size_t>(p.k * depth));
+    DeviceArray<std::uint16_t> rows(static_cast<std::size_t>(slots * stride));
     DeviceArray<float2> terms(static_cast<std::size_t>(slots));
     DeviceArray<unsigned> largest(std::vector<unsigned>(2));
     DeviceArray<std::uint64_t> status(std::vector<std::uint64_t>(1, ~std::uint64_t{0}));
@@ -35,7 +35,8 @@ std::vector<std::int32_t> labels_with(const Problem& p, Change change) {
     Assign<float> task{.points = {points.data(), p.n, p.d, p.d, {}},
                        .prototypes = {prototypes.data(), p.k, p.d, p.d, {}},
                        .labels = {labels.data(), p.n, 1, {}}};
-    TensorScreen screen{rows.data(), terms.data(), shift.data(), largest.data(), depth, slots, math::bf16_bound(p.d)};
+    TensorScreen screen{rows.data(), terms.data(), shift.data(), largest.data(),
+                        depth,       stride,       slots,        math::bf16_bound(p.d)};
     change(screen.bound);
     const auto blocks = [](std::int64_t all, std::int64_t each) {
         return static_cast<unsigned>((all + each - 1) / each);

@@ -28,8 +28,9 @@ struct ScreenLayout {
 struct TensorLayout {
     TensorLayout(detail::Carver& carver, std::int64_t k, std::int64_t d) {
         screen.depth = TensorTile::depth(d);
-        screen.slots = ceil_div(k, TensorTile::prototypes) * TensorTile::prototypes;
-        screen.rows = carver.take<std::uint16_t>(k * screen.depth);
+        screen.stride = TensorTile::stride(d);
+        screen.slots = TensorTile::slots(k);
+        screen.rows = carver.take<std::uint16_t>(screen.slots * screen.stride);
         screen.terms = carver.take<float2>(screen.slots);
         screen.shift = carver.take<float>(screen.depth);
         screen.largest = carver.take<unsigned>(2);

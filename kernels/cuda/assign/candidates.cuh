@@ -35,10 +35,10 @@ struct Undecided {
     static constexpr int pairs = Points * Classes, at_once = 4;  // pairs of a half-warp
 
     Word least[Points];             // canonical energy, whose bits order as it does, and label
-    std::int32_t labels[pairs];     // the candidate of a class
+    std::int32_t labels[pairs];     // [Classes x Points], the candidate of each
     unsigned counts[2];             // of the lists
     std::uint16_t lists[2][pairs];  // of single candidates, and of crowded classes
-    bool open[Points], finite[Points];
+    bool open[Points], finite[Points], all_finite;
 
     // By all threads, with a barrier after it.
     __device__ __forceinline__ void clear() {
@@ -48,31 +48,32 @@ struct Undecided {
             finite[row] = true;
         }
         if (threadIdx.x < 2) counts[threadIdx.x] = 0;
+        if (threadIdx.x == 0) all_finite = true;
     }
 
-    // By the half-warp of point i, the block's `row`-th, whose lane c knows of class c: its label, whether it is a
-    // candidate, and whether others of its class may be. One candidate needs no energy.
-    __device__ __forceinline__ void add(const Assign<float>& task, int row, std::int64_t i, int lane, bool candidate,
-                                        bool crowded, std::int32_t label) {
-        const unsigned mask = half_warp_mask();
-        const bool alone = __popc(__ballot_sync(mask, candidate)) == 1 && __ballot_sync(mask, crowded) == 0;
-        if (alone && task.energies.data == nullptr) {
-            if (candidate && task.labels.data != nullptr) task.labels.data[i * task.labels.stride] = label;
+    // By one thread for point i, the block's `row`-th. Bit c of `candidates`: that label of class c is one; of
+    // `crowded`: so may be others of the class. One candidate needs no energy.
+    __device__ __forceinline__ void add(const Assign<float>& task, int row, std::int64_t i, unsigned candidates,
+                                        unsigned crowded) {
+        if (task.energies.data == nullptr && crowded == 0 && __popc(candidates) == 1) {
+            const int pair = (__ffs(static_cast<int>(candidates)) - 1) * Points + row;
+            task.labels.data[i * task.labels.stride] = labels[pair];
             return;
         }
-        if (lane == 0) open[row] = true;
-        if (!candidate) return;
-        const int pair = row * Classes + lane;
-        labels[pair] = label;
-        lists[crowded][atomicAdd(&counts[crowded], 1u)] = static_cast<std::uint16_t>(pair);
+        open[row] = true;
+        for (; candidates != 0; candidates &= candidates - 1) {
+            const int c = __ffs(static_cast<int>(candidates)) - 1;
+            const unsigned list = crowded >> c & 1;
+            lists[list][atomicAdd(&counts[list], 1u)] = static_cast<std::uint16_t>(c * Points + row);
+        }
     }
 
     // By all threads, after a barrier. member(c, r) is the r-th prototype of class c, ascending in r.
     template <class Member>
     __device__ __forceinline__ void decide(const Assign<float>& task, std::int64_t first, std::uint64_t* status,
                                            Member member) {
-        const int lane = half_warp_lane(), own = half_warp_index(),
-                  half_warps = static_cast<int>(blockDim.x) / half_warp;
+        const int lane = half_warp_lane(), own = half_warp_index();
+        const int half_warps = static_cast<int>(blockDim.x) / half_warp;
         const std::int64_t k = task.prototypes.rows;
         const auto count = [&](int list) { return static_cast<int>(counts[list]); };
         for (int begin = own * at_once; begin < count(0); begin += half_warps * at_once) {
@@ -81,14 +82,14 @@ struct Undecided {
 #pragma unroll
             for (int c = 0; c < at_once; ++c) {  // the last one again, beyond the end
                 const int pair = lists[0][begin + c < count(0) ? begin + c : count(0) - 1];
-                rows[c] = pair / Classes;
+                rows[c] = pair % Points;
                 prototypes[c] = labels[pair];
             }
             weigh(task, first, rows, prototypes, lane);
         }
         for (int list = 0; list < count(1); ++list) {
-            const int row = lists[1][list] / Classes, of = lists[1][list] % Classes,
-                      rows[at_once] = {row, row, row, row};
+            const int row = lists[1][list] % Points, of = lists[1][list] / Points;
+            const int rows[at_once] = {row, row, row, row};
             for (std::int64_t r = own * at_once; member(of, r) < k; r += half_warps * at_once) {
                 std::int64_t prototypes[at_once];
 #pragma unroll
@@ -100,20 +101,19 @@ struct Undecided {
             }
         }
         __syncthreads();
-        for (int row = own; row < Points && first + row < task.points.rows; row += half_warps) {
+        for (int row = static_cast<int>(threadIdx.x); row < Points; row += static_cast<int>(blockDim.x)) {
             if (!open[row]) continue;
             const std::int64_t i = first + row;
             const bool found = least[row] != ~Word{0};
-            if (lane == 0) {
-                if (task.labels.data != nullptr)
-                    task.labels.data[i * task.labels.stride] = found ? static_cast<std::int32_t>(least[row]) : 0;
-                if (task.energies.data != nullptr)
-                    task.energies.data[i * task.energies.stride] =
-                        found ? __uint_as_float(static_cast<unsigned>(least[row] >> 32))
-                              : static_cast<float>(__builtin_inf());
-            }
-            if (task.check_finite && !finite[row]) report_row(task, status, i, lane);
+            if (task.labels.data != nullptr)
+                task.labels.data[i * task.labels.stride] = found ? static_cast<std::int32_t>(least[row]) : 0;
+            if (task.energies.data != nullptr)
+                task.energies.data[i * task.energies.stride] =
+                    found ? __uint_as_float(static_cast<unsigned>(least[row] >> 32))
+                          : static_cast<float>(__builtin_inf());
         }
+        for (int row = own; task.check_finite && !all_finite && row < Points; row += half_warps)
+            if (!finite[row]) report_row(task, status, first + row, lane);
     }
 
 private:
@@ -133,7 +133,7 @@ private:
             if (energies[c] < static_cast<float>(__builtin_inf()))
                 atomicMin(&least[rows[c]], Word{__float_as_uint(energies[c])} << 32 | static_cast<Word>(prototypes[c]));
             else
-                finite[rows[c]] = false;
+                finite[rows[c]] = all_finite = false;
         }
     }
 };

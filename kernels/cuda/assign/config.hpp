@@ -46,9 +46,14 @@ struct TensorTile {
     static constexpr int wide_chunk = 64, narrow_chunk = 32;  // narrow: where deep points leave no room for wide
     static constexpr int pitch(int columns) { return columns + pad; }
     static std::int64_t depth(std::int64_t d) { return (d + 15) / 16 * 16; }
+    // Of the rounded prototypes in memory, which are copied by whole tiles and chunks without looking for their ends.
+    static std::int64_t stride(std::int64_t d) { return (d + wide_chunk - 1) / wide_chunk * wide_chunk; }
+    static std::int64_t slots(std::int64_t k) { return (k + prototypes - 1) / prototypes * prototypes; }
     static std::size_t shared_bytes(std::int64_t d, int columns) {
         const std::int64_t halves = 2 * prototypes * pitch(columns) + points * (depth(d) + pad);
-        return 2 * points * sizeof(float) + static_cast<std::size_t>(halves) * sizeof(std::uint16_t);
+        const std::int64_t floats = 2 * points + 2 * 2 * prototypes;  // the points' bounds, the prototypes' terms
+        return static_cast<std::size_t>(floats) * sizeof(float) +
+               static_cast<std::size_t>(halves) * sizeof(std::uint16_t);
     }
     static int columns(std::int64_t d, std::size_t room) {
         return shared_bytes(d, wide_chunk) <= room ? wide_chunk : narrow_chunk;

@@ -48,10 +48,12 @@ struct Least {
 
 using ScreenUndecided = Undecided<ScreenTile::points, half_warp>;
 
-// What the bound leaves of point i, the block's `row`-th, by its half-warp, from what the 16 classes know. A class
-// whose second score is within the bound is crowded; without a finite bound every class is.
+// What the bound leaves of point i, the block's `row`-th, by its half-warp, from what the 16 classes know: candidates
+// in the low half of its mask, crowded classes, whose second score is within the bound, in the high one. Without a
+// finite bound every class is both.
 __device__ __forceinline__ void screen_point(const Assign<float>& task, const Screen& screen, const Least& own, int row,
-                                             std::int64_t i, int lane, ScreenUndecided& undecided) {
+                                             std::int64_t i, int lane, ScreenUndecided& undecided, unsigned* masks) {
+    const unsigned mask = half_warp_mask(), base = threadIdx.x % 32 < half_warp ? 0 : half_warp;
     const std::int64_t d = task.points.cols;
     const float* y = values(task.points) + i * task.points.stride;
     float squares = 0;
@@ -66,9 +68,11 @@ __device__ __forceinline__ void screen_point(const Assign<float>& task, const Sc
 
     float least_score = own.score;
     for (int apart = half_warp / 2; apart >= 1; apart /= 2)
-        least_score = fminf(least_score, __shfl_xor_sync(half_warp_mask(), least_score, apart));
-    undecided.add(task, row, i, lane, !bounded || !(own.score - least_score > bound),
-                  !bounded || !(own.second - least_score > bound), own.label);
+        least_score = fminf(least_score, __shfl_xor_sync(mask, least_score, apart));
+    const unsigned candidates = __ballot_sync(mask, !bounded || !(own.score - least_score > bound)) >> base & 0xffffu;
+    const unsigned crowded = __ballot_sync(mask, !bounded || !(own.second - least_score > bound)) >> base & 0xffffu;
+    undecided.labels[lane * ScreenTile::points + row] = own.label;
+    if (lane == 0) masks[row] = crowded << half_warp | candidates;
 }
 
 // Block: 16 x 16 threads, 128 points against 64 prototypes at a time, 32 coordinates a chunk. Thread (tx, ty) has
@@ -175,15 +179,19 @@ static __global__ void __launch_bounds__(ScreenTile::threads, 2)
     }
 
     __syncthreads();  // nobody reads the tiles any more
-    static_assert(sizeof(ScreenUndecided) <= Tile::shared_bytes);
+    static_assert(sizeof(ScreenUndecided) + Tile::points * sizeof(unsigned) <= Tile::shared_bytes);
     auto& undecided = *reinterpret_cast<ScreenUndecided*>(shared);
+    auto* const masks = reinterpret_cast<unsigned*>(&undecided + 1);
     undecided.clear();
-    __syncthreads();
 #pragma unroll
     for (int p = 0; p < Tile::points_each; ++p) {
         const int row = ty + 16 * p;
-        if (first + row < n) screen_point(task, screen, least[p], row, first + row, tx, undecided);
+        if (first + row < n) screen_point(task, screen, least[p], row, first + row, tx, undecided, masks);
     }
+    __syncthreads();
+    const int row = static_cast<int>(threadIdx.x);
+    if (row < Tile::points && first + row < n)
+        undecided.add(task, row, first + row, masks[row] & 0xffffu, masks[row] >> half_warp);
     __syncthreads();
     undecided.decide(task, first, status, [](int column, std::int64_t r) { return column + half_warp * r; });
 }

@@ -10,11 +10,11 @@ namespace cuebm::cuda {
 
 // In the call's scratch: prototypes less their common shift in bf16, and what the bound wants of each and of all.
 struct TensorScreen {
-    std::uint16_t* rows;  // [k x depth], zeros beyond d
+    std::uint16_t* rows;  // [slots x stride], zeros beyond k and d
     float2* terms;        // [k rounded up to tiles]: where a sum begins, and R >= |w'|; minus infinity and 0 beyond k
     float* shift;         // [depth], zeros beyond d
     unsigned* largest;    // [2], the bits of the largest R and of the largest |w' - wq| / R; start at 0
-    std::int64_t depth, slots;  // d rounded up to the 16 of a product; the size of terms
+    std::int64_t depth, stride, slots;  // d rounded up to the 16 of a product, and to a chunk; k rounded up to tiles
     math::Bf16Bound bound;
 };
 
@@ -28,12 +28,13 @@ static __global__ void __launch_bounds__(256)
     for (std::int64_t z = std::int64_t{blockIdx.x} * rows + half_warp_index(); z < screen.slots;
          z += std::int64_t{gridDim.x} * rows) {
         double squares = 0, lost = 0;
-        for (std::int64_t j = 2 * lane; z < prototypes.rows && j < screen.depth; j += 2 * half_warp) {
+        const bool there = z < prototypes.rows;
+        for (std::int64_t j = 2 * lane; j < screen.stride; j += 2 * half_warp) {
             const float* w = prototypes.data + z * prototypes.stride + j;
-            const float low = j < prototypes.cols ? w[0] - screen.shift[j] : 0.0f;
-            const float high = j + 1 < prototypes.cols ? w[1] - screen.shift[j + 1] : 0.0f;
+            const float low = there && j < prototypes.cols ? w[0] - screen.shift[j] : 0.0f;
+            const float high = there && j + 1 < prototypes.cols ? w[1] - screen.shift[j + 1] : 0.0f;
             const unsigned pair = bf16_pair(low, high);
-            *reinterpret_cast<unsigned*>(screen.rows + z * screen.depth + j) = pair;
+            *reinterpret_cast<unsigned*>(screen.rows + z * screen.stride + j) = pair;
             const double values[4] = {low, high, double{low} - low_of(pair), double{high} - high_of(pair)};
             squares = math::fused(values[0], values[0], math::fused(values[1], values[1], squares));
             lost = math::fused(values[2], values[2], math::fused(values[3], values[3], lost));
@@ -41,7 +42,6 @@ static __global__ void __launch_bounds__(256)
         squares = tree_sum(squares);
         lost = tree_sum(lost);
         if (lane != 0) continue;
-        const bool there = z < prototypes.rows;
         const float norm = there ? math::screening_norm(squares) : 0.0f;
         screen.terms[z] = {there ? math::bf16_start(screen.bound, squares, norm) : -static_cast<float>(__builtin_inf()),
                            norm};
@@ -61,21 +61,27 @@ template <int Columns>
 struct TensorShared {
     static constexpr int chunk_pitch = TensorTile::pitch(Columns);
     static constexpr int chunk_elements = TensorTile::prototypes * chunk_pitch;
+    static constexpr int least_pitch = TensorTile::pitch(16);  // of points
+    static constexpr int of_classes = TensorTile::classes * TensorTile::points;
     __device__ TensorShared(unsigned char* memory, std::int64_t depth)
         : pitch(static_cast<int>(depth) + TensorTile::pad),
           slopes(reinterpret_cast<float*>(memory)),
           margins(slopes + TensorTile::points),
-          prototypes(reinterpret_cast<std::uint16_t*>(margins + TensorTile::points)),
+          terms(reinterpret_cast<float2*>(margins + TensorTile::points)),
+          prototypes(reinterpret_cast<std::uint16_t*>(terms + 2 * TensorTile::prototypes)),
           points(prototypes + 2 * chunk_elements),
           most(reinterpret_cast<float*>(prototypes)),
-          second(most + TensorTile::points * TensorTile::classes),
-          labels(reinterpret_cast<std::int32_t*>(second + TensorTile::points * TensorTile::classes)),
-          undecided(reinterpret_cast<TensorUndecided*>(labels + TensorTile::points * TensorTile::classes)) {}
+          second(most + of_classes),
+          least(second + of_classes),
+          undecided(reinterpret_cast<TensorUndecided*>(least + of_classes)) {
+        static_assert(3 * of_classes * sizeof(float) + sizeof(TensorUndecided) <=
+                      (2 * chunk_elements + TensorTile::points * least_pitch) * sizeof(std::uint16_t));
+    }
     int pitch;                           // of the points
     float *slopes, *margins;             // [points]
+    float2* terms;                       // 2 x [prototypes]
     std::uint16_t *prototypes, *points;  // 2 x [prototypes x chunk_pitch], [points x pitch]
-    float *most, *second;                // [points x classes]
-    std::int32_t* labels;                // [points x classes]
+    float *most, *second, *least;        // [classes x points]
     TensorUndecided* undecided;          // reaches into the points, which nobody reads any more
 };
 
@@ -150,24 +156,24 @@ __device__ __forceinline__ std::int64_t class_member(int c, std::int64_t r) {
     return r / each * Tile::prototypes + c / 4 * Tile::warp_prototypes + within / 2 * 8 + c % 4 * 2 + within % 2;
 }
 
-// What the bound leaves of point i, the block's `row`-th, by a half-warp whose lane c knows of class c.
+// What the bound leaves of a thread's point i, the block's `row`-th.
 template <int Columns>
-__device__ __forceinline__ void screen_point(const Assign<float>& task, const TensorScreen& screen,
-                                             const TensorShared<Columns>& shared, int row, std::int64_t i, int lane,
-                                             TensorUndecided& undecided) {
-    constexpr int classes = TensorTile::classes;
-    const int at = row * classes + lane % classes;
-    const Most own{shared.most[at], shared.second[at], shared.labels[at]};
-    const float slope = shared.slopes[row], margin = shared.margins[row];
+__device__ __forceinline__ void screen_point(const Assign<float>& task, const TensorShared<Columns>& shared, int row,
+                                             std::int64_t i) {
+    using Tile = TensorTile;
+    const float margin = shared.margins[row];
     const bool bounded = margin < static_cast<float>(__builtin_inf());
-    float least = math::bf16_least(screen.bound, own.most, slope, screen.terms[own.label].y);
+    float least = -static_cast<float>(__builtin_inf());
 #pragma unroll
-    for (int apart = half_warp / 2; apart >= 1; apart /= 2)
-        least = fmaxf(least, __shfl_xor_sync(half_warp_mask(), least, apart));
+    for (int c = 0; c < Tile::classes; ++c) least = fmaxf(least, shared.least[c * Tile::points + row]);
     least = least - margin;
-    const bool there = lane < classes;
-    undecided.add(task, row, i, lane, there && (!bounded || !(own.most < least)),
-                  there && (!bounded || !(own.second < least)), own.label);
+    unsigned candidates = 0, crowded = 0;
+#pragma unroll
+    for (int c = 0; c < Tile::classes; ++c) {
+        if (!bounded || !(shared.most[c * Tile::points + row] < least)) candidates |= 1u << c;
+        if (!bounded || !(shared.second[c * Tile::points + row] < least)) crowded |= 1u << c;
+    }
+    shared.undecided->add(task, row, i, candidates, crowded);
 }
 
 // Block: 8 warps, 128 points against 128 prototypes at a time, Columns coordinates a chunk. Points are read once and
@@ -187,10 +193,20 @@ __global__ void __launch_bounds__(TensorTile::threads, 2)
     const std::int64_t k = task.prototypes.rows;
     const int depth = static_cast<int>(screen.depth), chunks = (depth + Columns - 1) / Columns;
     const std::int64_t first = std::int64_t{blockIdx.x} * Tile::points;
-    const MatrixView<const std::uint16_t> rows{screen.rows, k, screen.depth, screen.depth, {}};
+    // A thread copies 16 bytes of every so many rows of a chunk, and in the first chunk of a tile two terms.
+    constexpr int each = 16 / sizeof(std::uint16_t), across_row = Columns / each, step = Tile::threads / across_row;
+    const int own_row = static_cast<int>(threadIdx.x) / across_row,
+              own_column = static_cast<int>(threadIdx.x) % across_row;
+    const std::uint16_t* const own_source = screen.rows + own_row * screen.stride + own_column * each;
+    std::uint16_t* const own_target = shared.prototypes + own_row * Shared::chunk_pitch + own_column * each;
     const auto stage = [&](int buffer, std::int64_t z, int chunk) {
-        stage_rows<16, Columns, Shared::chunk_pitch>(shared.prototypes + buffer * Shared::chunk_elements,
-                                                     Tile::prototypes, rows, z, std::int64_t{chunk} * Columns);
+        const std::uint16_t* source = own_source + z * screen.stride + chunk * Columns;
+#pragma unroll
+        for (int r = 0; r < Tile::prototypes; r += step, source += step * screen.stride)
+            copy_async<16>(own_target + buffer * Shared::chunk_elements + r * Shared::chunk_pitch, source, true);
+        const int pair = static_cast<int>(threadIdx.x) * 2;
+        if (chunk == 0 && pair < Tile::prototypes)
+            copy_async<16>(shared.terms + z % (2 * Tile::prototypes) + pair, screen.terms + z + pair, true);
         copy_async_commit();
     };
 
@@ -215,7 +231,7 @@ __global__ void __launch_bounds__(TensorTile::threads, 2)
         if (next_z < k) stage(1 - buffer, next_z, next_chunk);
 
         // Two prototypes side by side: their starts and norms.
-        const float2* terms = screen.terms + z + own_prototypes + lane % 4 * 2;
+        const float2* terms = shared.terms + z % (2 * Tile::prototypes) + own_prototypes + lane % 4 * 2;
         if (chunk == 0) {
 #pragma unroll
             for (int c = 0; c < across; ++c) {
@@ -231,8 +247,8 @@ __global__ void __launch_bounds__(TensorTile::threads, 2)
             shared.points + (own_points + lane % 16) * shared.pitch + lane / 16 * 8 + chunk * Columns;
         const std::uint16_t* w = shared.prototypes + buffer * Shared::chunk_elements +
                                  (own_prototypes + lane % 8 + lane / 16 * 8) * Shared::chunk_pitch + lane / 8 % 2 * 8;
-        // Half a tile may be all that is left of the prototypes.
-        const int left = z + own_prototypes < k ? depth - chunk * Columns : 0;
+        const bool any = z + own_prototypes < k;  // half a tile may be all that is left of the prototypes
+        const int left = any ? depth - chunk * Columns : 0;
 #pragma unroll 1
         for (int j = 0; j < Columns && j < left; j += 16) {
             unsigned a[down][4];
@@ -249,7 +265,7 @@ __global__ void __launch_bounds__(TensorTile::threads, 2)
                 }
             }
         }
-        if (last) {
+        if (last && any) {
             float slopes[2 * down];
 #pragma unroll
             for (int p = 0; p < 2 * down; ++p) slopes[p] = shared.slopes[own_points + 8 * p + lane / 4];
@@ -274,20 +290,24 @@ __global__ void __launch_bounds__(TensorTile::threads, 2)
         buffer = 1 - buffer;
     }
 
+    float norms[2 * down];
+#pragma unroll
+    for (int p = 0; p < 2 * down; ++p) norms[p] = screen.terms[best[p].label].y;
     __syncthreads();  // nobody reads prototypes any more
     TensorUndecided& undecided = *shared.undecided;
     undecided.clear();
     const int own_class = warp / Tile::warps_down * 4 + lane % 4;
 #pragma unroll
     for (int p = 0; p < 2 * down; ++p) {
-        const int at = (own_points + 8 * p + lane / 4) * Tile::classes + own_class;
+        const int row = own_points + 8 * p + lane / 4, at = own_class * Tile::points + row;
         shared.most[at] = best[p].most;
         shared.second[at] = best[p].second;
-        shared.labels[at] = best[p].label;
+        shared.least[at] = math::bf16_least(screen.bound, best[p].most, shared.slopes[row], norms[p]);
+        undecided.labels[at] = best[p].label;
     }
     __syncthreads();
-    for (int row = half_warp_index(); row < Tile::points && first + row < task.points.rows; row += Tile::half_warps)
-        screen_point(task, screen, shared, row, first + row, half_warp_lane(), undecided);
+    const int row = static_cast<int>(threadIdx.x);
+    if (row < Tile::points && first + row < task.points.rows) screen_point(task, shared, row, first + row);
     __syncthreads();
     undecided.decide(task, first, status, class_member);
 }
