@@ -115,6 +115,7 @@ struct Arithmetic {
 Arithmetic arithmetic_of(const std::string& how, std::int64_t d, const bench::Limits& limits) {
     const auto has = [&](const char* word) { return how.find(word) != std::string::npos; };
     const auto width = static_cast<double>(d);
+    if (has("tensor cores")) return {limits.bf16_flops, 1, "tensor cores"};
     if (has("bf16"))
         return {has("amx") ? limits.amx_bf16_flops : limits.bf16_flops, 1, has("amx") ? "AMX bf16" : "bf16"};
     if (has("int8")) return {has("amx") ? limits.amx_int8_ops : limits.int8_ops, 1, has("amx") ? "AMX int8" : "int8"};

@@ -13,7 +13,7 @@ struct Limits {
     std::string processor;  // its name, family and model as the system tells
     std::string isa;        // that the library runs on, and peaks are of: the machine's best, or what CUEBM_ISA forces
     double fp32_flops = 0;  // fused multiply-adds counted twice; 0: unknown, here and below
-    double bf16_flops = 0;  // of a GPU: by mma.sync, which on Hopper reaches less than wgmma does
+    double bf16_flops = 0;  // of a GPU: or of fp16, by mma.sync, which on Hopper reaches less than wgmma does
     double int8_ops = 0;
     double amx_bf16_flops = 0, amx_int8_ops = 0;  // of tiles
     double copy_bytes = 0;                        // a second, read and written counted both

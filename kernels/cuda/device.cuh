@@ -51,11 +51,18 @@ __device__ __forceinline__ void copy_async_wait() {
     asm volatile("cp.async.wait_group %0;" ::"n"(Groups) : "memory");
 }
 
-// The nearest bf16 of both, ties to even: `low` in the low 16 bits.
-__device__ __forceinline__ unsigned bf16_pair(float low, float high) {
+// The nearest fp16 of both, ties to even, infinite from 65520 on: `low` in the low 16 bits. And back, exactly.
+__device__ __forceinline__ unsigned fp16_pair(float low, float high) {
     unsigned pair;
-    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
+    asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
     return pair;
+}
+__device__ __forceinline__ float2 from_fp16_pair(unsigned pair) {
+    float2 both;
+    asm("{.reg .f16 low, high; mov.b32 {low, high}, %2; cvt.f32.f16 %0, low; cvt.f32.f16 %1, high;}"
+        : "=f"(both.x), "=f"(both.y)
+        : "r"(pair));
+    return both;
 }
 
 // Four 8 x 8 matrices of 16-bit elements from shared memory, by a whole warp. Lane l names row l % 8 of matrix l / 8,
@@ -68,11 +75,11 @@ __device__ __forceinline__ void load_matrices(unsigned (&parts)[4], const void* 
                  : "memory");
 }
 
-// sums += A B for A of 16 x 16 and B of 16 x 8 in bf16, by a whole warp on tensor cores. Lane l holds, with g = l / 4
+// sums += A B for A of 16 x 16 and B of 16 x 8 in fp16, by a whole warp on tensor cores. Lane l holds, with g = l / 4
 // and q = 2 (l % 4): of A (g, q), (g + 8, q), (g, q + 8), (g + 8, q + 8), each with the element right of it; of B (q,
 // g), (q + 8, g), each with the one below; of the sums (g, q), (g, q + 1), (g + 8, q), (g + 8, q + 1).
 __device__ __forceinline__ void multiply_matrices(float (&sums)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
-    asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+    asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
         "{%0, %1, %2, %3};"
         : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));

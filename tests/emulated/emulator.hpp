@@ -11,6 +11,8 @@
 #include <cstring>
 #include <type_traits>
 
+#include <cuebm/number.hpp>
+
 #include "runtime_api.hpp"
 
 #define __global__
@@ -154,12 +156,12 @@ void copy_async_wait() {
     emulator::wait_for_copies(Groups);
 }
 
-inline unsigned bf16_pair(float low, float high) {
-    const auto nearest = [](float value) {  // of NaN anything
-        const auto bits = std::bit_cast<unsigned>(value);
-        return (bits + 0x7fffu + (bits >> 16 & 1)) >> 16;
-    };
-    return nearest(low) | nearest(high) << 16;
+inline unsigned fp16_pair(float low, float high) {
+    return Half(low).bits | static_cast<unsigned>(Half(high).bits) << 16;
+}
+inline float2 from_fp16_pair(unsigned pair) {
+    return {static_cast<float>(Half::of_bits(static_cast<std::uint16_t>(pair))),
+            static_cast<float>(Half::of_bits(static_cast<std::uint16_t>(pair >> 16)))};
 }
 
 // A lane reads its own row here, where ThreadSanitizer sees it.

@@ -89,19 +89,19 @@ __global__ void multiply(const float* a, const float* b, float* by_hand, float* 
     CUEBM_SHARED(std::uint16_t, a_rows, [16][16]);
     CUEBM_SHARED(std::uint16_t, b_columns, [8][16]);
     const int lane = static_cast<int>(threadIdx.x), group = lane / 4, within = lane % 4;
-    for (int e = lane; e < 256; e += 32) a_rows[e / 16][e % 16] = static_cast<std::uint16_t>(bf16_pair(a[e], 0));
-    for (int e = lane; e < 128; e += 32) b_columns[e / 16][e % 16] = static_cast<std::uint16_t>(bf16_pair(b[e], 0));
+    for (int e = lane; e < 256; e += 32) a_rows[e / 16][e % 16] = static_cast<std::uint16_t>(fp16_pair(a[e], 0));
+    for (int e = lane; e < 128; e += 32) b_columns[e / 16][e % 16] = static_cast<std::uint16_t>(fp16_pair(b[e], 0));
     __syncwarp();
     unsigned own_a[4], own_b[2];
     for (int i = 0; i < 8; ++i) {  // row: groupID for ai where 0 <= i < 2 or 4 <= i < 6, else groupID + 8
         const int row = i < 2 || (i >= 4 && i < 6) ? group : group + 8;
         const int column = within * 2 + (i & 1) + (i < 4 ? 0 : 8);
-        const unsigned value = bf16_pair(a[row * 16 + column], 0);
+        const unsigned value = fp16_pair(a[row * 16 + column], 0);
         own_a[i / 2] = i % 2 == 0 ? value : own_a[i / 2] | value << 16;
     }
     for (int i = 0; i < 4; ++i) {
         const int row = within * 2 + (i & 1) + (i < 2 ? 0 : 8), column = group;
-        const unsigned value = bf16_pair(b[column * 16 + row], 0);
+        const unsigned value = fp16_pair(b[column * 16 + row], 0);
         own_b[i / 2] = i % 2 == 0 ? value : own_b[i / 2] | value << 16;
     }
     const auto store = [&](const float(&sums)[4], float* to) {
@@ -136,11 +136,15 @@ TEST(Emulator, Matrices) {
 }
 
 // Catches conversions that cut off, or round ties away.
-TEST(Emulator, NearestBf16) {
-    EXPECT_EQ(bf16_pair(1.0f, -2.0f), 0xc0003f80u);
-    EXPECT_EQ(bf16_pair(1 + 0x1p-8f, 1 + 0x3p-8f), 0x3f823f80u);            // ties to even
-    EXPECT_EQ(bf16_pair(1 + 0x1.1p-8f, 0x1.ffp0f + 0x1p-9f), 0x40003f81u);  // up; up to the next power
-    EXPECT_EQ(bf16_pair(0x1p-133f, 0x1p-149f), 0x00000001u);                // denormal
+TEST(Emulator, NearestFp16) {
+    EXPECT_EQ(fp16_pair(1.0f, -2.0f), 0xc0003c00u);
+    EXPECT_EQ(fp16_pair(1 + 0x1p-11f, 1 + 0x3p-11f), 0x3c023c00u);             // ties to even
+    EXPECT_EQ(fp16_pair(1 + 0x1.1p-11f, 0x1.ffcp0f + 0x1p-11f), 0x40003c01u);  // up; up to the next power
+    EXPECT_EQ(fp16_pair(0x1p-24f, 0x1p-25f), 0x00000001u);                     // denormal; a tie with 0
+    EXPECT_EQ(fp16_pair(65519.0f, 65520.0f), 0x7c007bffu);                     // infinite
+    const float2 both = from_fp16_pair(0x80017bffu);
+    EXPECT_EQ(both.x, 65504.0f);
+    EXPECT_EQ(both.y, -0x1p-24f);
 }
 
 // Catches a collective that disagrees with CUDA's definition.

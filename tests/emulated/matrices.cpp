@@ -1,6 +1,5 @@
 // Tensor cores. A lane brings the address of what it holds; when all have come, each gets its part in place. Without
 // ThreadSanitizer, as the scheduler: the lanes' own stacks are read across.
-#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -17,7 +16,10 @@ Brings& of_lane(const Brought& all, unsigned lane) {
     return *from_bits<Brings*>(all.value[lane]);
 }
 
-float from_bf16(unsigned pair, unsigned high) { return std::bit_cast<float>(high ? pair & 0xffff0000u : pair << 16); }
+float element(unsigned pair, unsigned high) {
+    const float2 both = cuda::from_fp16_pair(pair);
+    return high ? both.y : both.x;
+}
 
 // Cut off, not rounded: what the hardware may do at worst.
 float add_and_truncate(float a, float product) {
@@ -45,7 +47,7 @@ std::uint64_t take_sums(const Brought& all, unsigned lane) {
         for (unsigned j = 0; j < 16; ++j) {
             const auto& a = of_lane<MatrixOperands>(all, row % 8 * 4 + j % 8 / 2);
             const auto& b = of_lane<MatrixOperands>(all, column * 4 + j % 8 / 2);
-            const float product = from_bf16(a.a[row / 8 + j / 8 * 2], j % 2) * from_bf16(b.b[j / 8], j % 2);
+            const float product = element(a.a[row / 8 + j / 8 * 2], j % 2) * element(b.b[j / 8], j % 2);
             own.sums[e] = add_and_truncate(own.sums[e], product);
         }
     }

@@ -33,8 +33,8 @@ struct TensorLayout {
         screen.rows = carver.take<std::uint16_t>(screen.slots * screen.stride);
         screen.terms = carver.take<float2>(screen.slots);
         screen.shift = carver.take<float>(screen.depth);
-        screen.largest = carver.take<unsigned>(2);
-        screen.bound = math::bf16_bound(d);
+        screen.largest = carver.take<unsigned>(3);
+        screen.bound = math::fp16_bound(d);
     }
     TensorScreen screen{};
 };
@@ -69,9 +69,11 @@ void screened(CudaQueue& queue, const AssignConfig& config, const Assign<float>&
 void tensor(CudaQueue& queue, const AssignConfig& config, const Assign<float>& task, std::byte* scratch) {
     detail::Carver carver(scratch);
     const TensorScreen screen = TensorLayout(carver, task.prototypes.rows, task.points.cols).screen;
-    queue.fill(screen.largest, 0, 2 * sizeof(unsigned));
+    queue.fill(screen.largest, 0, 3 * sizeof(unsigned));
     launch(screen_shift, tiled(queue, ceil_div(screen.depth, 32), dim3(256)), task.prototypes, screen.shift,
            screen.depth);
+    launch(tensor_scale, strided(queue, ceil_div(task.prototypes.rows, rows_a_row_block), row_threads), task.prototypes,
+           screen);
     launch(tensor_prototypes, strided(queue, ceil_div(screen.slots, rows_a_row_block), row_threads), task.prototypes,
            screen);
     const auto kernel = config.columns == TensorTile::wide_chunk ? assign_tensor<TensorTile::wide_chunk>

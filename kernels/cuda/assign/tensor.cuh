@@ -1,41 +1,63 @@
-// assign() for float where labels and energies alone are wanted, by tensor cores: merits of every pair in bf16, a
-// proved bound on what they may be wrong by (math/screening_bf16.hpp), and canonical energies of what the bound leaves.
+// assign() for float where labels and energies alone are wanted, by tensor cores: merits of every pair in fp16, a
+// proved bound on what they may be wrong by (math/screening_fp16.hpp), and canonical energies of what the bound leaves.
 #pragma once
 
 #include "cuda/assign/candidates.cuh"
 #include "cuda/assign/config.hpp"
-#include "math/screening_bf16.hpp"
+#include "math/screening_fp16.hpp"
 
 namespace cuebm::cuda {
 
-// In the call's scratch: prototypes less their common shift in bf16, and what the bound wants of each and of all.
+// In the call's scratch: prototypes less their common shift, times the scale, in fp16, and what the bound wants of each
+// and of all.
 struct TensorScreen {
     std::uint16_t* rows;  // [slots x stride], zeros beyond k and d
     float2* terms;        // [k rounded up to tiles]: where a sum begins, and R >= |w'|; minus infinity and 0 beyond k
     float* shift;         // [depth], zeros beyond d
-    unsigned* largest;    // [2], the bits of the largest R and of the largest |w' - wq| / R; start at 0
+    unsigned* largest;    // [3], the bits of the largest R, |w' - wq| / R and |w'_j| before it is scaled; start at 0
     std::int64_t depth, stride, slots;  // d rounded up to the 16 of a product, and to a chunk; k rounded up to tiles
-    math::Bf16Bound bound;
+    math::Fp16Bound bound;
 };
 
-__device__ __forceinline__ float low_of(unsigned pair) { return __uint_as_float(pair << 16); }
-__device__ __forceinline__ float high_of(unsigned pair) { return __uint_as_float(pair & 0xffff0000u); }
+__device__ __forceinline__ float scale_of(const TensorScreen& screen) {
+    return math::fp16_scale(__uint_as_float(screen.largest[2]));
+}
+
+// Nonnegative floats order as their bits do; NaN lies above infinity.
+__device__ __forceinline__ void raise(unsigned* to, float value) {
+    atomicMax(to, __float_as_uint(value) & 0x7fffffffu);
+}
+
+// A half-warp takes a prototype.
+static __global__ void __launch_bounds__(256) tensor_scale(MatrixView<const float> prototypes, TensorScreen screen) {
+    const int lane = half_warp_lane(), rows = static_cast<int>(blockDim.x) / half_warp;
+    float most = 0;
+    for (std::int64_t z = std::int64_t{blockIdx.x} * rows + half_warp_index(); z < prototypes.rows;
+         z += std::int64_t{gridDim.x} * rows)
+        for (std::int64_t j = lane; j < prototypes.cols; j += half_warp)
+            most = fmaxf(most, fabsf(prototypes.data[z * prototypes.stride + j] - screen.shift[j]));
+    for (int apart = half_warp / 2; apart >= 1; apart /= 2)
+        most = fmaxf(most, __shfl_xor_sync(half_warp_mask(), most, apart));
+    if (lane == 0) raise(screen.largest + 2, most);
+}
 
 // A half-warp takes a prototype, two coordinates a lane. Squares are summed in double, as the bound wants them.
 static __global__ void __launch_bounds__(256)
     tensor_prototypes(MatrixView<const float> prototypes, TensorScreen screen) {
     const int lane = half_warp_lane(), rows = static_cast<int>(blockDim.x) / half_warp;
+    const float scale = scale_of(screen);
     for (std::int64_t z = std::int64_t{blockIdx.x} * rows + half_warp_index(); z < screen.slots;
          z += std::int64_t{gridDim.x} * rows) {
         double squares = 0, lost = 0;
         const bool there = z < prototypes.rows;
         for (std::int64_t j = 2 * lane; j < screen.stride; j += 2 * half_warp) {
             const float* w = prototypes.data + z * prototypes.stride + j;
-            const float low = there && j < prototypes.cols ? w[0] - screen.shift[j] : 0.0f;
-            const float high = there && j + 1 < prototypes.cols ? w[1] - screen.shift[j + 1] : 0.0f;
-            const unsigned pair = bf16_pair(low, high);
+            const float low = there && j < prototypes.cols ? (w[0] - screen.shift[j]) * scale : 0.0f;
+            const float high = there && j + 1 < prototypes.cols ? (w[1] - screen.shift[j + 1]) * scale : 0.0f;
+            const unsigned pair = fp16_pair(low, high);
             *reinterpret_cast<unsigned*>(screen.rows + z * screen.stride + j) = pair;
-            const double values[4] = {low, high, double{low} - low_of(pair), double{high} - high_of(pair)};
+            const float2 kept = from_fp16_pair(pair);
+            const double values[4] = {low, high, double{low} - kept.x, double{high} - kept.y};
             squares = math::fused(values[0], values[0], math::fused(values[1], values[1], squares));
             lost = math::fused(values[2], values[2], math::fused(values[3], values[3], lost));
         }
@@ -43,13 +65,12 @@ static __global__ void __launch_bounds__(256)
         lost = tree_sum(lost);
         if (lane != 0) continue;
         const float norm = there ? math::screening_norm(squares) : 0.0f;
-        screen.terms[z] = {there ? math::bf16_start(screen.bound, squares, norm) : -static_cast<float>(__builtin_inf()),
+        screen.terms[z] = {there ? math::fp16_start(screen.bound, squares, norm) : -static_cast<float>(__builtin_inf()),
                            norm};
         if (!there) continue;
-        // Nonnegative floats order as their bits do; NaN lies above infinity.
-        atomicMax(screen.largest, __float_as_uint(norm) & 0x7fffffffu);
+        raise(screen.largest, norm);
         const float ratio = lost == 0 ? 0.0f : math::screening_norm(lost) / norm * (1 + 0x1p-22f);
-        atomicMax(screen.largest + 1, __float_as_uint(ratio) & 0x7fffffffu);
+        raise(screen.largest + 1, ratio);
     }
 }
 
@@ -95,6 +116,7 @@ __device__ __forceinline__ void stage_points(const TensorShared<Columns>& shared
     const int lane = half_warp_lane();
     const std::int64_t d = task.points.cols;
     const float largest = __uint_as_float(screen.largest[0]), ratio = __uint_as_float(screen.largest[1]);
+    const float scale = scale_of(screen), unscale = 1 / scale;
     const float norm_floor = math::screening_norm_floor(d), norm_growth = math::screening_norm_growth(d);
     for (int row = half_warp_index() * at_once; row < TensorTile::points; row += TensorTile::half_warps * at_once) {
         const float* rows[at_once];
@@ -116,13 +138,13 @@ __device__ __forceinline__ void stage_points(const TensorShared<Columns>& shared
             }
 #pragma unroll
             for (int r = 0; r < at_once; ++r) {
-                const float low = y[r].x - shift.x, high = y[r].y - shift.y;
-                const unsigned pair = bf16_pair(low, high);
+                const float low = (y[r].x - shift.x) * scale, high = (y[r].y - shift.y) * scale;
+                const unsigned pair = fp16_pair(low, high);
                 *reinterpret_cast<unsigned*>(shared.points + (row + r) * shared.pitch + j) = pair;
-                const float kept_low = low_of(pair), kept_high = high_of(pair);
-                squares[r] = math::fused(kept_low, kept_low, math::fused(kept_high, kept_high, squares[r]));
-                lost[r] = math::fused(low - kept_low, low - kept_low, lost[r]);
-                lost[r] = math::fused(high - kept_high, high - kept_high, lost[r]);
+                const float2 kept = from_fp16_pair(pair);
+                squares[r] = math::fused(kept.x, kept.x, math::fused(kept.y, kept.y, squares[r]));
+                lost[r] = math::fused(low - kept.x, low - kept.x, lost[r]);
+                lost[r] = math::fused(high - kept.y, high - kept.y, lost[r]);
             }
         }
 #pragma unroll
@@ -130,11 +152,11 @@ __device__ __forceinline__ void stage_points(const TensorShared<Columns>& shared
             const float kept = sqrtf(tree_sum(squares[r]) + norm_floor) * norm_growth;
             const float gone = sqrtf(tree_sum(lost[r]) + norm_floor) * norm_growth;
             const float norm = kept + gone, reach = norm + largest;
-            const bool bounded = reach <= math::screening_reach_limit;  // false for NaN, too
+            const bool bounded = reach * unscale <= math::screening_reach_limit;  // false for NaN, too
             if (lane == 0) {
-                shared.slopes[row + r] = math::bf16_slope(screen.bound, kept, gone, ratio);
+                shared.slopes[row + r] = math::fp16_slope(screen.bound, kept, gone, ratio);
                 shared.margins[row + r] =
-                    bounded ? math::bf16_margin(screen.bound, norm) : static_cast<float>(__builtin_inf());
+                    bounded ? math::fp16_margin(screen.bound, norm, scale) : static_cast<float>(__builtin_inf());
             }
         }
     }
@@ -302,7 +324,7 @@ __global__ void __launch_bounds__(TensorTile::threads, 2)
         const int row = own_points + 8 * p + lane / 4, at = own_class * Tile::points + row;
         shared.most[at] = best[p].most;
         shared.second[at] = best[p].second;
-        shared.least[at] = math::bf16_least(screen.bound, best[p].most, shared.slopes[row], norms[p]);
+        shared.least[at] = math::fp16_least(screen.bound, best[p].most, shared.slopes[row], norms[p]);
         undecided.labels[at] = best[p].label;
     }
     __syncthreads();
