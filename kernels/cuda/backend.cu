@@ -114,11 +114,11 @@ public:
         });
     }
     void scales(detail::Queue& queue, const detail::Scales<T>& task) const override {
-        cuda::scales(cuda_queue(queue), task);
+        cuda::scales(cuda_queue(queue), task, properties_);
     }
     std::size_t scratch_bytes(const detail::Accumulate<T>&) const override { return 0; }
     void accumulate(detail::Queue& queue, const detail::Accumulate<T>& task, std::byte*) const override {
-        cuda::accumulate(cuda_queue(queue), task);
+        cuda::accumulate(cuda_queue(queue), task, properties_);
     }
     void accumulate_soft(detail::Queue& queue, const detail::AccumulateSoft<T>& task) const override {
         cuda::accumulate_soft(cuda_queue(queue), task);

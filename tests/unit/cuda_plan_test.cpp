@@ -169,3 +169,41 @@ TEST(CudaPlan, TextSaysWhatRuns) {
     EXPECT_EQ(text<double>(Task<double>(100, 10, 7).plan()),
               "canonical energies of every pair, 32 x 16 tiles, 4 of them, copies of 8 bytes");
 }
+
+// Sums in shared memory that a block has no room for, whose slices miss a column or are narrower than what memory gives
+// at once, or that cost more than they save.
+TEST(CudaPlan, SumsInSharedMemory) {
+    auto h200 = device;
+    h200.shared_bytes = 227 * 1024;
+    h200.processors = 132;
+    const auto plan_of = [&](std::int64_t n, std::int64_t k, std::int64_t d) {
+        const auto config = plan_sums<float>(n, k, d, h200);
+        if (config.columns > 0) {
+            EXPECT_GE(config.columns * config.slices, d);
+            EXPECT_LT(config.columns * (config.slices - 1), d);
+            EXPECT_GE(config.lanes, std::min(config.columns, 32));
+            EXPECT_LE(config.copies * config.lanes, 32);
+            EXPECT_LE(config.row_blocks * config.slices, std::max(132u, config.slices));
+            EXPECT_EQ(config.shared_bytes, 8u * config.copies * k * (config.columns + 1));
+            EXPECT_LE(config.shared_bytes + SumsTile<float>::move_bytes, h200.shared_bytes * 3 / 4);
+        }
+        return std::tuple{config.columns, config.slices, config.copies, config.row_blocks};
+    };
+    using Plan = std::tuple<int, unsigned, int, int>;
+    const std::int64_t million = 1 << 20;
+    EXPECT_EQ(plan_of(million, 64, 64), (Plan{64, 1, 1, 132}));
+    EXPECT_EQ(plan_of(million, 1024, 128), (Plan{16, 8, 1, 16}));
+    EXPECT_EQ(plan_of(2 * million, 16, 32), (Plan{32, 1, 1, 132}));
+    EXPECT_EQ(plan_of(4 * million, 64, 2), (Plan{2, 1, 16, 132}));
+    EXPECT_EQ(plan_of(million, 8, 3), (Plan{3, 1, 8, 132}));
+    EXPECT_EQ(plan_of(60000, 256, 784), (Plan{64, 13, 1, 10}));
+    EXPECT_EQ(plan_of(million, 1000, 5000), (Plan{16, 313, 1, 1}));  // more slices than processors
+    EXPECT_EQ(plan_of(1, 1, 1), (Plan{0, 0, 0, 0}));                 // fewer than four rows a cluster
+    EXPECT_EQ(plan_of(4, 1, 1), (Plan{1, 1, 32, 1}));
+    EXPECT_EQ(plan_of(8192, 1024, 128), (Plan{0, 0, 0, 0}));
+    EXPECT_EQ(plan_of(million, 2000, 100), (Plan{8, 13, 1, 10}));
+    EXPECT_EQ(plan_of(million, 3000, 100), (Plan{0, 0, 0, 0}));  // no room for 32 bytes of a row
+    EXPECT_EQ(plan_of(2 * million, 3000, 2), (Plan{2, 1, 2, 132}));
+    EXPECT_EQ(plan_sums<double>(million, 3000, 100, h200).columns, 4);
+    EXPECT_EQ(plan_sums<float>(million, 10, 10, {}).columns, 0);
+}

@@ -106,6 +106,63 @@ bool is_wide(const PointsView<T>& points) {
     return points.type == element_type<T> && is_wide(detail::values_of(points));
 }
 
+// How many lanes of a warp take the columns of a row: as many as there are, rounded up to 2^i, and at most all.
+inline int lanes_of(std::int64_t columns) {
+    int lanes = 1;
+    while (lanes < 32 && lanes < columns) lanes *= 2;
+    return lanes;
+}
+
+// A row of the 32 that a warp of accumulate_slices takes.
+template <class T>
+struct alignas(16) Move {
+    T weight;
+    std::int32_t row, to, from;
+};
+template <class T>
+struct SumsTile {
+    static constexpr int threads = 1024, rows = 32, warps = threads / rows;
+    static constexpr std::size_t move_bytes = threads * sizeof(Move<T>);
+};
+
+struct SumsConfig {
+    int columns = 0;                 // of a slice; 0: global atomics, and no slices
+    int lanes = 0;                   // of a warp, for the columns of a row
+    int copies = 0;                  // of the sums, at most the rows that a warp adds at once
+    unsigned slices = 0;             // of the columns
+    int row_blocks = 0;
+    std::size_t shared_bytes = 0;  // dynamic shared memory
+};
+
+// Sums in shared memory are worth it where a block adds a few rows to each cluster before its own sums are added to the
+// global ones; the 4 is not measured. A quarter of the memory is left to the cache that loads go through. A slice is a
+// power of two of columns, or whole warps of them, and not less than the 32 bytes that memory gives at once.
+template <class T>
+SumsConfig plan_sums(std::int64_t n, std::int64_t k, std::int64_t d, const DeviceProperties& device) {
+    constexpr std::int64_t worth = 4, least = 32 / sizeof(T), threads = SumsTile<T>::threads;
+    const auto room = static_cast<std::int64_t>(device.shared_bytes / 4 * 3) -
+                      static_cast<std::int64_t>(SumsTile<T>::move_bytes + 16);
+    const std::int64_t column_bytes = k * std::int64_t{sizeof(std::int64_t)};
+    const std::int64_t most = room / column_bytes - 1;  // the weights are a column more
+    std::int64_t columns = d;
+    if (most < d) {
+        if (most < least) return {};
+        columns = most >= 32 ? most / 32 * 32 : lanes_of(most / 2 + 1);
+    }
+    const std::int64_t slices = ceil_div(d, columns);
+    const std::int64_t row_blocks = std::clamp<std::int64_t>(device.processors / slices, 1, ceil_div(n, threads));
+    if (n < worth * k * row_blocks) return {};
+    SumsConfig config{.columns = static_cast<int>(columns),
+                      .lanes = lanes_of(columns),
+                      .copies = 1,
+                      .slices = static_cast<unsigned>(slices),
+                      .row_blocks = static_cast<int>(row_blocks)};
+    const auto bytes = [&](int copies) { return copies * column_bytes * (columns + 1); };
+    while (config.copies * config.lanes < 32 && bytes(2 * config.copies) <= room) config.copies *= 2;
+    config.shared_bytes = static_cast<std::size_t>(bytes(config.copies));
+    return config;
+}
+
 // Screening wants float, labels or energies alone and nothing hidden; and enough prototypes to fill its tiles.
 template <class T>
 bool can_screen(const Assign<T>& task) {

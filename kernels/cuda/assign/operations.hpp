@@ -15,9 +15,9 @@ std::size_t assign_scratch_bytes(const AssignConfig& config, const Assign<T>& ta
 template <class T>
 void assign(CudaQueue& queue, const AssignConfig& config, const Assign<T>& task, std::byte* scratch);
 template <class T>
-void scales(CudaQueue& queue, const detail::Scales<T>& task);
+void scales(CudaQueue& queue, const detail::Scales<T>& task, const DeviceProperties& properties);
 template <class T>
-void accumulate(CudaQueue& queue, const detail::Accumulate<T>& task);
+void accumulate(CudaQueue& queue, const detail::Accumulate<T>& task, const DeviceProperties& properties);
 template <class T>
 void accumulate_soft(CudaQueue& queue, const detail::AccumulateSoft<T>& task);
 template <class T>

@@ -6,7 +6,11 @@
 namespace cuebm::cuda {
 namespace {
 
-std::int64_t potential_blocks(std::int64_t n) { return ceil_div(n, detail::potential_block); }
+// A block for 1024 rows, and not more of them than may end with an atomic.
+Launch over_rows(const CudaQueue& queue, std::int64_t n) {
+    return strided(queue, std::min<std::int64_t>(ceil_div(n, detail::potential_block), joining_blocks),
+                   joining_threads);
+}
 
 }  // namespace
 
@@ -16,8 +20,8 @@ void fold(CudaQueue& queue, const detail::Fold<T>& task) {
     const std::int64_t n = task.of.closest.size;
     queue.fill(&task.of.total->largest, 0, sizeof(double));
     queue.fill(&task.of.total->sum, 0, sizeof(std::int64_t));
-    launch(fold_rows<T>, strided(queue, potential_blocks(n), potential_threads), task);
-    launch(sum_blocks<T>, tiled(queue, potential_blocks(n), dim3(potential_threads)), task.of);
+    launch(fold_rows<T>, over_rows(queue, n), task);
+    launch(sum_blocks<T>, over_rows(queue, n), task.of);
 }
 
 template <class T>
@@ -30,8 +34,7 @@ template <class T>
 void choose(CudaQueue& queue, const detail::Choose<T>& task) {
     const DeviceScope scope(queue.device());
     queue.fill(task.potentials, 0, static_cast<std::size_t>(task.energies.cols) * sizeof(std::int64_t));
-    launch(candidate_potentials<T>, tiled(queue, potential_blocks(task.of.closest.size), dim3(potential_threads)),
-           task);
+    launch(candidate_potentials<T>, over_rows(queue, task.of.closest.size), task, lanes_of(task.energies.cols));
     launch(choose_candidate<T>, strided(queue, 1, 32), task);
 }
 
@@ -39,7 +42,7 @@ template <class T>
 void select(CudaQueue& queue, const detail::Select<T>& task) {
     const DeviceScope scope(queue.device());
     queue.fill(&task.of.total->selected, 0, sizeof(std::int64_t));
-    launch(select_rows<T>, strided(queue, potential_blocks(task.of.closest.size), potential_threads), task);
+    launch(select_rows<T>, over_rows(queue, task.of.closest.size), task);
 }
 
 #define CUEBM_INSTANTIATE(T)                                       \

@@ -7,8 +7,6 @@
 
 namespace cuebm::cuda {
 
-inline constexpr int potential_threads = 256, potential_warps = potential_threads / 32;
-
 template <class T>
 __device__ __forceinline__ double closest_of(const detail::Potential<T>& of, std::int64_t i) {
     return static_cast<double>(of.closest.data[i * of.closest.stride]);
@@ -19,14 +17,15 @@ __device__ __forceinline__ std::int64_t potential_part(const detail::Potential<T
     return math::potential(weight_of(of.weights, i), closest_of(of, i), scale);
 }
 
-// The total's largest starts at 0. A warp joins its values by shuffles, then one atomic.
+// The total's largest starts at 0.
 template <class T>
-__global__ void __launch_bounds__(potential_threads, 4) fold_rows(detail::Fold<T> task) {
+__global__ void __launch_bounds__(joining_threads, 4) fold_rows(detail::Fold<T> task) {
+    CUEBM_SHARED(double, warps, [joining_warps]);
     const std::int64_t n = task.of.closest.size;
     const std::int64_t column = task.energies.cols > 1 ? task.of.total->column : 0;
     double most = 0;
-    for (std::int64_t i = std::int64_t{blockIdx.x} * potential_threads + threadIdx.x; i < n;
-         i += std::int64_t{gridDim.x} * potential_threads) {
+    for (std::int64_t i = std::int64_t{blockIdx.x} * joining_threads + threadIdx.x; i < n;
+         i += std::int64_t{gridDim.x} * joining_threads) {
         T& closest = task.of.closest.data[i * task.of.closest.stride];
         const T energy = task.energies.data != nullptr ? task.energies.data[i * task.energies.stride + column] : T(1);
         if (task.replace || energy < closest) {
@@ -34,47 +33,55 @@ __global__ void __launch_bounds__(potential_threads, 4) fold_rows(detail::Fold<T
             task.of.owners[i] =
                 task.first_label + (task.labels.data != nullptr ? task.labels.data[i * task.labels.stride] : 0);
         }
-        const double value = weight_of(task.of.weights, i) * static_cast<double>(closest);
-        if (value > most) most = value;
+        most = larger(most, weight_of(task.of.weights, i) * static_cast<double>(closest));
     }
-    for (int apart = 16; apart >= 1; apart /= 2) {
-        const double other = __shfl_xor_sync(0xffffffffu, most, apart);
-        if (other > most) most = other;
-    }
-    if (threadIdx.x % 32 == 0) raise(&task.of.total->largest, most);
+    most = largest_of_block(most, warps);
+    if (threadIdx.x == 0) raise(&task.of.total->largest, most);
 }
 
-// Block b sums rows [b potential_block, (b + 1) potential_block); the total's sum starts at 0.
+// A warp sums the rows [b potential_block, (b + 1) potential_block) for of.blocks[b]; the total's sum starts at 0.
 template <class T>
-__global__ void __launch_bounds__(potential_threads) sum_blocks(detail::Potential<T> of) {
-    CUEBM_SHARED(std::int64_t, sums, [potential_warps]);
-    const std::int64_t n = of.closest.size, first = std::int64_t{blockIdx.x} * detail::potential_block;
+__global__ void __launch_bounds__(joining_threads) sum_blocks(detail::Potential<T> of) {
+    CUEBM_SHARED(std::int64_t, warps, [joining_warps]);
+    const int lane = static_cast<int>(threadIdx.x % 32);
+    const std::int64_t n = of.closest.size, blocks = (n + detail::potential_block - 1) / detail::potential_block;
     const double largest = of.total->largest;
     const double scale = math::fixed_point_scale(largest, n);
     const bool overflows = !is_finite(largest);
-    std::int64_t sum = 0;
-    for (std::int64_t i = first + threadIdx.x; i < first + detail::potential_block && i < n && !overflows;
-         i += potential_threads)
-        sum += potential_part(of, i, scale);
-    for (int apart = 16; apart >= 1; apart /= 2) sum += __shfl_xor_sync(0xffffffffu, sum, apart);
-    if (threadIdx.x % 32 == 0) sums[threadIdx.x / 32] = sum;
-    __syncthreads();
+    std::int64_t all = 0;
+    for (std::int64_t block = std::int64_t{blockIdx.x} * joining_warps + threadIdx.x / 32; block < blocks;
+         block += std::int64_t{gridDim.x} * joining_warps) {
+        const std::int64_t first = block * detail::potential_block;
+        std::int64_t sum = 0;
+#pragma unroll 8
+        for (std::int64_t i = first + lane; i < first + detail::potential_block; i += 32)
+            if (i < n && !overflows) sum += potential_part(of, i, scale);
+        sum = sum_of_lanes(sum, 1);
+        if (lane != 0) continue;
+        of.blocks[block] = sum;
+        all += sum;
+    }
+    all = sum_of_block(all, warps);
     if (threadIdx.x != 0) return;
-    for (int w = 1; w < potential_warps; ++w) sum += sums[w];
-    of.blocks[blockIdx.x] = sum;
-    add_fixed(&of.total->sum, sum);
+    add_fixed(&of.total->sum, all);
     if (blockIdx.x != 0) return;
     of.total->scale = scale;
     if (overflows) of.total->overflowed = 1;
 }
 
-// The first i whose part(i) is above what is left of `left`, which all the lanes of a warp look for together.
+// The first i whose part(i) is above what is left of `left`, which all the lanes of a warp look for together, some
+// parts each: the loads of a step are in flight at the same time.
 template <class F>
 __device__ __forceinline__ std::int64_t find_part(std::int64_t size, std::int64_t& left, F part) {
+    constexpr int each = 8;
     const int lane = static_cast<int>(threadIdx.x % 32);
-    std::int64_t at = 0;
-    for (;; at += 32) {
-        const std::int64_t own = at + lane < size ? part(at + lane) : 0;
+    for (std::int64_t at = lane * each;; at += 32 * each) {
+        std::int64_t parts[each], own = 0;
+#pragma unroll
+        for (int e = 0; e < each; ++e) {
+            parts[e] = at + e < size ? part(at + e) : 0;
+            own += parts[e];
+        }
         std::int64_t upto = own;
         for (int apart = 1; apart < 32; apart *= 2) {
             const std::int64_t before = __shfl_sync(0xffffffffu, upto, lane >= apart ? lane - apart : lane);
@@ -84,8 +91,18 @@ __device__ __forceinline__ std::int64_t find_part(std::int64_t size, std::int64_
         const int source = above != 0 ? __ffs(static_cast<int>(above)) - 1 : 31;
         const std::int64_t passed = __shfl_sync(0xffffffffu, above != 0 ? upto - own : upto, source);
         left -= passed;
-        if (above != 0) return at + source;
-        if (at + 32 >= size) return size - 1;  // sums that another kernel did not make
+        if (above != 0) {
+            int found = 0;
+#pragma unroll
+            for (int e = 0; e < each - 1; ++e) {
+                if (found < e || left < parts[e]) continue;
+                left -= parts[e];
+                ++found;
+            }
+            left = __shfl_sync(0xffffffffu, left, source);
+            return __shfl_sync(0xffffffffu, at + found, source);
+        }
+        if (at - lane * each + 32 * each >= size) return size - 1;  // sums that another kernel did not make
     }
 }
 
@@ -111,20 +128,29 @@ __global__ void __launch_bounds__(32) draw_rows(detail::Draw<T> task) {
     if (threadIdx.x == 0) task.rows[blockIdx.x] = row;
 }
 
-// A lane takes a candidate, a warp the rows of its share of a block, in turn; the potentials start at 0.
+// Some lanes of a warp, a power of two, take the candidates of a row; the potentials start at 0.
 template <class T>
-__global__ void __launch_bounds__(potential_threads) candidate_potentials(detail::Choose<T> task) {
-    const int lane = static_cast<int>(threadIdx.x % 32), warp = static_cast<int>(threadIdx.x / 32);
-    if (lane >= task.energies.cols) return;
-    const std::int64_t n = task.of.closest.size, first = std::int64_t{blockIdx.x} * detail::potential_block;
+__global__ void __launch_bounds__(joining_threads) candidate_potentials(detail::Choose<T> task, int lanes) {
+    CUEBM_SHARED(std::int64_t, warps, [joining_warps][32]);
+    const auto thread = static_cast<int>(threadIdx.x);
+    const int candidate = thread % lanes, rows = joining_threads / lanes;
+    const std::int64_t n = task.of.closest.size;
     const double scale = task.of.total->scale;
     std::int64_t sum = 0;
-    for (std::int64_t i = first + warp; i < first + detail::potential_block && i < n; i += potential_warps) {
-        const double energy = static_cast<double>(task.energies.data[i * task.energies.stride + lane]);
+#pragma unroll 4
+    for (std::int64_t i = std::int64_t{blockIdx.x} * rows + thread / lanes; i < n;
+         i += std::int64_t{gridDim.x} * rows) {
+        if (candidate >= task.energies.cols) continue;
+        const double energy = static_cast<double>(task.energies.data[i * task.energies.stride + candidate]);
         const double closest = closest_of(task.of, i);
         sum += math::potential(weight_of(task.of.weights, i), energy < closest ? energy : closest, scale);
     }
-    add_fixed(task.potentials + lane, sum);
+    warps[thread / 32][thread % 32] = sum_of_lanes(sum, lanes);
+    __syncthreads();
+    if (thread >= task.energies.cols) return;
+    sum = 0;
+    for (int w = 0; w < joining_warps; ++w) sum += warps[w][thread];
+    add_fixed(task.potentials + thread, sum);
 }
 
 template <class T>
@@ -139,11 +165,11 @@ __global__ void __launch_bounds__(32) choose_candidate(detail::Choose<T> task) {
 
 // The total's `selected` starts at 0.
 template <class T>
-__global__ void __launch_bounds__(potential_threads) select_rows(detail::Select<T> task) {
+__global__ void __launch_bounds__(joining_threads) select_rows(detail::Select<T> task) {
     const std::int64_t n = task.of.closest.size, sum = task.of.total->sum;
     const double scale = task.of.total->scale;
-    for (std::int64_t i = std::int64_t{blockIdx.x} * potential_threads + threadIdx.x; i < n;
-         i += std::int64_t{gridDim.x} * potential_threads) {
+    for (std::int64_t i = std::int64_t{blockIdx.x} * joining_threads + threadIdx.x; i < n;
+         i += std::int64_t{gridDim.x} * joining_threads) {
         if (task.of.blocks[i / detail::potential_block] == 0) continue;
         const std::int64_t part = potential_part(task.of, i, scale);
         if (part == 0) continue;

@@ -1,50 +1,65 @@
-// Launches of sums.cuh.
-#include "cuda/assign/sums.cuh"
-
+// Launches of sums.cuh and accumulate.cuh.
+#include "cuda/assign/accumulate.cuh"
 #include "cuda/assign/chunks.hpp"
 #include "cuda/assign/operations.hpp"
 
 namespace cuebm::cuda {
 namespace {
 
-// 256 threads, of which the x take the columns of a row: as many as there are, up to a warp, rounded up to 2^i.
-dim3 columns_by_rows(std::int64_t columns) {
-    unsigned x = 1;
-    while (x < 32 && x < columns) x *= 2;
-    return dim3(x, 256 / x);
+// A block of which the x take the columns of a row.
+dim3 columns_by_rows(std::int64_t columns, unsigned threads) {
+    const auto x = static_cast<unsigned>(lanes_of(columns));
+    return dim3(x, threads / x);
 }
 
-// Enough blocks of 256 threads to keep any GPU busy, where each thread strides over many elements.
-std::int64_t stride_blocks(std::int64_t elements) { return std::min<std::int64_t>(ceil_div(elements, 256), 4096); }
+// Each thread of 256 strides over many elements.
+std::int64_t stride_blocks(std::int64_t elements) {
+    return std::min<std::int64_t>(ceil_div(elements, joining_threads), joining_blocks);
+}
 
 }  // namespace
 
 template <class T>
-void scales(CudaQueue& queue, const detail::Scales<T>& task) {
+void scales(CudaQueue& queue, const detail::Scales<T>& task, const DeviceProperties& properties) {
     const DeviceScope scope(queue.device());
     const std::int64_t size = task.points.cols + 1;
-    const dim3 block = columns_by_rows(size);
-    const std::int64_t groups = ceil_div(size, block.x);
+    const dim3 block = columns_by_rows(task.points.cols, scale_threads);
+    const std::int64_t groups = ceil_div(task.points.cols, block.x), rows = block.y * scale_loads<T>;
     queue.fill(task.scales, 0, static_cast<std::size_t>(size) * sizeof(double));
     for_chunks(queue, task.points, 1, [&](const PointsView<T>& points, std::int64_t first) {
         const detail::Scales<T> part{points, slice(task.weights, first, points.rows), task.scales};
-        launch(largest_of_columns<T>, tiled(queue, groups * ceil_div(points.rows, rows_a_block), block), part, groups,
+        const std::int64_t row_blocks =
+            std::clamp<std::int64_t>(properties.processors / groups, 1, ceil_div(points.rows, rows));
+        launch(largest_of_columns<T>, tiled(queue, groups * row_blocks, block), part, static_cast<unsigned>(groups),
                queue.status());
     });
     launch(largest_to_scales, strided(queue, stride_blocks(size), 256), task.scales, size, task.points.rows);
 }
 
 template <class T>
-void accumulate(CudaQueue& queue, const detail::Accumulate<T>& task) {
+void accumulate_chunk(CudaQueue& queue, const detail::Accumulate<T>& task, const SumsConfig& config) {
+    const std::int64_t n = task.points.rows;
+    if (config.columns == 0) {
+        const dim3 block = columns_by_rows(task.points.cols + 1, 256);
+        return launch(accumulate_rows<T>, tiled(queue, ceil_div(n, block.y), block), task, queue.status());
+    }
+    launch(accumulate_slices<T>,
+           tiled(queue, std::int64_t{config.slices} * config.row_blocks, dim3(SumsTile<T>::threads), config.shared_bytes), task,
+           config, queue.status());
+    if (config.slices > 1 && task.old_labels)
+        launch(keep_labels<T>, strided(queue, stride_blocks(n), 256), task);
+}
+
+template <class T>
+void accumulate(CudaQueue& queue, const detail::Accumulate<T>& task, const DeviceProperties& properties) {
     const DeviceScope scope(queue.device());
-    const dim3 block = columns_by_rows(task.points.cols + 1);
     for_chunks(queue, task.points, 1, [&](const PointsView<T>& points, std::int64_t first) {
         auto part = task;
         part.points = points;
         part.weights = slice(task.weights, first, points.rows);
         part.labels = slice(task.labels, first, points.rows);
         part.old_labels = slice(task.old_labels, first, points.rows);
-        launch(accumulate_rows<T>, tiled(queue, ceil_div(points.rows, block.y), block), part, queue.status());
+        accumulate_chunk(queue, part, plan_sums<T>(points.rows, task.k, points.cols, properties));
     });
 }
 
@@ -72,7 +87,7 @@ void finish(CudaQueue& queue, const detail::Finish<T>& task) {
 template <class T>
 void total(CudaQueue& queue, const detail::Total<T>& task) {
     const DeviceScope scope(queue.device());
-    const Launch how = strided(queue, stride_blocks(task.values.size), 256);
+    const Launch how = strided(queue, stride_blocks(task.values.size), joining_threads);
     queue.fill(task.total, 0, 3 * sizeof(double));
     launch(total_largest<T>, how, task);
     launch(total_sum<T>, how, task);
@@ -95,8 +110,8 @@ void variance(CudaQueue& queue, const detail::Variance<T>& task) {
 }
 
 #define CUEBM_INSTANTIATE(T)                                                        \
-    template void scales<T>(CudaQueue&, const detail::Scales<T>&);                  \
-    template void accumulate<T>(CudaQueue&, const detail::Accumulate<T>&);          \
+    template void scales<T>(CudaQueue&, const detail::Scales<T>&, const DeviceProperties&); \
+    template void accumulate<T>(CudaQueue&, const detail::Accumulate<T>&, const DeviceProperties&); \
     template void accumulate_soft<T>(CudaQueue&, const detail::AccumulateSoft<T>&); \
     template void finish<T>(CudaQueue&, const detail::Finish<T>&);                  \
     template void total<T>(CudaQueue&, const detail::Total<T>&);                    \

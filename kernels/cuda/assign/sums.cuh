@@ -1,5 +1,5 @@
-// Sums over points whose bits do not depend on order: int64 fixed point by atomics (scales, accumulate, finish, total);
-// and sums in blocks of rows of a fixed order (variance).
+// Sums over points whose bits do not depend on order: int64 fixed point by atomics (scales, soft sums, finish, total);
+// and sums in blocks of rows of a fixed order (variance). Sums by labels: accumulate.cuh.
 #pragma once
 
 #include "assign_operations.hpp"
@@ -23,42 +23,96 @@ __device__ __forceinline__ void raise(double* to, double value) {
     atomicMax(reinterpret_cast<Word*>(to), static_cast<Word>(__double_as_longlong(value)));
 }
 
-inline constexpr int rows_a_block = 256;
+__device__ __forceinline__ double larger(double a, double b) { return b > a ? b : a; }
+
+// Over the lanes of a warp that are a multiple of `columns`, 2^i, apart; they all get it.
+__device__ __forceinline__ double largest_of_lanes(double value, int columns) {
+    for (int apart = 16; apart >= columns; apart /= 2)
+        value = larger(value, __shfl_xor_sync(0xffffffffu, value, apart));
+    return value;
+}
+__device__ __forceinline__ std::int64_t sum_of_lanes(std::int64_t value, int columns) {
+    for (int apart = 16; apart >= columns; apart /= 2) value += __shfl_xor_sync(0xffffffffu, value, apart);
+    return value;
+}
+
+// Blocks of a grid whose kernel strides over many rows and ends with an atomic a block: atomics that meet wait for each
+// other (about 10 ns each on an H200), so these are few.
+inline constexpr int joining_threads = 256, joining_warps = joining_threads / 32, joining_blocks = 512;
+
+// Over the threads of such a block; thread 0 gets it.
+__device__ __forceinline__ double largest_of_block(double value, double (&warps)[joining_warps]) {
+    value = largest_of_lanes(value, 1);
+    if (threadIdx.x % 32 == 0) warps[threadIdx.x / 32] = value;
+    __syncthreads();
+    for (int w = 1; w < joining_warps && threadIdx.x == 0; ++w) value = larger(value, warps[w]);
+    return value;
+}
+__device__ __forceinline__ std::int64_t sum_of_block(std::int64_t value, std::int64_t (&warps)[joining_warps]) {
+    value = sum_of_lanes(value, 1);
+    if (threadIdx.x % 32 == 0) warps[threadIdx.x / 32] = value;
+    __syncthreads();
+    for (int w = 1; w < joining_warps && threadIdx.x == 0; ++w) value += warps[w];
+    return value;
+}
+
+inline constexpr int scale_threads = 1024;
+template <class T>
+inline constexpr int scale_loads = 32 / sizeof(T);  // in flight for each thread: 32 KiB a block
 
 // scales[] = the largest |weight_i y_ij| of column j, and of the weights at j = d; they start at 0.
-// Block: (columns, 256 / columns) threads, columns a power of two up to 32, over 256 rows; the grid is chunks of
-// rows x groups of columns. The maxima of the block's rows meet in shared memory, then one atomic a column.
+// Block: (columns, 1024 / columns) threads, columns a power of two up to 32; the grid is blocks of rows x groups of
+// columns. A warp joins its maxima by shuffles and a block in shared memory, then one atomic a column.
 template <class T>
-__global__ void __launch_bounds__(256)
-    largest_of_columns(detail::Scales<T> task, std::int64_t column_groups, std::uint64_t* status) {
-    CUEBM_SHARED(double, largest, [256]);
+__global__ void __launch_bounds__(scale_threads)
+    largest_of_columns(detail::Scales<T> task, unsigned column_groups, std::uint64_t* status) {
+    constexpr int each = scale_loads<T>, warps = scale_threads / 32;
+    CUEBM_SHARED(double, largest, [warps][33]);  // the last: of the weights
     const int columns = static_cast<int>(blockDim.x), parts = static_cast<int>(blockDim.y);
-    const int x = static_cast<int>(threadIdx.x), part = static_cast<int>(threadIdx.y), own = part * columns + x;
-    const std::int64_t n = task.points.rows, d = task.points.cols;
-    const std::int64_t j = blockIdx.x % column_groups * columns + x, first = blockIdx.x / column_groups * rows_a_block;
-    double most = 0;
-    for (std::int64_t i = first + part; i < first + rows_a_block && i < n && j <= d; i += parts) {
-        const double weight = weight_of(task.weights, i);
-        if (!valid_weight(weight)) {
-            report(status, i, detail::weights_not_valid);
-            continue;
+    const int part = static_cast<int>(threadIdx.y), thread = part * columns + static_cast<int>(threadIdx.x);
+    const unsigned group = blockIdx.x % column_groups, row_block = blockIdx.x / column_groups;
+    const std::int64_t n = task.points.rows, d = task.points.cols, stride = task.points.stride;
+    const std::int64_t j = std::int64_t{group} * columns + threadIdx.x;
+    const int rows = parts * each;
+    const std::int64_t step = std::int64_t{gridDim.x / column_groups} * rows;
+    double most = 0, heaviest = 0;
+    for (std::int64_t first = std::int64_t{row_block} * rows + part; first < n && j < d; first += step) {
+        T y[each], weights[each];
+#pragma unroll
+        for (int e = 0; e < each; ++e) {
+            const std::int64_t i = first + e * parts;
+            y[e] = i < n ? values(task.points)[i * stride + j] : T(0);
+            weights[e] = i < n && task.weights.data != nullptr ? task.weights.data[i * task.weights.stride] : T(1);
         }
-        const T y = j < d ? values(task.points)[i * task.points.stride + j] : T(1);
-        const double value = fabs(static_cast<double>(y)) * weight;
-        if (!is_finite(y))
-            report(status, i, detail::points_not_finite);
-        else if (!is_finite(value))
-            report(status, i, detail::energy_overflow);
-        else if (value > most)
-            most = value;
+#pragma unroll
+        for (int e = 0; e < each; ++e) {
+            const std::int64_t i = first + e * parts;
+            if (i >= n) break;
+            const auto weight = static_cast<double>(weights[e]);
+            if (!valid_weight(weight)) {
+                report(status, i, detail::weights_not_valid);
+                continue;
+            }
+            heaviest = larger(heaviest, weight);
+            const double value = fabs(static_cast<double>(y[e])) * weight;
+            if (!is_finite(y[e]))
+                report(status, i, detail::points_not_finite);
+            else if (!is_finite(value))
+                report(status, i, detail::energy_overflow);
+            else
+                most = larger(most, value);
+        }
     }
-    largest[own] = most;
+    most = largest_of_lanes(most, columns);
+    heaviest = largest_of_lanes(heaviest, 1);
+    if (thread % 32 < columns) largest[thread / 32][thread % 32] = most;
+    if (thread % 32 == 0) largest[thread / 32][32] = heaviest;
     __syncthreads();
-    if (part == 0 && j <= d) {
-        for (int p = 1; p < parts; ++p)
-            if (largest[p * columns + x] > most) most = largest[p * columns + x];
-        if (most > 0) raise(task.scales + j, most);
-    }
+    const bool of_weights = thread == 32 && group == 0;
+    if (!of_weights && (part > 0 || j >= d)) return;
+    double all = 0;
+    for (int w = 0; w < warps; ++w) all = larger(all, largest[w][thread]);
+    if (all > 0) raise(task.scales + (of_weights ? d : j), all);
 }
 
 // values[j] = fixed_point_scale(values[j], n).
@@ -66,46 +120,6 @@ __global__ void __launch_bounds__(256)
     largest_to_scales(double* values, std::int64_t size, std::int64_t n) {
     for (std::int64_t j = std::int64_t{blockIdx.x} * 256 + threadIdx.x; j < size; j += std::int64_t{gridDim.x} * 256)
         values[j] = math::fixed_point_scale(values[j], n);
-}
-
-// Block: (lanes, 256 / lanes) threads; `lanes`, a power of two up to 32, take a row's columns. Two atomics a column of
-// a row that moves, one if it was in no cluster.
-template <class T>
-__global__ void __launch_bounds__(256) accumulate_rows(detail::Accumulate<T> task, std::uint64_t* status) {
-    const int lanes = static_cast<int>(blockDim.x), rows = static_cast<int>(blockDim.y);
-    const int lane = static_cast<int>(threadIdx.x), row = static_cast<int>(threadIdx.y);
-    const std::int64_t n = task.points.rows, d = task.points.cols;
-    const std::int64_t i = std::int64_t{blockIdx.x} * rows + row;
-    std::int32_t to = -1, from = -1;
-    if (lane == 0 && i < n) {
-        to = task.labels.data[i * task.labels.stride];
-        if (to < 0 || to >= task.k) {
-            report(status, i, detail::label_out_of_range);
-            to = -1;
-        } else if (task.old_labels.data != nullptr) {
-            from = task.old_labels.data[i * task.old_labels.stride];
-            if (from == to)
-                to = -1;
-            else
-                task.old_labels.data[i * task.old_labels.stride] = to;
-        }
-    }
-    const unsigned movers = __ballot_sync(0xffffffffu, to >= 0);
-    if (task.moved != nullptr && movers != 0 && (row * lanes + lane) % 32 == 0) add_fixed(task.moved, __popc(movers));
-    to = __shfl_sync(0xffffffffu, to, 0, lanes);
-    from = __shfl_sync(0xffffffffu, from, 0, lanes);
-    if (to < 0) return;
-    const double weight = weight_of(task.weights, i);
-    if (!valid_weight(weight)) return;  // largest_of_columns() has reported it
-    for (std::int64_t j = lane; j <= d; j += lanes) {
-        const double y = j < d ? static_cast<double>(values(task.points)[i * task.points.stride + j]) : 1.0;
-        const double value = weight * y;
-        if (!is_finite(value)) continue;
-        const std::int64_t fixed = math::to_fixed(value, task.into.scales[j]);
-        if (j == d && fixed == 0 && weight > 0) report(status, i, detail::weight_too_small);
-        add_fixed(j < d ? task.into.sums + to * d + j : task.into.counts + to, fixed);
-        if (from >= 0) add_fixed(j < d ? task.into.sums + from * d + j : task.into.counts + from, -fixed);
-    }
 }
 
 // Block and registers as assign_direct without its lists: canonical energies of 64 points, 16 prototypes at a time.
@@ -195,33 +209,29 @@ __device__ __forceinline__ double total_value(const detail::Total<T>& task, std:
     return value > 0 ? value : 0.0;
 }
 
-// total[1] = the largest value, total[2] = the bits of the int64 sum; both start at 0. A warp joins its values by
-// shuffles, then one atomic.
+// total[1] = the largest value, total[2] = the bits of the int64 sum; both start at 0.
 template <class T>
-__global__ void __launch_bounds__(256) total_largest(detail::Total<T> task) {
+__global__ void __launch_bounds__(joining_threads) total_largest(detail::Total<T> task) {
+    CUEBM_SHARED(double, warps, [joining_warps]);
     double most = 0;
-    for (std::int64_t i = std::int64_t{blockIdx.x} * 256 + threadIdx.x; i < task.values.size;
-         i += std::int64_t{gridDim.x} * 256) {
-        const double value = total_value(task, i);
-        if (value > most) most = value;
-    }
-    for (int apart = 16; apart >= 1; apart /= 2) {
-        const double other = __shfl_xor_sync(0xffffffffu, most, apart);
-        if (other > most) most = other;
-    }
-    if (threadIdx.x % 32 == 0) raise(task.total + 1, most);
+    for (std::int64_t i = std::int64_t{blockIdx.x} * joining_threads + threadIdx.x; i < task.values.size;
+         i += std::int64_t{gridDim.x} * joining_threads)
+        most = larger(most, total_value(task, i));
+    most = largest_of_block(most, warps);
+    if (threadIdx.x == 0) raise(task.total + 1, most);
 }
 
 template <class T>
-__global__ void __launch_bounds__(256) total_sum(detail::Total<T> task) {
+__global__ void __launch_bounds__(joining_threads) total_sum(detail::Total<T> task) {
+    CUEBM_SHARED(std::int64_t, warps, [joining_warps]);
     if (!is_finite(task.total[1])) return;  // a product has overflowed
     const double scale = math::fixed_point_scale(task.total[1], task.values.size);
     std::int64_t sum = 0;
-    for (std::int64_t i = std::int64_t{blockIdx.x} * 256 + threadIdx.x; i < task.values.size;
-         i += std::int64_t{gridDim.x} * 256)
+    for (std::int64_t i = std::int64_t{blockIdx.x} * joining_threads + threadIdx.x; i < task.values.size;
+         i += std::int64_t{gridDim.x} * joining_threads)
         sum += math::to_fixed(total_value(task, i), scale);
-    for (int apart = 16; apart >= 1; apart /= 2) sum += __shfl_xor_sync(0xffffffffu, sum, apart);
-    if (threadIdx.x % 32 == 0) add_fixed(reinterpret_cast<std::int64_t*>(task.total + 2), sum);
+    sum = sum_of_block(sum, warps);
+    if (threadIdx.x == 0) add_fixed(reinterpret_cast<std::int64_t*>(task.total + 2), sum);
 }
 
 // One thread.
