@@ -23,7 +23,8 @@ __device__ __forceinline__ RowLabels<T> labels_of(const detail::Accumulate<T>& t
 
 __device__ __forceinline__ bool is_label(std::int32_t label, std::int64_t k) { return label >= 0 && label < k; }
 
-// The two words of an int64: on shared memory an atomic of 64 bits would be a loop that tries again when others meet it.
+// The two words of an int64: on shared memory an atomic of 64 bits would be a loop that tries again when others meet
+// it.
 __device__ __forceinline__ void add_in_words(unsigned* low, unsigned* high, std::int64_t value) {
     const auto bits = static_cast<std::uint64_t>(value);
     const auto added = static_cast<unsigned>(bits);
@@ -80,7 +81,8 @@ __global__ void __launch_bounds__(SumsTile<T>::threads)
         if (adds && slice == 0) {
             const std::int64_t fixed = math::to_fixed(weight, task.into.scales[d]);
             if (fixed == 0 && weight > 0) report(status, i, detail::weight_too_small);
-            const int own = sums * copies + lane % copies, to = own + row.now * copies, from = own + row.before * copies;
+            const int own = sums * copies + lane % copies, to = own + row.now * copies,
+                      from = own + row.before * copies;
             add_in_words(low + to, high + to, fixed);
             if (row.before >= 0) add_in_words(low + from, high + from, -fixed);
         }
@@ -137,8 +139,8 @@ __global__ void __launch_bounds__(256) keep_labels(detail::Accumulate<T> task) {
     }
 }
 
-// By global atomics. Block: (lanes, 256 / lanes) threads; `lanes`, a power of two up to 32, take a row's columns. Two atomics a column of
-// a row that moves, one if it was in no cluster.
+// By global atomics. Block: (lanes, 256 / lanes) threads; `lanes`, a power of two up to 32, take a row's columns. Two
+// atomics a column of a row that moves, one if it was in no cluster.
 template <class T>
 __global__ void __launch_bounds__(256) accumulate_rows(detail::Accumulate<T> task, std::uint64_t* status) {
     const int lanes = static_cast<int>(blockDim.x), rows = static_cast<int>(blockDim.y);

@@ -126,10 +126,10 @@ struct SumsTile {
 };
 
 struct SumsConfig {
-    int columns = 0;                 // of a slice; 0: global atomics, and no slices
-    int lanes = 0;                   // of a warp, for the columns of a row
-    int copies = 0;                  // of the sums, at most the rows that a warp adds at once
-    unsigned slices = 0;             // of the columns
+    int columns = 0;      // of a slice; 0: global atomics, and no slices
+    int lanes = 0;        // of a warp, for the columns of a row
+    int copies = 0;       // of the sums, at most the rows that a warp adds at once
+    unsigned slices = 0;  // of the columns
     int row_blocks = 0;
     std::size_t shared_bytes = 0;  // dynamic shared memory
 };

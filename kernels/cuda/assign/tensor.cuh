@@ -106,60 +106,55 @@ struct TensorShared {
     TensorUndecided* undecided;          // reaches into the points, which nobody reads any more
 };
 
-// The block's points, shifted and rounded, into shared memory, where they stay; and of each the slope of its bound and
-// its margin, infinite where there is no bound. A half-warp takes eight rows, four at once, so that their loads are
-// under way together. Beyond the last row stands the last one again.
+// The block's points, shifted, scaled and rounded, into shared memory, where they stay; and of each the slope of its
+// bound and its margin, infinite where there is no bound. A half-warp takes eight rows at once, so that their loads are
+// under way together, and has the two sums of each in a lane of its own. Beyond the last row stands the last one again.
 template <bool Wide, int Columns>
 __device__ __forceinline__ void stage_points(const TensorShared<Columns>& shared, const Assign<float>& task,
                                              const TensorScreen& screen, std::int64_t first) {
-    constexpr int at_once = 4;
-    const int lane = half_warp_lane();
+    constexpr int at_once = half_warp / 2;
+    static_assert(TensorTile::points == TensorTile::half_warps * at_once);
+    const int lane = half_warp_lane(), row = half_warp_index() * at_once;
     const std::int64_t d = task.points.cols;
-    const float largest = __uint_as_float(screen.largest[0]), ratio = __uint_as_float(screen.largest[1]);
-    const float scale = scale_of(screen), unscale = 1 / scale;
-    const float norm_floor = math::screening_norm_floor(d), norm_growth = math::screening_norm_growth(d);
-    for (int row = half_warp_index() * at_once; row < TensorTile::points; row += TensorTile::half_warps * at_once) {
-        const float* rows[at_once];
+    const float scale = scale_of(screen);
+    const float* rows[at_once];
+#pragma unroll
+    for (int r = 0; r < at_once; ++r) {
+        const std::int64_t i = first + row + r, last = task.points.rows - 1;
+        rows[r] = values(task.points) + (i < last ? i : last) * task.points.stride;
+    }
+    float sums[half_warp] = {};  // of |yq|^2 and |y' - yq|^2 of each row
+    for (std::int64_t j = 2 * lane; j < screen.depth; j += 2 * half_warp) {
+        float2 y[at_once];
+        const float2 shift = *reinterpret_cast<const float2*>(screen.shift + j);
 #pragma unroll
         for (int r = 0; r < at_once; ++r) {
-            const std::int64_t i = first + row + r, last = task.points.rows - 1;
-            rows[r] = values(task.points) + (i < last ? i : last) * task.points.stride;
-        }
-        float squares[at_once] = {}, lost[at_once] = {};
-        for (std::int64_t j = 2 * lane; j < screen.depth; j += 2 * half_warp) {
-            float2 y[at_once];
-            const float2 shift = *reinterpret_cast<const float2*>(screen.shift + j);
-#pragma unroll
-            for (int r = 0; r < at_once; ++r) {
-                if constexpr (Wide)
-                    y[r] = j < d ? *reinterpret_cast<const float2*>(rows[r] + j) : float2{0, 0};
-                else
-                    y[r] = {j < d ? rows[r][j] : 0.0f, j + 1 < d ? rows[r][j + 1] : 0.0f};
-            }
-#pragma unroll
-            for (int r = 0; r < at_once; ++r) {
-                const float low = (y[r].x - shift.x) * scale, high = (y[r].y - shift.y) * scale;
-                const unsigned pair = fp16_pair(low, high);
-                *reinterpret_cast<unsigned*>(shared.points + (row + r) * shared.pitch + j) = pair;
-                const float2 kept = from_fp16_pair(pair);
-                squares[r] = math::fused(kept.x, kept.x, math::fused(kept.y, kept.y, squares[r]));
-                lost[r] = math::fused(low - kept.x, low - kept.x, lost[r]);
-                lost[r] = math::fused(high - kept.y, high - kept.y, lost[r]);
-            }
+            if constexpr (Wide)
+                y[r] = j < d ? *reinterpret_cast<const float2*>(rows[r] + j) : float2{0, 0};
+            else
+                y[r] = {j < d ? rows[r][j] : 0.0f, j + 1 < d ? rows[r][j + 1] : 0.0f};
         }
 #pragma unroll
         for (int r = 0; r < at_once; ++r) {
-            const float kept = sqrtf(tree_sum(squares[r]) + norm_floor) * norm_growth;
-            const float gone = sqrtf(tree_sum(lost[r]) + norm_floor) * norm_growth;
-            const float norm = kept + gone, reach = norm + largest;
-            const bool bounded = reach * unscale <= math::screening_reach_limit;  // false for NaN, too
-            if (lane == 0) {
-                shared.slopes[row + r] = math::fp16_slope(screen.bound, kept, gone, ratio);
-                shared.margins[row + r] =
-                    bounded ? math::fp16_margin(screen.bound, norm, scale) : static_cast<float>(__builtin_inf());
-            }
+            const float low = (y[r].x - shift.x) * scale, high = (y[r].y - shift.y) * scale;
+            const unsigned pair = fp16_pair(low, high);
+            *reinterpret_cast<unsigned*>(shared.points + (row + r) * shared.pitch + j) = pair;
+            const float2 kept = from_fp16_pair(pair);
+            sums[2 * r] = math::fused(kept.x, kept.x, math::fused(kept.y, kept.y, sums[2 * r]));
+            sums[2 * r + 1] = math::fused(low - kept.x, low - kept.x, sums[2 * r + 1]);
+            sums[2 * r + 1] = math::fused(high - kept.y, high - kept.y, sums[2 * r + 1]);
         }
     }
+    const float own =
+        sqrtf(transposed_tree_sum(sums, lane) + math::screening_norm_floor(d)) * math::screening_norm_growth(d);
+    const float other = __shfl_xor_sync(half_warp_mask(), own, 1);
+    if (lane % 2 != 0) return;
+    const float largest = __uint_as_float(screen.largest[0]), ratio = __uint_as_float(screen.largest[1]);
+    const float norm = own + other, reach = norm + largest;
+    const bool bounded = reach * (1 / scale) <= math::screening_reach_limit;  // false for NaN, too
+    shared.slopes[row + lane / 2] = math::fp16_slope(screen.bound, own, other, ratio);
+    shared.margins[row + lane / 2] =
+        bounded ? math::fp16_margin(screen.bound, norm, scale) : static_cast<float>(__builtin_inf());
 }
 
 // What a thread knows of a point: of its class, the most that a prototype's merit may be, with its label, and the

@@ -10,10 +10,27 @@
 
 namespace cuebm::cuda {
 
-// move(row, column) for the elements of a block's rows, neighbouring threads on neighbouring columns.
-template <class Move>
-__device__ __forceinline__ void for_elements(unsigned rows, unsigned d, Move move) {
-    for (unsigned e = threadIdx.x; e < rows * d; e += blockDim.x) move(e / d, e % d);
+// The elements of a block's rows, neighbouring threads on neighbouring columns: load(row, column) for some of a
+// thread's own, so that they are under way together, then store(row, column, value).
+template <class T, class Load, class Store>
+__device__ __forceinline__ void for_elements(unsigned rows, unsigned d, Load load, Store store) {
+    constexpr int at_once = 8;
+    const unsigned rows_a_step = blockDim.x / d, columns_a_step = blockDim.x % d;
+    const auto advance = [&](unsigned& row, unsigned& column) {  // without a division for each element
+        row += rows_a_step;
+        column += columns_a_step;
+        if (column >= d) column -= d, ++row;
+    };
+    unsigned row = threadIdx.x / d, column = threadIdx.x % d;
+    while (row < rows) {
+        T loaded[at_once];
+        unsigned r = row, c = column;
+#pragma unroll
+        for (int e = 0; e < at_once; ++e, advance(r, c)) loaded[e] = r < rows ? load(r, c) : T(0);
+#pragma unroll
+        for (int e = 0; e < at_once; ++e, advance(row, column))
+            if (row < rows) store(row, column, loaded[e]);
+    }
 }
 
 template <bool Value, bool Gradient, class T>
@@ -31,9 +48,10 @@ __global__ void __launch_bounds__(EnergyLimits::most_threads, EnergyLimits::bloc
     for (std::int64_t first = std::int64_t{blockIdx.x} * threads; first < points.rows;
          first += std::int64_t{gridDim.x} * threads) {
         const auto count = static_cast<unsigned>(points.rows - first < threads ? points.rows - first : threads);
-        for_elements(count, static_cast<unsigned>(d), [&](unsigned row, unsigned j) {
-            x[j * pitch + row] = points.data[(first + row) * points.stride + j];
-        });
+        const T* const from = points.data + first * points.stride;
+        for_elements<T>(
+            count, static_cast<unsigned>(d), [&](unsigned row, unsigned j) { return from[row * points.stride + j]; },
+            [&](unsigned row, unsigned j, T value) { x[j * pitch + row] = value; });
         __syncthreads();
         if (thread < static_cast<int>(count)) {
             const T value = math::evaluate_energy<Value, Gradient>(program, mine, my_gradient, scratch);
@@ -47,9 +65,11 @@ __global__ void __launch_bounds__(EnergyLimits::most_threads, EnergyLimits::bloc
         }
         __syncthreads();
         if constexpr (Gradient)
-            for_elements(count, static_cast<unsigned>(d), [&](unsigned row, unsigned j) {
-                gradients.data[(first + row) * gradients.stride + j] = gradient[j * pitch + row];
-            });
+            for_elements<T>(
+                count, static_cast<unsigned>(d), [&](unsigned row, unsigned j) { return gradient[j * pitch + row]; },
+                [&](unsigned row, unsigned j, T value) {
+                    gradients.data[(first + row) * gradients.stride + j] = value;
+                });
         __syncthreads();
     }
 }
