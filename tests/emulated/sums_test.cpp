@@ -29,7 +29,15 @@ struct Sums {
 // Low words that wrap, both ways; values and weights that add nothing; labels that stay, move, or are new.
 template <class T>
 Rows<T> rows_of(std::int64_t n, std::int64_t k, std::int64_t d) {
-    Rows<T> r{.n = n, .k = k, .d = d, .stride = d + 3, .points = {}, .weights = {}, .scales = {}, .labels = {}, .old_labels = {}};
+    Rows<T> r{.n = n,
+              .k = k,
+              .d = d,
+              .stride = d + 3,
+              .points = {},
+              .weights = {},
+              .scales = {},
+              .labels = {},
+              .old_labels = {}};
     std::mt19937_64 generator(1);
     std::normal_distribution<double> normal;
     for (std::int64_t e = 0; e < n * r.stride; ++e) r.points.push_back(static_cast<T>(normal(generator)));
@@ -54,7 +62,8 @@ Sums by_a_loop(const Rows<T>& r) {
            {detail::no_problem}};
     for (std::int64_t i = 0; i < r.n; ++i) {
         const std::int32_t to = r.labels[i], from = r.old_labels[i];
-        if (to < 0 || to >= r.k) s.status[0] = std::min(s.status[0], detail::status_word(i, detail::label_out_of_range));
+        if (to < 0 || to >= r.k)
+            s.status[0] = std::min(s.status[0], detail::status_word(i, detail::label_out_of_range));
         if (to < 0 || to >= r.k || to == from) continue;
         ++s.moved[0];
         s.old_labels[i] = to;
@@ -93,7 +102,7 @@ Sums by_kernels(const Rows<T>& r, const SumsConfig& config) {
     } else {
         launch(accumulate_slices<T>,
                {.grid = config.slices * static_cast<unsigned>(config.row_blocks),
-                .block = SumsTile<T>::threads,
+                .block = SumsTile::threads,
                 .shared_bytes = config.shared_bytes},
                task, config, status.data());
         if (config.slices > 1) launch(keep_labels<T>, {.grid = 1, .block = 256}, task);

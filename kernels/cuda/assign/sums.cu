@@ -44,10 +44,9 @@ void accumulate_chunk(CudaQueue& queue, const detail::Accumulate<T>& task, const
         return launch(accumulate_rows<T>, tiled(queue, ceil_div(n, block.y), block), task, queue.status());
     }
     launch(accumulate_slices<T>,
-           tiled(queue, std::int64_t{config.slices} * config.row_blocks, dim3(SumsTile<T>::threads), config.shared_bytes), task,
-           config, queue.status());
-    if (config.slices > 1 && task.old_labels)
-        launch(keep_labels<T>, strided(queue, stride_blocks(n), 256), task);
+           tiled(queue, std::int64_t{config.slices} * config.row_blocks, dim3(SumsTile::threads), config.shared_bytes),
+           task, config, queue.status());
+    if (config.slices > 1 && task.old_labels) launch(keep_labels<T>, strided(queue, stride_blocks(n), 256), task);
 }
 
 template <class T>
@@ -109,12 +108,12 @@ void variance(CudaQueue& queue, const detail::Variance<T>& task) {
     launch(variance_mean<T>, strided(queue, 1, 32), task);
 }
 
-#define CUEBM_INSTANTIATE(T)                                                        \
-    template void scales<T>(CudaQueue&, const detail::Scales<T>&, const DeviceProperties&); \
+#define CUEBM_INSTANTIATE(T)                                                                        \
+    template void scales<T>(CudaQueue&, const detail::Scales<T>&, const DeviceProperties&);         \
     template void accumulate<T>(CudaQueue&, const detail::Accumulate<T>&, const DeviceProperties&); \
-    template void accumulate_soft<T>(CudaQueue&, const detail::AccumulateSoft<T>&); \
-    template void finish<T>(CudaQueue&, const detail::Finish<T>&);                  \
-    template void total<T>(CudaQueue&, const detail::Total<T>&);                    \
+    template void accumulate_soft<T>(CudaQueue&, const detail::AccumulateSoft<T>&);                 \
+    template void finish<T>(CudaQueue&, const detail::Finish<T>&);                                  \
+    template void total<T>(CudaQueue&, const detail::Total<T>&);                                    \
     template void variance<T>(CudaQueue&, const detail::Variance<T>&);
 CUEBM_INSTANTIATE(float)
 CUEBM_INSTANTIATE(double)

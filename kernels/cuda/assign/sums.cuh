@@ -74,8 +74,9 @@ __global__ void __launch_bounds__(scale_threads)
     const std::int64_t n = task.points.rows, d = task.points.cols, stride = task.points.stride;
     const std::int64_t j = std::int64_t{group} * columns + threadIdx.x;
     const int rows = parts * each;
-    const std::int64_t step = std::int64_t{gridDim.x / column_groups} * rows;
-    double most = 0, heaviest = 0;
+    const int step = static_cast<int>(gridDim.x / column_groups) * rows;
+    double most = 0;
+    T heaviest = 0;
     for (std::int64_t first = std::int64_t{row_block} * rows + part; first < n && j < d; first += step) {
         T y[each], weights[each];
 #pragma unroll
@@ -93,20 +94,18 @@ __global__ void __launch_bounds__(scale_threads)
                 report(status, i, detail::weights_not_valid);
                 continue;
             }
-            heaviest = larger(heaviest, weight);
+            heaviest = weights[e] > heaviest ? weights[e] : heaviest;
             const double value = fabs(static_cast<double>(y[e])) * weight;
-            if (!is_finite(y[e]))
-                report(status, i, detail::points_not_finite);
-            else if (!is_finite(value))
-                report(status, i, detail::energy_overflow);
-            else
+            if (is_finite(value))
                 most = larger(most, value);
+            else
+                report(status, i, is_finite(y[e]) ? detail::energy_overflow : detail::points_not_finite);
         }
     }
     most = largest_of_lanes(most, columns);
-    heaviest = largest_of_lanes(heaviest, 1);
+    const double weight = largest_of_lanes(static_cast<double>(heaviest), 1);
     if (thread % 32 < columns) largest[thread / 32][thread % 32] = most;
-    if (thread % 32 == 0) largest[thread / 32][32] = heaviest;
+    if (thread % 32 == 0) largest[thread / 32][32] = weight;
     __syncthreads();
     const bool of_weights = thread == 32 && group == 0;
     if (!of_weights && (part > 0 || j >= d)) return;
