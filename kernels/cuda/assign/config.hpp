@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -140,7 +141,8 @@ SumsConfig plan_sums(std::int64_t n, std::int64_t k, std::int64_t d, const Devic
     std::int64_t columns = d;
     if (most < d) {
         if (most < least) return {};
-        columns = most >= 32 ? most / 32 * 32 : lanes_of(most / 2 + 1);
+        columns =
+            most >= 32 ? most / 32 * 32 : static_cast<std::int64_t>(std::bit_floor(static_cast<std::uint64_t>(most)));
     }
     const std::int64_t slices = ceil_div(d, columns);
     const std::int64_t row_blocks = std::clamp<std::int64_t>(device.processors / slices, 1, ceil_div(n, threads));
