@@ -102,7 +102,7 @@ Sums by_kernels(const Rows<T>& r, const SumsConfig& config) {
     } else {
         launch(accumulate_slices<T>,
                {.grid = config.slices * static_cast<unsigned>(config.row_blocks),
-                .block = SumsTile<T>::threads,
+                .block = SumsTile::threads,
                 .shared_bytes = config.shared_bytes},
                task, config, status.data());
         if (config.slices > 1) launch(keep_labels<T>, {.grid = 1, .block = 256}, task);

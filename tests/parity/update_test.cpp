@@ -90,6 +90,15 @@ CUEBM_TEST(Update, OfEveryShape) {
             expect_means(context, c, {.pad = 3, .offset = 1});
         }
 }
+// On a GPU: columns in two slices, and several blocks of rows with copies of the sums.
+CUEBM_TEST(Update, OfManyRows) {
+    const auto context = backend.make();
+    for (const auto& [n, k, d] : {std::tuple{1000, 200, 120}, {5000, 4, 3}}) {
+        const auto c = clusters<T>(n, k, d, true);
+        expect_means(context, c);
+        expect_means(context, c, {.pad = 3, .offset = 1});
+    }
+}
 CUEBM_TEST(LargeUpdate, OfEveryShape) {
     const auto context = backend.make();
     for (const auto& [n, k, d] : {std::tuple{5000, 7, 3}, {1000, 1000, 33}, {3000, 100, 200}})

@@ -38,11 +38,11 @@ __device__ __forceinline__ void add_in_words(unsigned* low, unsigned* high, std:
 // so that its lanes are at work whether few or many do. Low and high words are apart, and of `copies` each row that a
 // warp adds at once has its own, in other banks. Old labels change here where no other slice may still read them.
 template <class T>
-__global__ void __launch_bounds__(SumsTile<T>::threads)
+__global__ void __launch_bounds__(SumsTile::threads)
     accumulate_slices(detail::Accumulate<T> task, SumsConfig config, std::uint64_t* status) {
-    using Tile = SumsTile<T>;
     constexpr int each = 8;  // loads in flight
-    CUEBM_SHARED(Move<T>, moves_of_warps, [Tile::warps][Tile::rows]);
+    CUEBM_SHARED(Move, moves_of_warps, [SumsTile::warps][SumsTile::rows]);
+    CUEBM_SHARED(int, rows_of_warps, [SumsTile::warps][SumsTile::rows]);  // where these are among the 32
     CUEBM_SHARED(unsigned, moved_rows);
     CUEBM_DYNAMIC_SHARED(unsigned, low);
     const auto k = static_cast<int>(task.k), columns = config.columns, copies = config.copies;
@@ -52,17 +52,18 @@ __global__ void __launch_bounds__(SumsTile<T>::threads)
     const int lane = thread % 32, warp = thread / 32;
     const unsigned slice = blockIdx.x % config.slices, row_block = blockIdx.x / config.slices;
     const std::int64_t n = task.points.rows, d = task.points.cols, first_column = std::int64_t{slice} * columns;
-    for (int s = thread; s < 2 * slots; s += Tile::threads) low[s] = 0;
+    for (int s = thread; s < 2 * slots; s += SumsTile::threads) low[s] = 0;
     if (thread == 0) moved_rows = 0;
     __syncthreads();
 
     const int width = d - first_column < columns ? static_cast<int>(d - first_column) : columns;
     const int rows_at_once = 32 / config.lanes, row_of_lane = lane / config.lanes, copy = row_of_lane % copies;
-    const std::int64_t stride = task.points.stride, step = std::int64_t{config.row_blocks} * Tile::threads;
+    const std::int64_t stride = task.points.stride, step = std::int64_t{config.row_blocks} * SumsTile::threads;
     const double* const scales = task.into.scales + first_column;
-    Move<T>* const moves = moves_of_warps[warp];
+    Move* const moves = moves_of_warps[warp];
+    int* const moving = rows_of_warps[warp];
     unsigned moved = 0;
-    std::int64_t i = std::int64_t{row_block} * Tile::threads + thread;
+    std::int64_t i = std::int64_t{row_block} * SumsTile::threads + thread;
     for (RowLabels<T> next = labels_of(task, i); i - lane < n; i += step) {
         const RowLabels<T> row = next;
         next = labels_of(task, i + step);  // on its way while the points of this row are
@@ -75,8 +76,12 @@ __global__ void __launch_bounds__(SumsTile<T>::threads)
         const bool adds = mover && valid_weight(weight);  // else largest_of_columns() has reported it
         const unsigned adding = __ballot_sync(0xffffffffu, adds);
         const int count = __popc(adding);
-        __syncwarp();
-        if (adds) moves[__popc(adding & ((1u << lane) - 1))] = {row.weight, lane, row.now, row.before};
+        __syncwarp();  // the rows before have been added
+        if (adds) {
+            const int place = __popc(adding & ((1u << lane) - 1));
+            moves[place] = {weight, row.now, row.before};
+            moving[place] = lane;
+        }
         __syncwarp();
         if (adds && slice == 0) {
             const std::int64_t fixed = math::to_fixed(weight, task.into.scales[d]);
@@ -94,14 +99,14 @@ __global__ void __launch_bounds__(SumsTile<T>::threads)
 #pragma unroll
                 for (int e = 0; e < each; ++e) {
                     const int at = m + e * rows_at_once;
-                    y[e] = at < count ? rows[moves[at].row * stride + c] : T(0);
+                    y[e] = at < count ? rows[moving[at] * stride + c] : T(0);
                 }
 #pragma unroll
                 for (int e = 0; e < each; ++e) {
                     const int at = m + e * rows_at_once;
                     if (at >= count) break;
-                    const Move<T> move = moves[at];
-                    const double value = static_cast<double>(move.weight) * static_cast<double>(y[e]);
+                    const Move move = moves[at];
+                    const double value = move.weight * static_cast<double>(y[e]);
                     if (!is_finite(value)) continue;
                     const std::int64_t fixed = math::to_fixed(value, scale);
                     const int to = (move.to * columns + c) * copies + copy;
@@ -117,7 +122,7 @@ __global__ void __launch_bounds__(SumsTile<T>::threads)
     if (lane == 0 && moved != 0) atomicAdd(&moved_rows, moved);
     __syncthreads();
     if (thread == 0 && slice == 0 && task.moved != nullptr && moved_rows != 0) add_fixed(task.moved, moved_rows);
-    for (int s = thread; s < sums + (slice == 0 ? k : 0); s += Tile::threads) {
+    for (int s = thread; s < sums + (slice == 0 ? k : 0); s += SumsTile::threads) {
         std::uint64_t sum = 0;
         for (int other = s * copies; other < (s + 1) * copies; ++other)
             sum += std::uint64_t{high[other]} << 32 | low[other];

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -113,16 +114,14 @@ inline int lanes_of(std::int64_t columns) {
     return lanes;
 }
 
-// A row of the 32 that a warp of accumulate_slices takes.
-template <class T>
+// A row that moves, of the 32 that a warp of accumulate_slices takes at a time.
 struct alignas(16) Move {
-    T weight;
-    std::int32_t row, to, from;
+    double weight;
+    std::int32_t to, from;
 };
-template <class T>
 struct SumsTile {
     static constexpr int threads = 1024, rows = 32, warps = threads / rows;
-    static constexpr std::size_t move_bytes = threads * sizeof(Move<T>);
+    static constexpr std::size_t static_bytes = threads * (sizeof(Move) + sizeof(int)) + 16;
 };
 
 struct SumsConfig {
@@ -139,15 +138,16 @@ struct SumsConfig {
 // power of two of columns, or whole warps of them, and not less than the 32 bytes that memory gives at once.
 template <class T>
 SumsConfig plan_sums(std::int64_t n, std::int64_t k, std::int64_t d, const DeviceProperties& device) {
-    constexpr std::int64_t worth = 4, least = 32 / sizeof(T), threads = SumsTile<T>::threads;
-    const auto room = static_cast<std::int64_t>(device.shared_bytes / 4 * 3) -
-                      static_cast<std::int64_t>(SumsTile<T>::move_bytes + 16);
+    constexpr std::int64_t worth = 4, least = 32 / sizeof(T), threads = SumsTile::threads;
+    const auto room =
+        static_cast<std::int64_t>(device.shared_bytes / 4 * 3) - static_cast<std::int64_t>(SumsTile::static_bytes);
     const std::int64_t column_bytes = k * std::int64_t{sizeof(std::int64_t)};
     const std::int64_t most = room / column_bytes - 1;  // the weights are a column more
     std::int64_t columns = d;
     if (most < d) {
         if (most < least) return {};
-        columns = most >= 32 ? most / 32 * 32 : lanes_of(most / 2 + 1);
+        columns =
+            most >= 32 ? most / 32 * 32 : static_cast<std::int64_t>(std::bit_floor(static_cast<std::uint64_t>(most)));
     }
     const std::int64_t slices = ceil_div(d, columns);
     const std::int64_t row_blocks = std::clamp<std::int64_t>(device.processors / slices, 1, ceil_div(n, threads));

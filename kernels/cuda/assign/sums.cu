@@ -43,10 +43,9 @@ void accumulate_chunk(CudaQueue& queue, const detail::Accumulate<T>& task, const
         const dim3 block = columns_by_rows(task.points.cols + 1, 256);
         return launch(accumulate_rows<T>, tiled(queue, ceil_div(n, block.y), block), task, queue.status());
     }
-    launch(
-        accumulate_slices<T>,
-        tiled(queue, std::int64_t{config.slices} * config.row_blocks, dim3(SumsTile<T>::threads), config.shared_bytes),
-        task, config, queue.status());
+    launch(accumulate_slices<T>,
+           tiled(queue, std::int64_t{config.slices} * config.row_blocks, dim3(SumsTile::threads), config.shared_bytes),
+           task, config, queue.status());
     if (config.slices > 1 && task.old_labels) launch(keep_labels<T>, strided(queue, stride_blocks(n), 256), task);
 }
 
