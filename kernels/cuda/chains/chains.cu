@@ -9,23 +9,28 @@ namespace {
 
 std::int64_t tiles_of(std::int64_t chains) { return (chains + chain_threads - 1) / chain_threads; }
 
+// So that a multiprocessor of 227 KiB has two blocks.
+constexpr std::size_t most_shared_bytes = 112 << 10;
+
 template <class T>
-std::size_t column_bytes(const detail::OwnedProgram<T>& program, int max_depth) {
-    return static_cast<std::size_t>(chain_rows(program.d, program.scratch_rows, max_depth) *
-                                    column_pitch(chain_threads)) *
-           sizeof(T);
+std::size_t column_bytes(std::int64_t rows) {
+    return static_cast<std::size_t>(rows * column_pitch(chain_threads)) * sizeof(T);
 }
 
 template <class T>
 struct ChainsLayout {
     ChainsLayout(detail::Carver& carver, const detail::OwnedProgram<T>& owned, std::int64_t chains, int max_depth,
                  const DeviceProperties& properties)
-        : program(carver, owned), shared_bytes(column_bytes(owned, max_depth)) {
-        if (shared_bytes <= std::min(EnergyLimits::shared_bytes, properties.shared_bytes)) return;
-        columns = carver.take<T>(tiles_of(chains) * static_cast<std::int64_t>(shared_bytes / sizeof(T)));
-        shared_bytes = 0;
+        : program(carver, owned) {
+        const std::int64_t rows = chain_rows(owned.d, owned.scratch_rows, max_depth);
+        const std::size_t room = std::min(most_shared_bytes, properties.shared_bytes);
+        const std::size_t scratch = column_bytes<T>(rows), with_state = column_bytes<T>(rows + 2 * owned.d);
+        resident = max_depth == 0 && with_state <= room;  // NUTS reads its state once a transition
+        shared_bytes = resident ? with_state : scratch <= room ? scratch : 0;
+        if (shared_bytes == 0) columns = carver.take<T>(tiles_of(chains) * rows * column_pitch(chain_threads));
     }
     ProgramLayout<T> program;
+    bool resident;
     std::size_t shared_bytes;
     T* columns = nullptr;
 };
@@ -45,6 +50,7 @@ ChainsData<T> data_of(CudaQueue& queue, const Task& task, const ChainsLayout<T>&
     data.state = task.state;
     data.chains = task.chains;
     data.columns = layout.columns;
+    data.resident = layout.resident;
     return data;
 }
 

@@ -1,6 +1,6 @@
 // Chains on a GPU: a thread has a chain, a block the 64 of a tile. The state lies in global memory, coordinate by
 // coordinate, so that a warp's loads are whole lines; a transition's scratch, a column each, in shared memory if it
-// fits.
+// fits, and with it the state for as long as a launch takes, if that fits too.
 #pragma once
 
 #include "chains_operations.hpp"
@@ -23,7 +23,8 @@ struct ChainsData {
     math::EnergyProgram<T> program;
     detail::ChainState<T> state;
     std::int64_t chains;
-    T* columns;  // [tiles x rows x pitch], or null: in shared memory
+    T* columns;     // [tiles x rows x pitch], or null: in shared memory
+    bool resident;  // behind the rows of chain_rows() there are 2 d for the state
     math::Transition<T> transition;
     const math::Tuning* tuning;
     bool average, learnt_length;
@@ -75,6 +76,11 @@ __device__ __forceinline__ math::ChainTile<T> chain_of(const ChainsData<T>& data
 }
 
 template <class T>
+__device__ __forceinline__ void copy_coordinates(math::Coordinates<T> from, math::Coordinates<T> to, int d) {
+    for (int j = 0; j < d; ++j) to.set(j, from[j]);
+}
+
+template <class T>
 __device__ __forceinline__ T* column_of(const ChainsData<T>& data, T* shared, std::int64_t pitch) {
     T* const block =
         data.columns == nullptr
@@ -97,11 +103,18 @@ template <bool Hamiltonian, class T>
 __global__ void __launch_bounds__(chain_threads, 4) run_transitions(ChainsData<T> data) {
     CUEBM_DYNAMIC_SHARED(T, shared);
     const std::int64_t pitch = column_pitch(chain_threads);
-    const auto tile = chain_of(data, column_of(data, shared, pitch), pitch);
+    const auto home = chain_of(data, column_of(data, shared, pitch), pitch);
     const std::int64_t chain = std::int64_t{blockIdx.x} * chain_threads + threadIdx.x;
     if (chain >= data.chains) return;
     const int d = data.program.d;
-    const ThreadEnergy<T> energy{data.program, tile.momentum.from(d)};
+    const ThreadEnergy<T> energy{data.program, home.momentum.from(d)};
+    auto tile = home;
+    if (data.resident) {
+        tile.x = energy.scratch.from(data.program.scratch_rows);
+        tile.gradient = tile.x.from(d);
+        copy_coordinates(home.x, tile.x, d);
+        copy_coordinates(home.gradient, tile.gradient, d);
+    }
     const math::LaneIndex<T> index[1] = {math::lane_index<T>(static_cast<std::uint64_t>(chain))};
     const auto transition = tuned(data);
     std::int64_t draw = data.done;
@@ -112,6 +125,10 @@ __global__ void __launch_bounds__(chain_threads, 4) run_transitions(ChainsData<T
         else
             math::metropolis_transition(transition, tile, index, step, energy);
         math::keep_draw(data.kept, tile, d, data.kept.row(chain, ++draw));
+    }
+    if (data.resident) {
+        copy_coordinates(tile.x, home.x, d);
+        copy_coordinates(tile.gradient, home.gradient, d);
     }
 }
 
