@@ -105,8 +105,9 @@ std::vector<std::int64_t> Potentials<T>::select(std::int64_t expected, std::uint
             capacity = selected;
             continue;
         }
-        auto host = detail::read(stream_, rows);
-        host.resize(static_cast<std::size_t>(selected));
+        auto found = rows.view();
+        found.size = selected;
+        auto host = selected > 0 ? detail::read(stream_, found) : std::vector<std::int64_t>();
         std::sort(host.begin(), host.end());
         return host;
     }

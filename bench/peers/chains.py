@@ -35,7 +35,7 @@ from jax_samplers import BlackJax, NumPyro
 CASES = ["gaussian-10", "gaussian-10-long", "gaussian-100", "banana", "eight-schools", "logistic-1000x25",
          "logistic-5000x20"]
 ADAPTED = ["gaussian-10", "eight-schools"]
-LEAST_TRANSITIONS = 50  # before moments are compared; their differences show whether that was enough
+LEAST_TRANSITIONS = 50  # before moments are compared (and 8 times that on a GPU, where many chains see small differences)
 
 
 class Cuebm:
@@ -170,7 +170,8 @@ def speed(case, ours, peers, options):
                     lambda s: gradients * transitions[s] / seconds_of(lambda: s.run(transitions[s])))
     positions = {}
     for system in rates:
-        system.run(max(1, LEAST_TRANSITIONS - (options.repetitions + 1) * transitions[system]))
+        least = LEAST_TRANSITIONS * (8 if options.gpu else 1)
+        system.run(max(1, least - (options.repetitions + 1) * transitions[system]))
         positions[system] = system.positions()
         extra[system]["transitions"] = transitions[system]
         if system is not ours:

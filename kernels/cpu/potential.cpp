@@ -103,7 +103,8 @@ void draw(CpuQueue& queue, const detail::Draw<T>& task) {
     });
 }
 
-// How far candidates are from the prototypes so far, and which rows that settles.
+// A candidate that is twice as far from a row's prototype as the row is cannot be nearer to the row: by the triangle
+// inequality, with room for the rounding of both energies (docs/design/randomness.md).
 template <class T>
 class Apart {
 public:
@@ -122,15 +123,20 @@ public:
                             .energies = task.apart.data,
                             .energies_stride = task.apart.stride},
                            0, z);
-        factor_ = math::apart_factor<T>(task.chosen.cols);
+        const double roundings = static_cast<double>(task.chosen.cols) / 16 + 8;
+        factor_ = static_cast<T>(4 * (1 + 10 * roundings * static_cast<double>(std::numeric_limits<T>::epsilon())));
     }
     bool too_far(std::int64_t i, T closest, int c) const {
         if (closest == 0) return true;  // nothing is nearer
-        if (!task_.chosen) return false;
-        return math::is_apart(closest, task_.apart.data[task_.of.owners[i] * task_.apart.stride + c], factor_);
+        if (!task_.chosen || !(closest > least_)) return false;
+        const T bar = factor_ * closest;
+        if (!(bar < std::numeric_limits<T>::infinity())) return false;  // an energy that overflowed says nothing
+        return task_.apart.data[task_.of.owners[i] * task_.apart.stride + c] >= bar;
     }
 
 private:
+    // Squares do not underflow from here on.
+    static constexpr T least_ = std::numeric_limits<T>::min() * 0x1p40f;
     const detail::Candidates<T>& task_;
     T factor_ = 4;
 };

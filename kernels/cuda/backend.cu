@@ -145,14 +145,9 @@ public:
     void fold(detail::Queue& queue, const detail::Fold<T>& task) const override { cuda::fold(cuda_queue(queue), task); }
     void draw(detail::Queue& queue, const detail::Draw<T>& task) const override { cuda::draw(cuda_queue(queue), task); }
     void candidates(detail::Queue& queue, const detail::Candidates<T>& task) const override {
-        if (task.chosen)  // every energy: directly, without scratch
-            assign(queue,
-                   {.points = task.chosen,
-                    .prototypes = task.prototypes,
-                    .all_energies = task.apart,
-                    .check_finite = false},
-                   nullptr, nullptr);
-        cuda::candidates(cuda_queue(queue), task);
+        const Assign<T> all{
+            .points = task.points, .prototypes = task.prototypes, .all_energies = task.energies, .check_finite = false};
+        assign(queue, all, nullptr, nullptr);  // every energy: directly, without scratch
     }
     void choose(detail::Queue& queue, const detail::Choose<T>& task) const override {
         cuda::choose(cuda_queue(queue), task);

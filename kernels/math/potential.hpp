@@ -1,8 +1,6 @@
 // The draws of k-means++ and k-means|| as integer arithmetic: the same on every device.
 #pragma once
 
-#include <limits>
-
 #include "math/fixed_point.hpp"
 #include "math/random_streams.hpp"
 
@@ -12,25 +10,6 @@ namespace cuebm::math {
 CUEBM_MATH std::int64_t potential(double weight, double energy, double scale) {
     const double value = weight * energy;
     return value > 0 ? to_fixed(value, scale) : 0;
-}
-
-// A candidate that is twice as far from a row's prototype as the row is cannot be nearer to the row, by the triangle
-// inequality: energies from this times the row's on, with room for the rounding of both (docs/design/randomness.md).
-template <class T>
-T apart_factor(std::int64_t d) {
-    const double roundings = static_cast<double>(d) / 16 + 8;
-    return static_cast<T>(4 * (1 + 10 * roundings * static_cast<double>(std::numeric_limits<T>::epsilon())));
-}
-// Squares do not underflow from here on.
-template <class T>
-inline constexpr T apart_least = std::numeric_limits<T>::min() * T(0x1p40);
-
-// Whether a row's state so far says that a candidate is not below `closest`, its energy to its own prototype.
-template <class T>
-CUEBM_MATH bool is_apart(T closest, T apart, T factor) {
-    const T bar = factor * closest;
-    // An energy that overflowed says nothing.
-    return closest > apart_least<T> && bar < static_cast<T>(__builtin_inf()) && apart >= bar;
 }
 
 // Whether a row with this part of the sum is selected, with probability min(1, expected part / sum): the word scaled to

@@ -46,7 +46,7 @@ template <int Count, class T>
 __device__ __forceinline__ void pair_energies(const T* const (&y)[Count], const T* const (&w)[Count], std::int64_t d,
                                               int lane, T (&energies)[Count]) {
     T sums[Count] = {};
-#pragma unroll(8 / Count)
+#pragma unroll 2
     for (std::int64_t j = lane; j < d; j += half_warp) {
         T off[Count];
 #pragma unroll
@@ -56,14 +56,6 @@ __device__ __forceinline__ void pair_energies(const T* const (&y)[Count], const 
     }
 #pragma unroll
     for (int c = 0; c < Count; ++c) energies[c] = tree_sum(sums[c]);
-}
-
-template <class T>
-__device__ __forceinline__ T pair_energy(const T* y, const T* w, std::int64_t d, int lane) {
-    const T *const points[1] = {y}, *const prototypes[1] = {w};
-    T energies[1];
-    pair_energies(points, prototypes, d, lane, energies);
-    return energies[0];
 }
 
 // The lowest value of 16 lanes with its lowest label.

@@ -39,8 +39,6 @@ void fold(CudaQueue& queue, const detail::Fold<T>& task);
 template <class T>
 void draw(CudaQueue& queue, const detail::Draw<T>& task);
 template <class T>
-void candidates(CudaQueue& queue, const detail::Candidates<T>& task);
-template <class T>
 void choose(CudaQueue& queue, const detail::Choose<T>& task);
 template <class T>
 void select(CudaQueue& queue, const detail::Select<T>& task);

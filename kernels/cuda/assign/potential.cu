@@ -1,9 +1,6 @@
 // Launches of potential.cuh.
 #include "cuda/assign/potential.cuh"
 
-#include <cstddef>
-
-#include "cuda/assign/chunks.hpp"
 #include "cuda/assign/operations.hpp"
 
 namespace cuebm::cuda {
@@ -21,8 +18,8 @@ template <class T>
 void fold(CudaQueue& queue, const detail::Fold<T>& task) {
     const DeviceScope scope(queue.device());
     const std::int64_t n = task.of.closest.size;
-    static_assert(offsetof(detail::PotentialTotal, largest) == 0);
-    queue.fill(task.of.total, 0, offsetof(detail::PotentialTotal, column));  // largest, scale and sum
+    queue.fill(&task.of.total->largest, 0, sizeof(double));
+    queue.fill(&task.of.total->sum, 0, sizeof(std::int64_t));
     launch(fold_rows<T>, over_rows(queue, n), task);
     launch(sum_blocks<T>, over_rows(queue, n), task.of);
 }
@@ -31,19 +28,6 @@ template <class T>
 void draw(CudaQueue& queue, const detail::Draw<T>& task) {
     const DeviceScope scope(queue.device());
     launch(draw_rows<T>, tiled(queue, task.count, dim3(32)), task);
-}
-
-template <class T>
-void candidates(CudaQueue& queue, const detail::Candidates<T>& task) {
-    for_chunks(queue, task.points, 1, [&](const PointsView<T>& points, std::int64_t first) {
-        auto part = task;
-        part.points = points;
-        part.of.closest = slice(task.of.closest, first, points.rows);
-        part.of.owners = task.of.owners + first;
-        part.energies = slice(task.energies, first, points.rows);
-        launch(candidate_energies<T>, strided(queue, ceil_div(points.rows, 256), 256), part,
-               math::apart_factor<T>(points.cols));
-    });
 }
 
 template <class T>
@@ -61,11 +45,10 @@ void select(CudaQueue& queue, const detail::Select<T>& task) {
     launch(select_rows<T>, over_rows(queue, task.of.closest.size), task);
 }
 
-#define CUEBM_INSTANTIATE(T)                                               \
-    template void fold<T>(CudaQueue&, const detail::Fold<T>&);             \
-    template void draw<T>(CudaQueue&, const detail::Draw<T>&);             \
-    template void candidates<T>(CudaQueue&, const detail::Candidates<T>&); \
-    template void choose<T>(CudaQueue&, const detail::Choose<T>&);         \
+#define CUEBM_INSTANTIATE(T)                                       \
+    template void fold<T>(CudaQueue&, const detail::Fold<T>&);     \
+    template void draw<T>(CudaQueue&, const detail::Draw<T>&);     \
+    template void choose<T>(CudaQueue&, const detail::Choose<T>&); \
     template void select<T>(CudaQueue&, const detail::Select<T>&);
 CUEBM_INSTANTIATE(float)
 CUEBM_INSTANTIATE(double)

@@ -128,46 +128,6 @@ __global__ void __launch_bounds__(32) draw_rows(detail::Draw<T> task) {
     if (threadIdx.x == 0) task.rows[blockIdx.x] = row;
 }
 
-// A warp takes 32 rows: each lane finds the candidates that may be nearer to its own row; then half-warps take the rows
-// that have some, for canonical energies. The others' are infinity.
-template <class T>
-__global__ void __launch_bounds__(256) candidate_energies(detail::Candidates<T> task, T factor) {
-    const int thread = static_cast<int>(threadIdx.x), lane = thread % 32, half = lane / half_warp;
-    const std::int64_t n = task.points.rows, d = task.points.cols;
-    const int m = static_cast<int>(task.prototypes.rows);
-    for (std::int64_t first = std::int64_t{blockIdx.x} * 256 + thread - lane; first < n;
-         first += std::int64_t{gridDim.x} * 256) {
-        const std::int64_t own = first + lane;
-        unsigned near = 0;
-        if (own < n) {
-            const T closest = task.of.closest.data[own * task.of.closest.stride];
-            const T* apart =
-                task.chosen.data != nullptr ? task.apart.data + task.of.owners[own] * task.apart.stride : nullptr;
-            for (int c = 0; c < m; ++c) {
-                if (closest > 0 && !(apart != nullptr && math::is_apart(closest, apart[c], factor)))
-                    near |= 1u << c;
-                else
-                    task.energies.data[own * task.energies.stride + c] = static_cast<T>(__builtin_inf());
-            }
-        }
-        for (unsigned rows = __ballot_sync(0xffffffffu, near != 0); rows != 0;) {
-            const int even = __ffs(static_cast<int>(rows)) - 1;
-            rows &= rows - 1;
-            const int odd = __ffs(static_cast<int>(rows)) - 1;  // -1: there is none
-            rows &= rows - 1;
-            const int row = half == 0 ? even : odd;
-            unsigned of_row = __shfl_sync(0xffffffffu, near, row < 0 ? 0 : row);
-            if (row < 0) of_row = 0;
-            const T* y = values(task.points) + (first + row) * task.points.stride;
-            for (; of_row != 0; of_row &= of_row - 1) {
-                const int c = __ffs(static_cast<int>(of_row)) - 1;
-                const T energy = pair_energy(y, task.prototypes.data + c * task.prototypes.stride, d, half_warp_lane());
-                if (half_warp_lane() == 0) task.energies.data[(first + row) * task.energies.stride + c] = energy;
-            }
-        }
-    }
-}
-
 // Some lanes of a warp, a power of two, take the candidates of a row; the potentials start at 0.
 template <class T>
 __global__ void __launch_bounds__(joining_threads) candidate_potentials(detail::Choose<T> task, int lanes) {
