@@ -167,7 +167,7 @@ class SuperKMeans:
 
 
 class Torch:
-    """The plain way in PyTorch: a product, an argmin, index_add_. Not yet run on a GPU."""
+    """The plain way in PyTorch: a product, an argmin, index_add_."""
     name, package, same_start, gpu = "PyTorch", "torch", True, True
 
     def __init__(self, points):
@@ -192,7 +192,7 @@ class Torch:
 
 
 class FlashKMeans(Torch):
-    """Its labels are those before the last update, so one iteration without use gives the right ones. Not yet run."""
+    """Its labels are those before the last update, so one iteration without use gives the right ones."""
     name, package = "flash-kmeans", "flash-kmeans"
 
     def __init__(self, points):

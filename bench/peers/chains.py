@@ -1,5 +1,5 @@
-"""Hamiltonian Monte Carlo of other libraries beside cuebm, on the CPU or a GPU, in float, in turn: same energies, step sizes,
-leapfrog steps, chains and threads.
+"""Hamiltonian Monte Carlo of other libraries beside cuebm, on the CPU or a GPU, in float, in turn: same energies, step
+sizes, leapfrog steps, chains and threads.
 
     ./dev peers chains [--cases banana,eight-schools] [--repetitions 5]
 
@@ -8,7 +8,7 @@ as many transitions a repetition as it takes for --seconds, as a run beforehand 
 peers may, on the CPU, lay the chains on one device, or split them over as many as there are threads: the faster of the
 two is compared. The ratio is that of one repetition, ours over theirs, so above 1 cuebm is faster; medians are printed.
 
-That all sample the same: after at least 50 transitions from starts of their own, means and variances over the chains,
+That all sample the same: after at least 50 transitions (400 on a GPU) from starts of their own, means and variances over the chains,
 which are independent, may differ by 5 standard errors; the table has the largest difference of all coordinates.
 
 Effective samples: the least bulk ESS of all coordinates, by cuebm's diagnostics for everyone, a second of warm-up and
@@ -35,7 +35,7 @@ from jax_samplers import BlackJax, NumPyro
 CASES = ["gaussian-10", "gaussian-10-long", "gaussian-100", "banana", "eight-schools", "logistic-1000x25",
          "logistic-5000x20"]
 ADAPTED = ["gaussian-10", "eight-schools"]
-LEAST_TRANSITIONS = 50  # before moments are compared (and 8 times that on a GPU, where many chains see small differences)
+LEAST_TRANSITIONS = {False: 50, True: 400}  # before moments are compared; many chains on a GPU see small differences
 
 
 class Cuebm:
@@ -170,8 +170,7 @@ def speed(case, ours, peers, options):
                     lambda s: gradients * transitions[s] / seconds_of(lambda: s.run(transitions[s])))
     positions = {}
     for system in rates:
-        least = LEAST_TRANSITIONS * (8 if options.gpu else 1)
-        system.run(max(1, least - (options.repetitions + 1) * transitions[system]))
+        system.run(max(1, LEAST_TRANSITIONS[options.gpu] - (options.repetitions + 1) * transitions[system]))
         positions[system] = system.positions()
         extra[system]["transitions"] = transitions[system]
         if system is not ours:
