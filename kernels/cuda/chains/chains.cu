@@ -2,7 +2,6 @@
 #include "cuda/chains/chains.cuh"
 
 #include "cuda/chains/operations.hpp"
-#include "cuda/energy/upload.hpp"
 
 namespace cuebm::cuda {
 namespace {
@@ -11,9 +10,7 @@ std::int64_t tiles_of(std::int64_t chains) { return (chains + chain_threads - 1)
 
 template <class T>
 std::size_t column_bytes(const detail::OwnedProgram<T>& program, int max_depth) {
-    return static_cast<std::size_t>(chain_rows(program.d, program.scratch_rows, max_depth) *
-                                    column_pitch(chain_threads)) *
-           sizeof(T);
+    return static_cast<std::size_t>(chain_rows(program.d, program.scratch_rows, max_depth) * chain_threads) * sizeof(T);
 }
 
 template <class T>
@@ -21,7 +18,7 @@ struct ChainsLayout {
     ChainsLayout(detail::Carver& carver, const detail::OwnedProgram<T>& owned, std::int64_t chains, int max_depth,
                  const DeviceProperties& properties)
         : program(carver, owned), shared_bytes(column_bytes(owned, max_depth)) {
-        if (shared_bytes <= std::min(EnergyLimits::shared_bytes, properties.shared_bytes)) return;
+        if (shared_bytes <= std::min(chain_shared_bytes(max_depth), properties.shared_bytes)) return;
         columns = carver.take<T>(tiles_of(chains) * static_cast<std::int64_t>(shared_bytes / sizeof(T)));
         shared_bytes = 0;
     }
