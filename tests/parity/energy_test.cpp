@@ -38,6 +38,38 @@ CUEBM_TEST(EnergyValues, AreTheSameBitsForAnyNumberOfPoints) {
     }
 }
 
+// A GPU's warp has some rows at a time: one that goes on to its next tile, with and without a second buffer, a last
+// tile that is not full, points that do not fit beside each other; odd and even row lengths. 8300 points of one or two
+// coordinates are several rows a thread on four multiprocessors.
+CUEBM_TEST(EnergyValues, AreTheSameBitsForManyPoints) {
+    const auto context = backend.make(), plain = eb::Context::cpu({.threads = 1});
+    for (const auto& [d, n] : {std::pair{1, 8300}, {2, 8300}, {3, 4200}, {20, 6500}, {101, 1500}, {150, 4200}}) {
+        SCOPED_TRACE(d);
+        const eb::Energy energy = eb::energy::gaussian({.mean = normal<double>(d, 1), .precision = positive(d, 2)});
+        const auto points = normal<T>(std::int64_t{n} * d, 3);
+        const auto wanted = evaluated(plain, energy, points);
+        for (const Layout layout : {Layout{}, Layout{.pad = 3, .offset = 1}}) {
+            const auto got = evaluated(context, energy, points, layout);
+            EXPECT_TRUE(same_bits(got.values, wanted.values));
+            EXPECT_TRUE(same_bits(got.gradients, wanted.gradients));
+        }
+    }
+}
+
+// A program that is a kernel's parameter, to its last byte, and one that is too large for it.
+CUEBM_TEST(EnergyValues, AreTheSameBitsForParametersOfAnySize) {
+    const auto context = backend.make(), plain = eb::Context::cpu({.threads = 1});
+    const int fits = sizeof(T) == sizeof(float) ? 423 : 211;  // 72 bytes of a step, and two numbers a coordinate: 3456
+    for (const int d : {fits, fits + 1, 600}) {
+        SCOPED_TRACE(d);
+        const eb::Energy energy = eb::energy::gaussian({.mean = normal<double>(d, 1), .precision = positive(d, 2)});
+        const auto points = normal<T>(40 * std::int64_t{d}, 3);
+        const auto got = evaluated(context, energy, points), wanted = evaluated(plain, energy, points);
+        EXPECT_TRUE(same_bits(got.values, wanted.values));
+        EXPECT_TRUE(same_bits(got.gradients, wanted.gradients));
+    }
+}
+
 // The wrong row, no row, or a good row that is taken for bad.
 CUEBM_TEST(EnergyValues, NameTheFirstBadRow) {
     const auto context = backend.make();

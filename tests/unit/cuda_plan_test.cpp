@@ -1,4 +1,5 @@
-// How the CUDA backend plans an assignment: pure, so that it is tested without CUDA and without a GPU.
+// How the CUDA backend plans an assignment, and energies of points: pure, so that it is tested without CUDA and without
+// a GPU.
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -9,6 +10,7 @@
 #include <cuebm/assign.hpp>
 
 #include "cuda/assign/config.hpp"
+#include "cuda/energy/config.hpp"
 
 namespace eb = cuebm;
 using namespace cuebm::cuda;
@@ -206,4 +208,46 @@ TEST(CudaPlan, SumsInSharedMemory) {
     EXPECT_EQ(plan_of(2 * million, 3000, 2), (Plan{2, 1, 2, 132}));
     EXPECT_EQ(plan_sums<double>(million, 3000, 100, h200).columns, 4);
     EXPECT_EQ(plan_sums<float>(million, 10, 10, {}).columns, 0);
+}
+
+// Points that no warp takes, warps that have no points, or shared memory that no block may have.
+TEST(CudaPlan, WarpsHaveEnoughPointsAndRoom) {
+    auto large = device;
+    large.processors = 132;
+    large.shared_bytes = 227 * 1024;
+    for (const auto& on : {device, large})
+        for (const std::int64_t n : {1, 33, 1000, 8000, 4'000'000})
+            for (const int d : {1, 2, 3, 10, 25, 64, 100, 110, 111, 220, 1000})
+                for (const int scratch : {0, 1, 40, 320})
+                    for (const std::size_t element : {sizeof(float), sizeof(double)})
+                        for (const bool gradient : {false, true}) {
+                            const auto plan = plan_energy(n, d, scratch, gradient, element, on);
+                            ASSERT_GE(plan.blocks, 1);
+                            ASSERT_LE((plan.blocks - 1) * plan.threads, n);
+                            const std::int64_t rows = (gradient ? 2 : 1) * d + scratch;
+                            if (plan.rows_each == 0) {
+                                EXPECT_GT((rows + 3) * 32 * static_cast<std::int64_t>(element), 28 << 10);
+                                EXPECT_EQ(plan.scratch_bytes,
+                                          static_cast<std::size_t>(plan.blocks * rows * plan.threads) * element);
+                                continue;
+                            }
+                            const auto room = warp_room(d, scratch, gradient, plan.rows_each, plan.buffers);
+                            EXPECT_EQ(plan.shared_bytes, static_cast<std::size_t>(room.elements()) * element *
+                                                             static_cast<std::size_t>(plan.threads / 32));
+                            EXPECT_LE(plan.shared_bytes, on.shared_bytes);
+                            EXPECT_LE((plan.blocks - 1) * (plan.threads / 32) * room.rows, n);
+                            EXPECT_EQ(room.pitch % 2, 1);
+                            EXPECT_GE(room.pitch, d);
+                        }
+    const auto plan_of = [&](std::int64_t n, int d, bool gradient) {
+        return plan_energy(n, d, 0, gradient, sizeof(float), large);
+    };
+    EXPECT_EQ(plan_of(8'000'000, 2, true).rows_each, 8);
+    EXPECT_EQ(plan_of(4'000'000, 10, true).rows_each, 2);
+    EXPECT_EQ(plan_of(4'000'000, 10, true).buffers, 2);
+    EXPECT_EQ(plan_of(400'000, 100, true).buffers, 1);
+    EXPECT_EQ(plan_of(8'000, 25, true).threads, 32);  // 250 warps for 132 multiprocessors
+    EXPECT_EQ(plan_of(8'000, 25, true).blocks, 250);
+    EXPECT_EQ(plan_of(4'000'000, 109, true).rows_each, 1);
+    EXPECT_EQ(plan_of(4'000'000, 111, true).rows_each, 0);
 }

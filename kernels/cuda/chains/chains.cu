@@ -2,19 +2,15 @@
 #include "cuda/chains/chains.cuh"
 
 #include "cuda/chains/operations.hpp"
-#include "cuda/energy/upload.hpp"
 
 namespace cuebm::cuda {
 namespace {
 
 std::int64_t tiles_of(std::int64_t chains) { return (chains + chain_threads - 1) / chain_threads; }
 
-// So that a multiprocessor of 227 KiB has two blocks.
-constexpr std::size_t most_shared_bytes = 112 << 10;
-
 template <class T>
 std::size_t column_bytes(std::int64_t rows) {
-    return static_cast<std::size_t>(rows * column_pitch(chain_threads)) * sizeof(T);
+    return static_cast<std::size_t>(rows * chain_threads) * sizeof(T);
 }
 
 template <class T>
@@ -23,11 +19,11 @@ struct ChainsLayout {
                  const DeviceProperties& properties)
         : program(carver, owned) {
         const std::int64_t rows = chain_rows(owned.d, owned.scratch_rows, max_depth);
-        const std::size_t room = std::min(most_shared_bytes, properties.shared_bytes);
+        const std::size_t room = std::min(chain_shared_bytes(max_depth), properties.shared_bytes);
         const std::size_t scratch = column_bytes<T>(rows), with_state = column_bytes<T>(rows + 2 * owned.d);
         resident = max_depth == 0 && with_state <= room;  // NUTS reads its state once a transition
         shared_bytes = resident ? with_state : scratch <= room ? scratch : 0;
-        if (shared_bytes == 0) columns = carver.take<T>(tiles_of(chains) * rows * column_pitch(chain_threads));
+        if (shared_bytes == 0) columns = carver.take<T>(tiles_of(chains) * rows * chain_threads);
     }
     ProgramLayout<T> program;
     bool resident;

@@ -6,6 +6,7 @@
 #include "chains_operations.hpp"
 #include "cuda/device.cuh"
 #include "cuda/energy/config.hpp"
+#include "cuda/energy/upload.hpp"
 #include "math/energies/evaluate.hpp"
 #include "math/samplers/adaptation.hpp"
 #include "math/samplers/dense_mass.hpp"
@@ -17,13 +18,21 @@ namespace cuebm::cuda {
 
 inline constexpr int chain_threads = math::chains_a_tile;
 
+// Of a block, else columns lie in scratch. Two blocks on an SM of 227 KiB: a trajectory goes over its scratch some 15
+// times, which a cache does not hold for all chains. NUTS goes over few of its many rows. Not measured.
+constexpr std::size_t chain_shared_bytes(int max_depth) { return std::size_t{max_depth > 0 ? 64u : 113u} << 10; }
+
+// Blocks that are resident at once, for ptxas. 8 give a thread of floats 128 registers, and 132 SMs 67584 chains in one
+// wave. Not measured.
+constexpr int chain_blocks(std::size_t element) { return element == sizeof(double) ? 4 : 8; }
+
 // RunChains and StartChains as plain data.
 template <class T>
 struct ChainsData {
-    math::EnergyProgram<T> program;
+    KernelProgram<T> program;
     detail::ChainState<T> state;
     std::int64_t chains;
-    T* columns;     // [tiles x rows x pitch], or null: in shared memory
+    T* columns;     // [tiles x rows x 64], or null: in shared memory
     bool resident;  // behind the rows of chain_rows() there are 2 d for the state
     math::Transition<T> transition;
     const math::Tuning* tuning;
@@ -37,6 +46,7 @@ struct ChainsData {
     std::uint32_t attempt;
     T spread;
 };
+static_assert(sizeof(ChainsData<double>) <= 4096, "kernels' parameters: see KernelProgram");
 
 // Rows of a chain's column: the proposal, its gradient and the momentum, or what a tree of NUTS remembers; the energy's
 // scratch.
@@ -62,17 +72,21 @@ struct ThreadEnergy {
 };
 
 template <class T>
-__device__ __forceinline__ math::ChainTile<T> chain_of(const ChainsData<T>& data, T* column, std::int64_t pitch) {
-    const std::int64_t tile = blockIdx.x, thread = threadIdx.x, d = data.program.d;
+__device__ __forceinline__ math::ChainTile<T> chain_of(const ChainsData<T>& data, T* column) {
+    const std::int64_t tile = blockIdx.x, thread = threadIdx.x, d = data.program.of.d;
     const auto point = [&](T* points) {
         return math::Coordinates<T>{points + tile * d * chain_threads + thread, chain_threads};
     };
     const auto number = [&](T* numbers) {
         return math::Coordinates<T>{numbers + tile * chain_threads + thread, chain_threads};
     };
-    const math::Coordinates<T> scratch{column, pitch};
-    return {point(data.state.x),          point(data.state.gradient),      data.state.numbers.map(number), scratch,
-            scratch.from(data.program.d), scratch.from(2 * data.program.d)};
+    const math::Coordinates<T> scratch{column, chain_threads};
+    return {point(data.state.x),
+            point(data.state.gradient),
+            data.state.numbers.map(number),
+            scratch,
+            scratch.from(data.program.of.d),
+            scratch.from(2 * data.program.of.d)};
 }
 
 template <class T>
@@ -81,12 +95,13 @@ __device__ __forceinline__ void copy_coordinates(math::Coordinates<T> from, math
 }
 
 template <class T>
-__device__ __forceinline__ T* column_of(const ChainsData<T>& data, T* shared, std::int64_t pitch) {
+__device__ __forceinline__ T* column_of(const ChainsData<T>& data, T* shared) {
     T* const block =
         data.columns == nullptr
             ? shared
             : data.columns +
-                  blockIdx.x * chain_rows(data.program.d, data.program.scratch_rows, data.transition.max_depth) * pitch;
+                  blockIdx.x * chain_rows(data.program.of.d, data.program.of.scratch_rows, data.transition.max_depth) *
+                      chain_threads;
     return block + threadIdx.x;
 }
 
@@ -100,17 +115,18 @@ __device__ __forceinline__ math::Transition<T> tuned(const ChainsData<T>& data) 
 }
 
 template <bool Hamiltonian, class T>
-__global__ void __launch_bounds__(chain_threads, 4) run_transitions(ChainsData<T> data) {
+__global__ void __launch_bounds__(chain_threads, chain_blocks(sizeof(T)))
+    run_transitions(const __grid_constant__ ChainsData<T> data) {
     CUEBM_DYNAMIC_SHARED(T, shared);
-    const std::int64_t pitch = column_pitch(chain_threads);
-    const auto home = chain_of(data, column_of(data, shared, pitch), pitch);
+    const auto home = chain_of(data, column_of(data, shared));
     const std::int64_t chain = std::int64_t{blockIdx.x} * chain_threads + threadIdx.x;
     if (chain >= data.chains) return;
-    const int d = data.program.d;
-    const ThreadEnergy<T> energy{data.program, home.momentum.from(d)};
+    const int d = data.program.of.d;
+    const auto program = data.program.view();
+    const ThreadEnergy<T> energy{program, home.momentum.from(d)};
     auto tile = home;
     if (data.resident) {
-        tile.x = energy.scratch.from(data.program.scratch_rows);
+        tile.x = energy.scratch.from(program.scratch_rows);
         tile.gradient = tile.x.from(d);
         copy_coordinates(home.x, tile.x, d);
         copy_coordinates(home.gradient, tile.gradient, d);
@@ -133,13 +149,13 @@ __global__ void __launch_bounds__(chain_threads, 4) run_transitions(ChainsData<T
 }
 
 template <class T>
-__global__ void __launch_bounds__(chain_threads, 4) start_states(ChainsData<T> data) {
+__global__ void __launch_bounds__(chain_threads, chain_blocks(sizeof(T)))
+    start_states(const __grid_constant__ ChainsData<T> data) {
     CUEBM_DYNAMIC_SHARED(T, shared);
-    const std::int64_t pitch = column_pitch(chain_threads);
-    const auto tile = chain_of(data, column_of(data, shared, pitch), pitch);
+    const auto tile = chain_of(data, column_of(data, shared));
     const std::int64_t chain = std::int64_t{blockIdx.x} * chain_threads + threadIdx.x;
     const auto index = math::lane_index<T>(static_cast<std::uint64_t>(chain));
-    const int d = data.program.d;
+    const int d = data.program.of.d;
     const T value = data.attempt > 0 ? tile.numbers.value[0] : T(0);
     if (data.attempt == 0 || value - value != T(0))
         for (int j = 0; j < d; ++j) {
@@ -148,7 +164,8 @@ __global__ void __launch_bounds__(chain_threads, 4) start_states(ChainsData<T> d
                               ? data.start.data[row * data.start.stride + j]
                               : math::start_coordinate<T>(data.key, index, data.attempt, j, data.spread));
         }
-    const ThreadEnergy<T> energy{data.program, tile.momentum.from(d)};
+    const auto program = data.program.view();
+    const ThreadEnergy<T> energy{program, tile.momentum.from(d)};
     T values[1];
     energy.both(tile.x, tile.gradient, values);
     tile.numbers.value.set(0, values[0]);

@@ -7,15 +7,16 @@ namespace cuebm::cuda {
 
 // A leapfrog step at a time: threads of a warp meet at the evaluation, however far their trees are.
 template <class T>
-__global__ void __launch_bounds__(chain_threads, 4) run_nuts(ChainsData<T> data) {
+__global__ void __launch_bounds__(chain_threads, 4) run_nuts(const __grid_constant__ ChainsData<T> data) {
     CUEBM_DYNAMIC_SHARED(T, shared);
-    const std::int64_t pitch = column_pitch(chain_threads), d = data.program.d;
-    T* const column = column_of(data, shared, pitch);
-    const auto state = chain_of(data, column, pitch);
+    const std::int64_t d = data.program.of.d;
+    T* const column = column_of(data, shared);
+    const auto state = chain_of(data, column);
     const std::int64_t chain = std::int64_t{blockIdx.x} * chain_threads + threadIdx.x;
     if (chain >= data.chains || data.count == 0) return;
+    const auto program = data.program.view();
     const auto t = tuned(data);
-    const math::NutsColumn<T> rows{{column, pitch}, static_cast<int>(d)};
+    const math::NutsColumn<T> rows{{column, chain_threads}, static_cast<int>(d)};
     const math::Coordinates<T> x = rows.at(0), momentum = rows.at(1), gradient = rows.at(2),
                                scratch = rows.column.from(static_cast<int>(math::nuts_rows(t.max_depth) * d));
     const auto index = static_cast<std::uint64_t>(chain);
@@ -33,7 +34,7 @@ __global__ void __launch_bounds__(chain_threads, 4) run_nuts(ChainsData<T> data)
                 x.set(j, math::fused(moved, step * t.inverse_mass[j], x[j]));
             }
         }
-        const T value = math::evaluate_energy<true, true>(data.program, x, gradient, scratch);
+        const T value = math::evaluate_energy<true, true>(program, x, gradient, scratch);
         if (t.factor != nullptr)
             math::kick_dense(t, kick, gradient, momentum);
         else

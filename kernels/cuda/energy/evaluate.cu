@@ -2,7 +2,6 @@
 #include "cuda/energy/evaluate.cuh"
 
 #include "cuda/energy/operations.hpp"
-#include "cuda/energy/upload.hpp"
 
 namespace cuebm::cuda {
 namespace {
@@ -17,8 +16,8 @@ struct EvaluateLayout {
 
 template <class T>
 EnergyConfig plan_of(const detail::EvaluateEnergy<T>& task, const DeviceProperties& properties) {
-    const std::int64_t rows = (task.gradients ? 2 : 1) * std::int64_t{task.program->d} + task.program->scratch_rows;
-    return plan_energy(task.points.rows, rows, sizeof(T), properties);
+    const auto& program = *task.program;
+    return plan_energy(task.points.rows, program.d, program.scratch_rows, bool{task.gradients}, sizeof(T), properties);
 }
 
 }  // namespace
@@ -35,17 +34,28 @@ void evaluate(CudaQueue& queue, const detail::EvaluateEnergy<T>& task, const Dev
     const EnergyConfig config = plan_of(task, properties);
     detail::Carver carver(scratch);
     const EvaluateLayout<T> layout(carver, *task.program, config.scratch_bytes);
-    const auto program = upload(queue, *task.program, layout.program);
-    const auto kernel = !task.gradients ? evaluate_points<true, false, T>
-                        : !task.values  ? evaluate_points<false, true, T>
-                                        : evaluate_points<true, true, T>;
-    launch(kernel,
-           {.grid = dim3(static_cast<unsigned>(config.blocks)),
-            .block = dim3(static_cast<unsigned>(config.threads)),
-            .shared_bytes = config.shared_bytes,
-            .stream = queue.stream()},
-           program, task.points, task.values, task.gradients,
-           config.shared_bytes > 0 ? nullptr : reinterpret_cast<T*>(layout.columns), task.check_finite, queue.status());
+    PointsData<T> data{};
+    data.program = upload(queue, *task.program, layout.program);
+    data.points = task.points;
+    data.values = task.values;
+    data.gradients = task.gradients;
+    data.check_finite = task.check_finite;
+    data.status = queue.status();
+    const Launch how{.grid = dim3(static_cast<unsigned>(config.blocks)),
+                     .block = dim3(static_cast<unsigned>(config.threads)),
+                     .shared_bytes = config.shared_bytes,
+                     .stream = queue.stream()};
+    if (config.rows_each == 0) {
+        data.columns = reinterpret_cast<T*>(layout.columns);
+        launch_columns(how, data);
+        return;
+    }
+    data.room =
+        warp_room(task.program->d, task.program->scratch_rows, bool{task.gradients}, config.rows_each, config.buffers);
+    launch(!task.gradients ? evaluate_rows<true, false, T>
+           : !task.values  ? evaluate_rows<false, true, T>
+                           : evaluate_rows<true, true, T>,
+           how, data);
 }
 
 #define CUEBM_INSTANTIATE(T)                                                                                   \

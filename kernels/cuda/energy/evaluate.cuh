@@ -1,77 +1,144 @@
-// Energies of points: a block turns its rows into columns, each thread runs the energy's program on its own, and
-// gradients become rows again.
+// Energies of points. evaluate_rows: a warp copies its rows to shared memory, where each thread runs the energy's
+// program on its own. evaluate_columns, for points that do not fit there: a thread's coordinates are a column in
+// scratch, so that a warp's loads are whole lines.
 #pragma once
 
 #include "cuda/assign/report.cuh"
 #include "cuda/device.cuh"
 #include "cuda/energy/config.hpp"
+#include "cuda/energy/upload.hpp"
 #include "energy_operations.hpp"
 #include "math/energies/evaluate.hpp"
 
 namespace cuebm::cuda {
 
-// The elements of a block's rows, neighbouring threads on neighbouring columns: load(row, column) for some of a
-// thread's own, so that they are under way together, then store(row, column, value).
-template <class T, class Load, class Store>
-__device__ __forceinline__ void for_elements(unsigned rows, unsigned d, Load load, Store store) {
-    constexpr int at_once = 8;
-    const unsigned rows_a_step = blockDim.x / d, columns_a_step = blockDim.x % d;
-    const auto advance = [&](unsigned& row, unsigned& column) {  // without a division for each element
-        row += rows_a_step;
-        column += columns_a_step;
-        if (column >= d) column -= d, ++row;
-    };
-    unsigned row = threadIdx.x / d, column = threadIdx.x % d;
-    while (row < rows) {
-        T loaded[at_once];
-        unsigned r = row, c = column;
-#pragma unroll
-        for (int e = 0; e < at_once; ++e, advance(r, c)) loaded[e] = r < rows ? load(r, c) : T(0);
-#pragma unroll
-        for (int e = 0; e < at_once; ++e, advance(row, column))
-            if (row < rows) store(row, column, loaded[e]);
+// EvaluateEnergy as plain data.
+template <class T>
+struct PointsData {
+    KernelProgram<T> program;
+    MatrixView<const T> points;
+    VectorView<T> values;
+    MatrixView<T> gradients;
+    bool check_finite;
+    std::uint64_t* status;
+    WarpRoom room;
+    T* columns;  // [blocks x rows x threads]
+};
+
+// move(e, row) for the elements e = row d + j of a tile's rows that this lane moves, neighbours by neighbouring lanes.
+// Without a division for each.
+template <class Move>
+__device__ __forceinline__ void for_elements(int rows, int d, Move move) {
+    const int lane = static_cast<int>(threadIdx.x) % warp_threads, step = warp_threads % d;
+    int row = lane / d, j = lane % d;
+    for (int e = lane; e < rows * d; e += warp_threads) {
+        move(e, row);
+        j += step;
+        row += warp_threads / d + (j >= d ? 1 : 0);
+        j -= j >= d ? d : 0;
     }
 }
 
+template <class T>
+__device__ __forceinline__ void start_rows(const MatrixView<const T>& points, std::int64_t first, int rows, int pitch,
+                                           T* tile) {
+    if (first >= points.rows) return;
+    const int d = static_cast<int>(points.cols);
+    const T* const from = points.data + first * points.stride;
+    const std::int64_t gap = points.stride - d;
+    for_elements(points.rows - first < rows ? static_cast<int>(points.rows - first) : rows, d, [&](int e, int row) {
+        copy_async<sizeof(T)>(tile + e + row * (pitch - d), from + e + row * gap, true);
+    });
+}
+
+template <class T>
+__device__ __forceinline__ void report_point(const PointsData<T>& data, std::int64_t i, bool finite, T value) {
+    if (!finite)
+        report(data.status, i, detail::points_not_finite);
+    else if (value != value)
+        report(data.status, i, detail::energy_overflow);
+}
+
 template <bool Value, bool Gradient, class T>
-__global__ void __launch_bounds__(EnergyLimits::most_threads, EnergyLimits::blocks_of<T>)
-    evaluate_points(math::EnergyProgram<T> program, MatrixView<const T> points, VectorView<T> values,
-                    MatrixView<T> gradients, T* columns, bool check_finite, std::uint64_t* status) {
+__global__ void __launch_bounds__(EnergyLimits::most_threads, EnergyLimits::blocks_of(sizeof(T)))
+    evaluate_rows(const __grid_constant__ PointsData<T> data) {
     CUEBM_DYNAMIC_SHARED(T, shared);
-    const int d = program.d, threads = static_cast<int>(blockDim.x), thread = static_cast<int>(threadIdx.x);
-    const std::int64_t pitch = column_pitch(threads),
-                       rows = (Gradient ? 2 : 1) * std::int64_t{d} + program.scratch_rows;
-    T* const x = columns != nullptr ? columns + blockIdx.x * rows * pitch : shared;
-    T* const gradient = x + (Gradient ? d * pitch : 0);
-    const math::Coordinates<T> mine{x + thread, pitch}, my_gradient{gradient + thread, pitch},
-        scratch{gradient + d * pitch + thread, pitch};
-    for (std::int64_t first = std::int64_t{blockIdx.x} * threads; first < points.rows;
-         first += std::int64_t{gridDim.x} * threads) {
-        const auto count = static_cast<unsigned>(points.rows - first < threads ? points.rows - first : threads);
-        const T* const from = points.data + first * points.stride;
-        for_elements<T>(
-            count, static_cast<unsigned>(d), [&](unsigned row, unsigned j) { return from[row * points.stride + j]; },
-            [&](unsigned row, unsigned j, T value) { x[j * pitch + row] = value; });
-        __syncthreads();
-        if (thread < static_cast<int>(count)) {
-            const T value = math::evaluate_energy<Value, Gradient>(program, mine, my_gradient, scratch);
-            bool finite = true;
-            for (int j = 0; j < d; ++j) finite = finite && is_finite(mine[j]);
-            if (check_finite && !finite)
-                report(status, first + thread, detail::points_not_finite);
-            else if (check_finite && value != value)
-                report(status, first + thread, detail::energy_overflow);
-            if constexpr (Value) values.data[(first + thread) * values.stride] = value;
+    const auto program = data.program.view();
+    const WarpRoom room = data.room;
+    const int d = program.d, warp = static_cast<int>(threadIdx.x) / warp_threads,
+              lane = static_cast<int>(threadIdx.x) % warp_threads, warps = static_cast<int>(blockDim.x) / warp_threads;
+    T *const points = shared + warp * room.elements(),
+             *const gradients = points + room.buffers * room.rows * room.pitch,
+             *const scratch = gradients + room.gradient_rows * room.pitch + lane * room.scratch_pitch;
+    const std::int64_t step = std::int64_t{gridDim.x} * warps * room.rows;
+    std::int64_t first = (std::int64_t{blockIdx.x} * warps + warp) * room.rows;
+    for (int b = 0; b < room.buffers; ++b) {
+        start_rows(data.points, first + b * step, room.rows, room.pitch, points + b * room.rows * room.pitch);
+        copy_async_commit();
+    }
+    for (int buffer = 0; first < data.points.rows; first += step) {
+        T* const tile = points + buffer * room.rows * room.pitch;
+        if (room.buffers == 2)
+            copy_async_wait<1>();
+        else
+            copy_async_wait<0>();
+        __syncwarp();
+        const int count = data.points.rows - first < room.rows ? static_cast<int>(data.points.rows - first) : room.rows;
+        for (int row = lane; row < count; row += warp_threads) {
+            const math::Coordinates<T> x{tile + row * room.pitch, 1},
+                gradient{Gradient ? gradients + row * room.pitch : x.data, 1};
+            const T value =
+                math::evaluate_energy<Value, Gradient>(program, x, gradient, math::Coordinates<T>{scratch, 1});
+            if (data.check_finite) {
+                T nothing = 0;  // NaN where a coordinate is not finite
+                for (int j = 0; j < d; ++j) nothing = math::fused(x[j], T(0), nothing);
+                report_point(data, first + row, nothing == T(0), value);
+            }
+            if constexpr (Value) data.values.data[(first + row) * data.values.stride] = value;
         }
-        __syncthreads();
-        if constexpr (Gradient)
-            for_elements<T>(
-                count, static_cast<unsigned>(d), [&](unsigned row, unsigned j) { return gradient[j * pitch + row]; },
-                [&](unsigned row, unsigned j, T value) {
-                    gradients.data[(first + row) * gradients.stride + j] = value;
-                });
-        __syncthreads();
+        __syncwarp();
+        start_rows(data.points, first + room.buffers * step, room.rows, room.pitch, tile);
+        copy_async_commit();
+        buffer = room.buffers - 1 - buffer;
+        if constexpr (Gradient) {
+            T* const to = data.gradients.data + first * data.gradients.stride;
+            const std::int64_t gap = data.gradients.stride - d;
+            for_elements(count, d, [&](int e, int row) { to[e + row * gap] = gradients[e + row * (room.pitch - d)]; });
+            __syncwarp();
+        }
     }
 }
+
+// Without Gradient, of the value alone; with it of both, of which only what is wanted is written.
+template <bool Gradient, class T>
+__global__ void __launch_bounds__(EnergyLimits::most_threads, EnergyLimits::blocks_of(sizeof(T)))
+    evaluate_columns(const __grid_constant__ PointsData<T> data) {
+    const auto program = data.program.view();
+    const int d = program.d, threads = static_cast<int>(blockDim.x);
+    const std::int64_t rows = (Gradient ? 2 : 1) * std::int64_t{d} + program.scratch_rows;
+    const math::Coordinates<T> x{data.columns + blockIdx.x * rows * threads + threadIdx.x, EnergyLimits::most_threads},
+        gradient = x.from(Gradient ? d : 0), scratch = gradient.from(d);
+    for (std::int64_t i = std::int64_t{blockIdx.x} * threads + threadIdx.x; i < data.points.rows;
+         i += std::int64_t{gridDim.x} * threads) {
+        const T* const from = data.points.data + i * data.points.stride;
+        T nothing = 0;  // NaN where a coordinate is not finite
+        for (int j = 0; j < d; ++j) {
+            x.set(j, from[j]);
+            nothing = math::fused(from[j], T(0), nothing);
+        }
+        const T value = math::evaluate_energy<true, Gradient>(program, x, gradient, scratch);
+        const bool wanted = data.values.data != nullptr;
+        if (data.check_finite) report_point(data, i, nothing == T(0), wanted ? value : T(0));
+        if (wanted) data.values.data[i * data.values.stride] = value;
+        if constexpr (Gradient) {
+            T* const to = data.gradients.data + i * data.gradients.stride;
+            for (int j = 0; j < d; ++j) to[j] = gradient[j];
+        }
+    }
+}
+
+// Of columns.cu, which is compiled apart.
+template <class T>
+void launch_columns(const Launch& how, const PointsData<T>& data);
 
 }  // namespace cuebm::cuda

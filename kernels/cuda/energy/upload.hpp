@@ -1,7 +1,7 @@
-// An energy's program on the device.
+// An energy's program on the device: a small one travels as a kernel's parameter, a large one is copied to scratch.
 #pragma once
 
-#include <vector>
+#include <cstring>
 
 #include "cuda/queue.hpp"
 #include "energy_node.hpp"
@@ -9,33 +9,78 @@
 
 namespace cuebm::cuda {
 
+// A kernel takes it as __grid_constant__: view() points into the parameter itself.
 template <class T>
-struct ProgramLayout {
-    ProgramLayout(detail::Carver& carver, const detail::OwnedProgram<T>& program)
-        : steps(carver.take<math::EnergyStep<T>>(static_cast<std::int64_t>(program.steps.size()))),
-          parameters(carver.take<T>(static_cast<std::int64_t>(program.parameters.size()))),
-          indices(carver.take<std::int32_t>(static_cast<std::int64_t>(program.indices.size()))) {}
-    math::EnergyStep<T>* steps;
-    T* parameters;
-    std::int32_t* indices;
+struct KernelProgram {
+    // Each launch copies a kernel's parameters. 4 KiB of them are what every driver takes, and ChainsData needs some
+    // 500 bytes beside the program's.
+    static constexpr std::size_t most_bytes = 3456;
+    math::EnergyProgram<T> of;                // of a small one without its arrays
+    std::int32_t parameter_count;             // of a small one
+    alignas(16) std::byte small[most_bytes];  // steps, parameters and indices, one behind the other
+
+    CUEBM_MATH_MEMBER math::EnergyProgram<T> view() const {
+        auto program = of;
+        if (of.steps != nullptr) return program;
+        program.steps = reinterpret_cast<const math::EnergyStep<T>*>(small);
+        program.parameters = reinterpret_cast<const T*>(program.steps + of.length);
+        program.indices = reinterpret_cast<const std::int32_t*>(program.parameters + parameter_count);
+        return program;
+    }
 };
 
-// Pageable memory has been read when a copy returns.
 template <class T>
-math::EnergyProgram<T> upload(CudaQueue& queue, const detail::OwnedProgram<T>& program, const ProgramLayout<T>& to) {
-    const auto copy = [&](const auto& from, auto* target) {
-        const std::size_t bytes = from.size() * sizeof(from[0]);
+struct ProgramBytes {
+    explicit ProgramBytes(const detail::OwnedProgram<T>& program)
+        : steps(program.steps.size() * sizeof(program.steps[0])),
+          parameters(program.parameters.size() * sizeof(T)),
+          indices(program.indices.size() * sizeof(std::int32_t)) {}
+    std::size_t steps, parameters, indices;
+    bool small() const { return steps + parameters + indices <= KernelProgram<T>::most_bytes; }
+};
+
+// Where a large one goes.
+template <class T>
+struct ProgramLayout {
+    ProgramLayout(detail::Carver& carver, const detail::OwnedProgram<T>& program) {
+        if (ProgramBytes<T>(program).small()) return;
+        steps = carver.take<math::EnergyStep<T>>(static_cast<std::int64_t>(program.steps.size()));
+        parameters = carver.take<T>(static_cast<std::int64_t>(program.parameters.size()));
+        indices = carver.take<std::int32_t>(static_cast<std::int64_t>(program.indices.size()));
+    }
+    math::EnergyStep<T>* steps = nullptr;
+    T* parameters = nullptr;
+    std::int32_t* indices = nullptr;
+};
+
+template <class T>
+KernelProgram<T> upload(CudaQueue& queue, const detail::OwnedProgram<T>& program, const ProgramLayout<T>& to) {
+    KernelProgram<T> result{};
+    result.of = program.view();
+    result.of.steps = to.steps;
+    result.of.parameters = to.parameters;
+    result.of.indices = to.indices;
+    const ProgramBytes<T> bytes(program);
+    if (bytes.small()) {
+        result.parameter_count = static_cast<std::int32_t>(program.parameters.size());
+        std::byte* place = result.small;
+        const auto append = [&](const auto& from, std::size_t size) {
+            if (size > 0) std::memcpy(place, from.data(), size);
+            place += size;
+        };
+        append(program.steps, bytes.steps);
+        append(program.parameters, bytes.parameters);
+        append(program.indices, bytes.indices);
+        return result;
+    }
+    const auto copy = [&](const auto& from, auto* target, std::size_t size) {  // pageable: read when a copy returns
         const Device device{Device::Kind::cuda, queue.device()};
-        if (bytes > 0) queue.copy({from.data(), target, 1, bytes, bytes, bytes, Device{}, device});
+        if (size > 0) queue.copy({from.data(), target, 1, size, size, size, Device{}, device});
     };
-    copy(program.steps, to.steps);
-    copy(program.parameters, to.parameters);
-    copy(program.indices, to.indices);
-    auto view = program.view();
-    view.steps = to.steps;
-    view.parameters = to.parameters;
-    view.indices = to.indices;
-    return view;
+    copy(program.steps, to.steps, bytes.steps);
+    copy(program.parameters, to.parameters, bytes.parameters);
+    copy(program.indices, to.indices, bytes.indices);
+    return result;
 }
 
 }  // namespace cuebm::cuda
