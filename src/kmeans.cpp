@@ -1,4 +1,5 @@
-// kmeans::fit: Lloyd's loop over the backend's operations, and when it stops. Nothing here knows a device.
+// kmeans::fit: Lloyd's loop over the backend's operations, and when it stops. Nothing here knows a device, but for one
+// count.
 #include <cuebm/kmeans.hpp>
 
 #include <algorithm>
@@ -170,9 +171,10 @@ private:
         return read(stream_, counts_);
     }
 
-    // Where points have weights, a count may be 0 for a cluster that has points.
+    // From a GPU the counts are 1/n of the labels to copy; on the CPU the moves cost more than looking. Where points
+    // have weights, a count may be 0 for a cluster that has points.
     std::int64_t count_empty(const Model<T>& model) {
-        if (!weights_.empty()) return empty_clusters(read(stream_, model.labels), o_.k);
+        if (!weights_.empty() || y_.device == Device{}) return empty_clusters(read(stream_, model.labels), o_.k);
         const auto counts = move_to(model.labels);
         return std::count(counts.begin(), counts.end() - 1, 0);
     }

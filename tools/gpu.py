@@ -33,10 +33,20 @@ SHARDS = 8  # processes that deal out the tests; the cases that wait for the CPU
 CHECKED = ("SameBitsOfShape.*n3_*:SameBitsOfShape.*n70_*:SameBitsOfShape.*n65_*:SameBitsOfShape.*n140_*:"
            "SameBits.Reports*:ScikitLearn.*/cuda_float:CuVS.*/cuda_float")
 KEPT = 20000  # characters of a step's output, the last
+# Where a machine keeps things is nobody's business: of a path are kept its part within the project, or its last name.
+ABSOLUTE = re.compile(r"(?<![\w.])/(?:[\w.+-]+/)*?((?:tests|bench|build|tools)/[\w./+-]+|[\w.+-]+(?![\w./+-]))")
 
 
 class Skipped(Exception):
     """Why this machine cannot do a step."""
+
+
+def without_paths(value):
+    if isinstance(value, str):
+        return ABSOLUTE.sub(r"\1", value)
+    if isinstance(value, dict):
+        return {key: without_paths(each) for key, each in value.items()}
+    return [without_paths(each) for each in value] if isinstance(value, list) else value
 
 
 def program(name):
@@ -137,7 +147,7 @@ def peers(name):
         raise Skipped(f"{library.relative_to(ROOT)} is missing: see `./dev gpu build`")
     family = name.removeprefix("peers_")
     wanted = "numpy, torch" if family == "assign" else "numpy, jax"
-    pythons = [path for path in (ROOT / "build/peers/bin/python", pathlib.Path(shutil.which("python3"))) if path.exists()]
+    pythons = [path for path in (ROOT / "build/peers/bin/python", pathlib.Path(sys.executable)) if path.exists()]
     able = [python for python in pythons if subprocess.run([python, "-c", f"import {wanted}"],
                                                            capture_output=True).returncode == 0]
     if not able:
@@ -178,7 +188,7 @@ def run(names):
             result = {"status": "skipped", "reason": str(reason)}
             print(f"-- {name}: skipped: {reason}", flush=True)
         report["steps"].append({"name": name, **result})
-        path.write_text(json.dumps(report, indent=1) + "\n")  # at once: the machine may end the run before its end
+        path.write_text(json.dumps(without_paths(report), indent=1) + "\n")  # at once: the machine may end the run before its end
     # A tool or a peer may be missing here, but without the parity tests nothing is known of the kernels.
     statuses = {step["name"]: step["status"] for step in report["steps"]}
     print(f"wrote {path}: " + ", ".join(f"{name} {status}" for name, status in statuses.items()))

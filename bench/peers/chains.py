@@ -8,8 +8,9 @@ as many transitions a repetition as it takes for --seconds, as a run beforehand 
 peers may, on the CPU, lay the chains on one device, or split them over as many as there are threads: the faster of the
 two is compared. The ratio is that of one repetition, ours over theirs, so above 1 cuebm is faster; medians are printed.
 
-That all sample the same: after at least 50 transitions (400 on a GPU) from starts of their own, means and variances over the chains,
-which are independent, may differ by 5 standard errors; the table has the largest difference of all coordinates.
+That all sample the same: after at least 50 transitions (400 on a GPU) from starts of their own, means and variances
+over the chains, which are independent, may differ by 5 standard errors; the table has the largest difference of all
+coordinates.
 
 Effective samples: the least bulk ESS of all coordinates, by cuebm's diagnostics for everyone, a second of warm-up and
 draws together, each system with its own adaptation of step size and mass: cuebm's is pooled over the chains, BlackJAX's

@@ -1,6 +1,6 @@
 // How a task of the K-means family runs on a GPU: plan() chooses, from shapes and the device alone, between ways that
-// give the same bits. Pure and without CUDA, so that it is tested anywhere. What is
-// measured and what is not is in docs/design/cuda-kernels.md.
+// give the same bits. Pure and without CUDA, so that it is tested anywhere. docs/design/cuda-kernels.md says
+// what is measured.
 #pragma once
 
 #include <algorithm>
