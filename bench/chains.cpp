@@ -36,7 +36,6 @@ void sample(benchmark::State& state, bench::Machine& machine, const bench::Chain
 std::vector<bench::ChainsCase> cases_on(bool gpu) {
     std::vector<bench::ChainsCase> cases;
     for (const auto& name : bench::chains_cases()) cases.push_back(bench::chains_case(name, gpu));
-    if (gpu) return cases;
     for (const char* own : {"BananaWithGradient", "BananaByForwardSlopes"}) {
         auto c = bench::chains_case("banana", gpu);
         c.name = own;

@@ -14,7 +14,7 @@ install(EXPORT cuebm NAMESPACE cuebm:: FILE cuebm-targets.cmake DESTINATION ${pa
 configure_package_config_file(cmake/cuebm-config.cmake.in cuebm-config.cmake INSTALL_DESTINATION ${package_dir})
 write_basic_package_version_file(cuebm-config-version.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/cuebm-config.cmake ${PROJECT_BINARY_DIR}/cuebm-config-version.cmake
-    cmake/cuebm-energy.cmake DESTINATION ${package_dir})
+    cmake/cuebm-energy.cmake cmake/cuebm-embed.cmake DESTINATION ${package_dir})
 
 # Relative to the file itself, so that `cmake --install --prefix` and a moved tree stay right.
 file(RELATIVE_PATH up_to_prefix ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})

@@ -12,22 +12,11 @@
 #include <cuebm/view.hpp>
 
 #include "potential_operations.hpp"
+#include "problem.hpp"
 
 namespace cuebm::detail {
 
 class Queue;
-
-// What is wrong in data, as kernels report it in a queue's status word.
-enum Problem : int {
-    points_not_finite = 1,
-    prototypes_not_finite,
-    weights_not_valid,
-    energy_overflow,
-    label_out_of_range,
-    weight_too_small,
-    points_without_length,
-    prototypes_without_length,
-};
 
 // Points that are stored in T.
 template <class T>

@@ -12,27 +12,9 @@
 #include "assign_operations.hpp"
 #include "chains_operations.hpp"
 #include "energy_operations.hpp"
-#include "math/platform.hpp"
+#include "problem.hpp"
 
 namespace cuebm::detail {
-
-inline constexpr std::uint64_t no_problem = ~std::uint64_t{0};
-
-// The least word that is reported stays: bad prototypes before all else, since they spoil the energies of every row;
-// then the lowest row.
-CUEBM_MATH std::uint64_t status_word(std::int64_t row, int problem) {
-    const bool first = problem == prototypes_not_finite || problem == prototypes_without_length;
-    const std::uint64_t later = first ? 0 : 1;
-    return later << 62 | static_cast<std::uint64_t>(row) << 8 | static_cast<std::uint64_t>(problem);
-}
-CUEBM_MATH std::int64_t status_row(std::uint64_t word) {
-    return static_cast<std::int64_t>(word & ~(std::uint64_t{1} << 62)) >> 8;
-}
-
-// The word that a report of a row `by` further on gives; prototypes are not counted so.
-CUEBM_MATH std::uint64_t with_row_offset(std::uint64_t word, std::int64_t by) {
-    return (word >> 62 & 1) == 0 ? word : word + (static_cast<std::uint64_t>(by) << 8);
-}
 
 // An in-order queue of work. All functions return at once but wait() and the growth of workspace().
 class Queue {
@@ -114,7 +96,7 @@ const ChainsOperations<T>& chains_operations(const Backend& backend) {
 // that says what is missing (driver, device, a newer plug-in) and what to do; for a device beyond the last it begins
 // with `no_such_device`.
 inline constexpr const char* no_such_device = "no such device";
-inline constexpr int backend_interface = 8;
+inline constexpr int backend_interface = 9;
 inline constexpr const char* open_cuda_backend_name = "cuebm_open_cuda_backend";
 using OpenCudaBackend = Backend* (*)(int interface, int device, std::string* problem);
 

@@ -14,19 +14,13 @@ namespace cuebm::detail {
 
 class Queue;
 
-template <class T>
-struct ChainState {
-    T *x, *gradient;                 // [tiles x d x 64]
-    math::ChainNumbers<T*> numbers;  // [tiles x 64]
-};
-
 // x from `start`, or uniform in (-spread, spread) by (seed, chain, attempt), for all chains or at a later attempt for
 // those whose energy is not finite; then energies and gradients there.
 template <class T>
 struct StartChains {
     std::shared_ptr<const OwnedProgram<T>> program;  // kept until the work is done
     std::int64_t chains;
-    ChainState<T> state;
+    math::ChainState<T> state;
     int max_depth;              // of the run, for the scratch
     MatrixView<const T> start;  // [chains x d], optional
     math::PhiloxKey key;
@@ -39,7 +33,7 @@ template <class T>
 struct RunChains {
     std::shared_ptr<const OwnedProgram<T>> program;
     std::int64_t chains;
-    ChainState<T> state;
+    math::ChainState<T> state;
     math::Transition<T> transition;  // without its step size, which is
     const math::Tuning* tuning;
     bool average;        // the mean one, or the one to try next

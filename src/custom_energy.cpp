@@ -49,10 +49,13 @@ const Registered& find(const char* function, const std::string& name) {
 
 namespace custom {
 
-bool register_energy(const char* name, const Functions* base, const Functions* avx2, const Functions* avx512) {
+bool register_energy(const char* name, const Source* source, const Functions* base, const Functions* avx2,
+                     const Functions* avx512) {
     const std::scoped_lock lock(registry().mutex);
     Registered& registered = registry().energies[name];
     registered.twice = registered.built[0] != nullptr;
+    registered.energy.name = name;
+    registered.energy.source = source;
     const Functions* below = nullptr;
     const Functions* const all[] = {base, avx2, avx512};
     for (int i = 0; i < math::instruction_sets; ++i) {

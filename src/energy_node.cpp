@@ -67,9 +67,6 @@ private:
     }
 
     math::EnergyStep<T> step_of(const EnergyNode& node, std::int32_t x, std::int32_t gradient, double scale) {
-        if (node.custom != nullptr && device_.kind != Device::Kind::cpu)
-            refuse(function_, "energy", node.text + " on a GPU",
-                   "a CPU's context: an energy of one's own runs there only");
         const auto parameters = static_cast<std::int64_t>(program_->parameters.size());
         const auto indices = static_cast<std::int64_t>(program_->indices.size());
         for (const double value : node.parameters) program_->parameters.push_back(rounded(node, value, false));
@@ -83,10 +80,23 @@ private:
                 .to_gradient = 0,
                 .first = 0,
                 .scratch = 0,
+                .custom_index = index_of(node),
                 .parameters = parameters,
                 .indices = indices,
                 .scale = rounded(node, scale, true),
                 .custom = functions_of(node.custom)};
+    }
+
+    std::int32_t index_of(const EnergyNode& node) {
+        if (node.custom == nullptr) return 0;
+        if (device_.kind == Device::Kind::cuda && node.custom->source == nullptr)
+            refuse(function_, "energy", node.text + " on a GPU, built without its file",
+                   "one that cuebm_add_energy() built, which keeps the file for a GPU's compiler");
+        auto& customs = program_->customs;
+        const auto found = std::find(customs.begin(), customs.end(), node.custom);
+        const auto index = static_cast<std::int32_t>(found - customs.begin());
+        if (found == customs.end()) customs.push_back(node.custom);
+        return index;
     }
 
     static const math::CustomFunctions<T>* functions_of(const CustomEnergy* custom) {

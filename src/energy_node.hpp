@@ -7,14 +7,17 @@
 #include <string>
 #include <vector>
 
+#include <cuebm/custom_functions.hpp>
 #include <cuebm/energy.hpp>
 
 #include "math/energy_program.hpp"
 
 namespace cuebm::detail {
 
-// The functions of a registered energy, for each type of data.
+// A registered energy: its functions, for each type of data, and its file, if that was kept.
 struct CustomEnergy {
+    std::string name;
+    const custom::Source* source;
     math::CustomFunctions<float> of_float;
     math::CustomFunctions<double> of_double;
 };
@@ -41,6 +44,7 @@ struct OwnedProgram {
     std::vector<math::EnergyStep<T>> steps;
     std::vector<T> parameters;
     std::vector<std::int32_t> indices;
+    std::vector<const CustomEnergy*> customs;  // by EnergyStep::custom_index
     std::int32_t d = 0, scratch_rows = 0;
 
     math::EnergyProgram<T> view() const {
@@ -49,8 +53,8 @@ struct OwnedProgram {
     }
 };
 
-// Throws InvalidArgument for no energy, if T cannot hold a parameter, or for a user's own energy elsewhere than on a
-// CPU.
+// Throws InvalidArgument for no energy, if T cannot hold a parameter, or for a user's own energy on a GPU
+// without its file.
 template <class T>
 std::shared_ptr<const OwnedProgram<T>> program_of(const char* function, const Energy& energy, Device device);
 

@@ -7,6 +7,7 @@
 #include "check.hpp"
 #include "energy_node.hpp"
 #include "file_io.hpp"
+#include "fingerprint.hpp"
 
 namespace cuebm {
 namespace {
@@ -14,25 +15,6 @@ namespace {
 using namespace detail;
 
 static_assert(std::endian::native == std::endian::little);
-
-// FNV-1a (G. Fowler, L. C. Noll and K.-P. Vo): tells files of other data apart, not of people who mean harm.
-class Fingerprint {
-public:
-    template <class Value>
-    void add(const std::vector<Value>& values) {
-        for (const Value& value : values) add(value);
-    }
-    template <class Value>
-    void add(const Value& value) {
-        unsigned char bytes[sizeof value];
-        std::memcpy(bytes, &value, sizeof value);
-        for (const unsigned char byte : bytes) hash_ = (hash_ ^ byte) * 0x100000001b3u;
-    }
-    std::uint64_t value() const { return hash_; }
-
-private:
-    std::uint64_t hash_ = 0xcbf29ce484222325u;
-};
 
 template <class T>
 std::uint64_t fingerprint_of(const char* function, const Energy& energy) {

@@ -382,7 +382,7 @@ private:
     Vector<double> sums_, moments_, products_;
     std::optional<DrawBlocks<T>> blocks_;
     std::vector<double> inverse_mass_;  // [d x d] of a dense mass, else empty
-    ChainState<T> state_{};
+    math::ChainState<T> state_{};
     std::int64_t done_ = 0, seen_ = 0;  // transitions after warm-up, and of both
     Counts counts_;
     WaitAtEnd wait_{stream_};  // the last member, so that it waits before the others go

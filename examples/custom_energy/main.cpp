@@ -30,7 +30,7 @@ void write_plane(const eb::Context& context, const eb::Energy& energy, const std
 }
 
 void run(const std::string& folder) {
-    const auto context = eb::Context::cpu();  // an energy of one's own runs on the CPU only
+    const auto context = eb::Context::best();
     const auto energy = eb::energy::custom({.name = "TwoMoons", .parameters = {2, 0.4, 1}});
     write_plane(context, energy, folder + "/plane.txt");
     const auto run = eb::sample<float>(context, energy, eb::Hmc{.leapfrogs = 16, .lengths = eb::Lengths::jittered},

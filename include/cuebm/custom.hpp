@@ -14,7 +14,13 @@
 //
 // In CMake, `cuebm_add_energy(my_program my_energy.cpp)` builds it for each instruction set and links it in; elsewhere
 // energy::custom({.name = "Volcano", .parameters = {2, 0.5}}) is then an energy like any other: it adds, is clamped and
-// constrained, evaluated and sampled, with the same bits on every CPU and thread count.
+// constrained, evaluated and sampled, with the same bits on every CPU, thread count and GPU.
+//
+// For a GPU the same file, which cuebm_add_energy() keeps in the program, is compiled by NVRTC when it is first needed, a
+// kernel at a time: energy::evaluate has one, sample two, each of 0.4 to 9 s, which are kept on disk for the next time in
+// CUEBM_CACHE or ~/.cache/cuebm. There it sees this header alone: no other #include, no standard library, and functions of
+// doubles such as std::exp neither, which would give each machine its own bits: write exp(Number(...)). What NVRTC does not
+// take is an InvalidArgument with the file's line. energy::custom itself needs neither a GPU nor NVRTC.
 //
 // `dimension` and `parameters` are how many it is written for; 0 coordinates or -1 parameters: any number, x.size() and
 // x.parameters() of them, which is then the functor's to look at: no index is checked. The gradient is found by forward
@@ -36,7 +42,9 @@
 // -I<prefix>/include/cuebm/kernels beside the library's flags gives the portable part alone.
 #pragma once
 
+#if !defined(CUEBM_PROGRAM_OPS)
 #include "cpu/pack.hpp"
+#endif
 
 #include "math/custom_energy.hpp"
 #include "math/functions_basic.hpp"
@@ -54,7 +62,9 @@
 #error "cuebm/custom.hpp: build through cuebm_add_energy(), or for the base instruction set: without -march or -mavx2"
 #endif
 
-#if defined(__AVX512F__)
+#if defined(CUEBM_PROGRAM_OPS)  // on a GPU: a part of a program that is compiled at run time
+#define CUEBM_CUSTOM_ISA program
+#elif defined(__AVX512F__)
 #define CUEBM_CUSTOM_ISA avx512
 #elif defined(__AVX2__)
 #define CUEBM_CUSTOM_ISA avx2
@@ -67,7 +77,7 @@ namespace cuebm::custom {
 // A name for each build: the linker must not take one for another.
 inline namespace CUEBM_CUSTOM_ISA {
 
-#define CUEBM_OF_NUMBER friend inline __attribute__((always_inline))
+#define CUEBM_OF_NUMBER friend CUEBM_MATH_MEMBER
 
 // A pack of numbers, one a point.
 template <class R>
@@ -256,6 +266,14 @@ private:
     math::GradientCoordinates<Lanes> to_;
 };
 
+#if defined(CUEBM_PROGRAM_OPS)
+template <class T>
+using LaneOf = T;
+#else
+template <class T>
+using LaneOf = typename math::PackOf<T>::Type;
+#endif
+
 inline constexpr int slopes_a_pass = 4;
 
 template <class Functor, class R>
@@ -265,11 +283,12 @@ concept HasGradient = requires(const Point<Number<R>>& x, const Gradient<Number<
 
 template <class Functor, class T>
 void run(const math::CustomCall<T>& call) {
-    using R = typename math::PackOf<T>::Type;
+    using R = LaneOf<T>;
     using Slopes = Dual<R, slopes_a_pass>;
     for (int lane = 0; lane < call.lanes; lane += static_cast<int>(sizeof(R) / sizeof(T))) {
         const Point<Number<R>> x(call, lane);
-        if (call.values != nullptr) math::store(call.values + lane, Number<R>(Functor::value(x)).lanes);
+        if (call.values != nullptr)
+            math::Coordinates<R>{call.values + lane, 1}.set(0, Number<R>(Functor::value(x)).lanes);
         if (call.gradient == nullptr) continue;
         if constexpr (HasGradient<Functor, R>) {
             Functor::gradient(x, Gradient<Number<R>>(call, lane));
@@ -284,6 +303,7 @@ void run(const math::CustomCall<T>& call) {
     }
 }
 
+#if !defined(CUEBM_PROGRAM_OPS)
 static inline __attribute__((noinline, unused)) double product_and_sum(double a, double b, double c) {
     return a * b + c;
 }
@@ -291,16 +311,17 @@ static inline __attribute__((noinline, unused)) double product_and_sum(double a,
 template <class Functor>
 constexpr Functions functions() {
     return {interface,          run<Functor, float>, run<Functor, double>,
-            Functor::dimension, Functor::parameters, HasGradient<Functor, math::PackOf<float>::Type>,
+            Functor::dimension, Functor::parameters, HasGradient<Functor, LaneOf<float>>,
             product_and_sum};
 }
+#endif
 
 #undef CUEBM_OF_NUMBER
 
 }  // namespace CUEBM_CUSTOM_ISA
 }  // namespace cuebm::custom
 
-// At namespace scope, once a functor, whose name becomes the energy's. The base build registers what of the others is
+// At global scope, once a functor, whose name becomes the energy's. The base build registers what of the others is
 // linked in; these hold constants alone, since no code of theirs may run before the processor is known.
 #define CUEBM_CUSTOM_JOIN(a, b) a##b
 #define CUEBM_CUSTOM_NAME(a, b) CUEBM_CUSTOM_JOIN(a, b)
@@ -308,13 +329,25 @@ constexpr Functions functions() {
     extern const cuebm::custom::Functions CUEBM_CUSTOM_NAME(Functor##_, CUEBM_CUSTOM_ISA);     \
     constinit const cuebm::custom::Functions CUEBM_CUSTOM_NAME(Functor##_, CUEBM_CUSTOM_ISA) = \
         cuebm::custom::functions<Functor>();
-#if defined(__AVX2__)
+#if defined(CUEBM_PROGRAM_OPS)
+#define CUEBM_CUSTOM_ENERGY(Functor)
+#elif defined(__AVX2__)
 #define CUEBM_CUSTOM_ENERGY(Functor) CUEBM_CUSTOM_FUNCTIONS(Functor)
 #else
-#define CUEBM_CUSTOM_ENERGY(Functor)                                              \
-    CUEBM_CUSTOM_FUNCTIONS(Functor)                                               \
-    extern const cuebm::custom::Functions Functor##_avx2 __attribute__((weak));   \
-    extern const cuebm::custom::Functions Functor##_avx512 __attribute__((weak)); \
-    [[maybe_unused]] static const bool Functor##_is_registered =                  \
-        cuebm::custom::register_energy(#Functor, &Functor##_base, &Functor##_avx2, &Functor##_avx512);
+namespace cuebm::custom {
+#if defined(CUEBM_CUSTOM_SOURCE)
+static constexpr Source source[] = {
+#include CUEBM_CUSTOM_SOURCE
+};
+#else
+static constexpr const Source* source = nullptr;
+#endif
+}  // namespace cuebm::custom
+#define CUEBM_CUSTOM_ENERGY(Functor)                                                             \
+    CUEBM_CUSTOM_FUNCTIONS(Functor)                                                              \
+    static_assert(sizeof(::Functor) > 0, "not in a namespace");                                  \
+    extern const cuebm::custom::Functions Functor##_avx2 __attribute__((weak));                  \
+    extern const cuebm::custom::Functions Functor##_avx512 __attribute__((weak));                \
+    [[maybe_unused]] static const bool Functor##_is_registered = cuebm::custom::register_energy( \
+        #Functor, cuebm::custom::source, &Functor##_base, &Functor##_avx2, &Functor##_avx512);
 #endif

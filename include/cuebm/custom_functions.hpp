@@ -23,10 +23,16 @@ struct Functions {
     bool gradient;                                  // of its own
     double (*probe)(double a, double b, double c);  // a * b + c as this build rounds it
 };
-inline constexpr int interface = 1;  // raised when this or math::CustomCall changes
+inline constexpr int interface = 2;  // raised when this or math::CustomCall changes
 
-// Called while the program starts, once a name. Null: not built for that instruction set.
-CUEBM_API bool register_energy(const char* name, const Functions* base, const Functions* avx2, const Functions* avx512);
+// The file itself, for a GPU's compiler.
+struct Source {
+    const char *name, *text;
+};
+
+// Called while the program starts, once a name. Null: not kept, or not built for that instruction set.
+CUEBM_API bool register_energy(const char* name, const Source* source, const Functions* base, const Functions* avx2,
+                               const Functions* avx512);
 
 }  // namespace custom
 }  // namespace cuebm

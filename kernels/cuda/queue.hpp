@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "backend.hpp"
-#include "cuda/device.cuh"
+#include "cuda/launch.hpp"
 
 namespace cuebm::cuda {
 

@@ -34,6 +34,15 @@ enum class EnergyOp : std::int32_t {
     constrain_backward,
 };
 
+// A program that is compiled for itself (docs/design/energy.md) names its own operations, a bit each; all else is left
+// out, which is what makes it quick to compile.
+#if defined(CUEBM_PROGRAM_OPS)
+inline constexpr std::uint64_t built_ops = CUEBM_PROGRAM_OPS;
+#else
+inline constexpr std::uint64_t built_ops = ~std::uint64_t{0};
+#endif
+constexpr bool is_built(EnergyOp op) { return (built_ops >> static_cast<int>(op) & 1) != 0; }
+
 // What the constrain maps do to a coordinate: see energies/maps.hpp.
 enum class Constraint : std::int32_t { none, lower, upper, interval, above };
 
@@ -47,10 +56,11 @@ struct EnergyStep {
     std::int32_t to, to_gradient;  // of a map
     std::int32_t first;            // not 0: nothing has been added to the gradient yet
     std::int32_t scratch;
-    std::int64_t parameters;  // the first of them
+    std::int32_t custom_index;  // which of the program's own energies: of a user's own, on a GPU
+    std::int64_t parameters;    // the first of them
     std::int64_t indices;
     T scale;                           // of the value and the gradient
-    const CustomFunctions<T>* custom;  // of that term
+    const CustomFunctions<T>* custom;  // the same, on the CPU
 };
 
 template <class T>

@@ -4,6 +4,12 @@
 
 #include <cstdint>
 
+#if defined(__CUDACC_RTC__)  // GCC's builtins that NVRTC has not
+#define __builtin_memcpy memcpy
+#define __builtin_inf() __builtin_bit_cast(double, 0x7ff0000000000000ull)
+#define __builtin_nan(text) __builtin_bit_cast(double, 0x7ff8000000000000ull)
+#endif
+
 #if defined(__CUDACC__)
 #define CUEBM_MATH static __host__ __device__ __forceinline__
 #define CUEBM_MATH_MEMBER __host__ __device__ __forceinline__

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "cuda/device.cuh"
+#include "cuda/launch.hpp"
 
 namespace cuebm::cuda {
 

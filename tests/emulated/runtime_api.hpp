@@ -52,6 +52,10 @@ inline constexpr unsigned cudaEnableDefault = 0, cudaStreamNonBlocking = 1, cuda
 using cudaStream_t = struct CUstream_st*;
 using cudaEvent_t = struct CUevent_st*;
 using CUcontext = struct CUctx_st*;
+using cudaLibrary_t = struct CUlib_st*;
+using cudaKernel_t = struct CUkern_st*;
+using cudaJitOption = int;
+using cudaLibraryOption = int;
 
 struct cudaDeviceProp {
     char name[256];
@@ -108,6 +112,10 @@ cudaError_t cudaMemcpyAsync(void* target, const void* source, std::size_t bytes,
 cudaError_t cudaMemcpy2DAsync(void* target, std::size_t target_pitch, const void* source, std::size_t source_pitch,
                               std::size_t width, std::size_t height, cudaMemcpyKind kind,
                               cudaStream_t stream = nullptr);
+// Of what the emulated NVRTC made: a shared object, whose kernel is a function as any other.
+cudaError_t cudaLibraryLoadData(cudaLibrary_t* library, const void* code, cudaJitOption*, void**, unsigned,
+                                cudaLibraryOption*, void**, unsigned);
+cudaError_t cudaLibraryGetKernel(cudaKernel_t* kernel, cudaLibrary_t library, const char* name);
 cudaError_t cudaMemsetAsync(void* target, int byte, std::size_t bytes, cudaStream_t stream = nullptr);
 
 namespace cuebm::emulator {

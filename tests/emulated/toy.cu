@@ -1,6 +1,7 @@
 // Launches of the toy kernels. nvcc compiles this file as it is; the tests compile it as C++.
 #include "toy.hpp"
 
+#include "cuda/launch.hpp"
 #include "toy.cuh"
 
 namespace cuebm::cuda::toy {

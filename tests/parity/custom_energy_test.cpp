@@ -1,6 +1,7 @@
 // A user's own energies (tests/parity/custom/): their formulas, their derivatives, and the same bits as built-in ones.
 #include <cmath>
 
+#include <cuebm/energy.hpp>
 #include <cuebm/resume.hpp>
 #include <cuebm/sample.hpp>
 
@@ -11,17 +12,7 @@
 namespace eb = cuebm;
 using namespace cuebm::test;
 
-namespace {
-
-std::vector<Backend> cpu_backends_of_one_path() {
-    auto all = backends_of_one_path();
-    std::erase_if(all, [](const Backend& backend) { return backend.kind != eb::Device::Kind::cpu; });
-    return all;
-}
-
-}  // namespace
-
-CUEBM_SUITE_ON(OwnEnergies, cpu_backends_of_one_path());
+CUEBM_SUITE_ON(OwnEnergies, backends_of_one_path());
 
 namespace {
 
@@ -36,15 +27,34 @@ eb::reference::Real mixture(const eb::reference::Point& x) {
     return sum + (b < 0 ? b * b * b : 1 / (1 + b * b)) + (c >= d ? Real(0.5) : -a);
 }
 
-std::vector<EnergyCase> own_cases() {
+// On a GPU each case is compiled: two of them have all that can differ there.
+std::vector<EnergyCase> own_cases(const Backend& backend) {
     namespace r = eb::reference;
     using r::Point, r::Real;
-    const auto p = positive(40, 2);
+    const auto p = positive(200, 2);
+    const EnergyCase gaussian{"gaussian",
+                              eb::energy::custom({.name = "OwnGaussian", .dimension = 200, .parameters = p}),
+                              [=](const Point& x) { return r::gaussian(x, std::vector<double>(200, 0.0), p); }};
+    const auto real = eb::energy::Support::real(), above_0 = eb::energy::Support::positive();
+    const EnergyCase two{
+        "two",
+        eb::energy::custom({.name = "OwnMixture"}) +
+            0.5 * eb::energy::constrain(
+                      eb::energy::clamp(
+                          eb::energy::custom({.name = "OwnBanana", .dimension = 6, .parameters = {2, -0.3}}),
+                          {.known = {0, 1, 0, 0, 0, 0}, .values = {0, 0.7, 0, 0, 0, 0}}),
+                      {above_0, real, real, real, real}),
+        [](const Point& x) {
+            const Real clamped = r::banana({std::exp(x[0]), Real(0.7), x[1], x[2], x[3], x[4]}, 2, -0.3);
+            return mixture(x) + (clamped - x[0]) / 2;
+        },
+        1, false};
+    if (backend.kind == eb::Device::Kind::cuda) return {gaussian, two};
     const eb::Energy banana = eb::energy::custom({.name = "OwnBanana", .dimension = 3, .parameters = {2, -0.3}});
     const auto by_formula = [](const Point& x) { return r::banana(x, 2, -0.3); };
     const auto scaled = [=](const Point& x) { return by_formula({2 * x[0] + 1, 0.5L * x[1], x[2] - 1}); };
-    return {{"gaussian", eb::energy::custom({.name = "OwnGaussian", .dimension = 40, .parameters = p}),
-             [=](const Point& x) { return r::gaussian(x, std::vector<double>(40, 0.0), p); }},
+    return {gaussian,
+            two,
             {"banana", banana, by_formula, 2},
             {"mixture", eb::energy::custom({.name = "OwnMixture"}), mixture, 1, false},
             {"sum", 0.5 * banana + eb::energy::gaussian({.precision = {1, 1, 1}}),
@@ -55,10 +65,7 @@ std::vector<EnergyCase> own_cases() {
                  return by_formula({x[0], Real(0.7), x[1]});
              },
              2},
-            {"positive",
-             eb::energy::constrain(
-                 banana, {eb::energy::Support::positive(), eb::energy::Support::real(), eb::energy::Support::real()}),
-             [=](const Point& x) {
+            {"positive", eb::energy::constrain(banana, {above_0, real, real}), [=](const Point& x) {
                  return by_formula({std::exp(x[0]), x[1], x[2]}) - x[0];
              }}};
 }
@@ -68,13 +75,13 @@ std::vector<EnergyCase> own_cases() {
 // A wrong derivative of any function, a chunk of coordinates left out or counted twice, a weight or a map that is lost.
 CUEBM_TEST(OwnEnergies, FollowTheirFormulasAndDerivatives) {
     const auto context = backend.make();
-    for (const auto& c : own_cases()) expect_formula<T>(context, c, 19);
+    for (const auto& c : own_cases(backend)) expect_formula<T>(context, c, 19);
 }
 
-// A build for one instruction set that rounds otherwise; a tail of a pack.
+// A build for one instruction set, or for a GPU, that rounds otherwise; a tail of a pack.
 CUEBM_TEST(OwnEnergies, HaveTheSameBitsEverywhere) {
     const auto context = backend.make(), plain = Backend{.name = "base", .isa = "base"}.make();
-    for (const auto& c : own_cases()) {
+    for (const auto& c : own_cases(backend)) {
         SCOPED_TRACE(c.name);
         const auto points = points_of<T>(c, 131);
         const auto got = evaluated(context, c.energy, points), wanted = evaluated(plain, c.energy, points);
@@ -126,15 +133,51 @@ TEST_F(OnCpu, ACustomEnergyThatContractsIsRefused) {
     expect_refused("name", [] { (void)eb::energy::custom({.name = "Contracting"}); });
 }
 
-// A call on the host's function from a kernel.
-TEST(CustomEnergies, AreRefusedOnAGpu) {
-    const eb::Energy own = eb::energy::custom({.name = "OwnMixture"});
-    for (const Backend& backend : backends_of_one_path()) {
-        if (backend.kind != eb::Device::Kind::cuda) continue;
+std::vector<Backend> gpus() {
+    auto all = backends();
+    std::erase_if(all, [](const Backend& backend) { return backend.kind != eb::Device::Kind::cuda; });
+    return all;
+}
+
+// Of one row, at the origin.
+void evaluate_on(const eb::Context& context, const eb::Energy& energy) {
+    const std::int64_t d = energy.dimension();
+    const Placed<float> y(context, std::vector<float>(static_cast<std::size_t>(d)), 1, d), values(context, 1, 1);
+    eb::energy::evaluate(context, energy, {.points = y.view(), .values = values.vector()});
+}
+
+// A compiler's complaint that nobody sees, or of a line that nobody knows.
+TEST(CustomEnergies, ThatDoNotCompileForAGpuShowTheirLine) {
+    for (const Backend& backend : gpus()) {
         const auto context = backend.make();
-        const Placed<float> y(context, normal<float>(10, 1), 2, 5), values(context, 2, 1);
+        try {
+            evaluate_on(context, eb::energy::custom({.name = "CpuOnly"}));
+            ADD_FAILURE() << "CpuOnly compiled";
+        } catch (const eb::InvalidArgument& error) {
+            const std::string what = error.what();
+            EXPECT_NE(what.find("CpuOnly"), std::string::npos) << what;
+            EXPECT_NE(what.find("cpu_only.cpp(9): error"), std::string::npos) << what;
+            EXPECT_NE(what.find("only the CPU has this"), std::string::npos) << what;
+        }
+        evaluate_on(context, eb::energy::ring({}));  // the context works afterwards
+    }
+}
+
+// A call of what is not there.
+TEST(CustomEnergies, OnAGpuNeedTheirFileAndACompiler) {
+    for (const Backend& backend : gpus()) {
+        const auto context = backend.make();
+        const eb::Energy alone = eb::energy::custom({.name = "Alone"});
+        expect_refused("energy", [&] { evaluate_on(context, alone); });
         expect_refused("energy",
-                       [&] { eb::energy::evaluate(context, own, {.points = y.view(), .values = values.vector()}); });
-        expect_refused("energy", [&] { (void)eb::sample<float>(context, own, eb::Nuts{}, {.chains = 2, .draws = 2}); });
+                       [&] { (void)eb::sample<float>(context, alone, eb::Nuts{}, {.chains = 2, .draws = 2}); });
+        const ScopedVariable nowhere("CUEBM_NVRTC", "/nowhere/libnvrtc.so");
+        try {
+            evaluate_on(context, eb::energy::custom({.name = "CpuOnly"}));
+            ADD_FAILURE() << "there was a compiler";
+        } catch (const eb::DeviceError& error) {
+            EXPECT_NE(std::string(error.what()).find("/nowhere/libnvrtc.so"), std::string::npos) << error.what();
+            EXPECT_NE(std::string(error.what()).find("CUEBM_NVRTC"), std::string::npos) << error.what();
+        }
     }
 }

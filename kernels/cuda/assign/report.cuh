@@ -1,9 +1,8 @@
 // How kernels say what is wrong in the data: the least status_word() stays.
 #pragma once
 
-#include "backend.hpp"
 #include "cuda/device.cuh"
-#include "math/canonical.hpp"
+#include "problem.hpp"
 
 namespace cuebm::cuda {
 

@@ -1,7 +1,10 @@
-// Launches of chains.cuh.
+// Launches of chains.cuh, nuts.cuh and adapt.cuh.
 #include "cuda/chains/chains.cuh"
 
+#include "cuda/chains/adapt.cuh"
 #include "cuda/chains/operations.hpp"
+#include "cuda/custom/kernels.hpp"
+#include "cuda/energy/upload.hpp"
 
 namespace cuebm::cuda {
 namespace {
@@ -66,11 +69,13 @@ void start_chains(CudaQueue& queue, const detail::StartChains<T>& task, const De
     const ChainsLayout<T> layout(carver, *task.program, task.chains, task.max_depth, properties);
     auto data = data_of(queue, task, layout);
     data.transition.max_depth = task.max_depth;
-    data.start = task.start;
+    data.start = {task.start.data, task.start.stride};
     data.key = task.key;
     data.attempt = task.attempt;
     data.spread = task.spread;
-    launch(start_states<T>, launch_of(queue, task, layout.shared_bytes), data);
+    const auto kernel = kernel_of(*task.program, properties.compute_capability, start_states<T>,
+                                  "cuda/chains/chains.cuh", "start_states<Element>");
+    launch(kernel, launch_of(queue, task, layout.shared_bytes), data);
 }
 
 template <class T>
@@ -88,11 +93,14 @@ void run_chains(CudaQueue& queue, const detail::RunChains<T>& task, const Device
     data.count = task.count;
     data.done = task.done;
     data.kept = task.kept;
-    const Launch how = launch_of(queue, task, layout.shared_bytes);
-    if (task.transition.max_depth > 0)
-        launch_nuts(how, data);
-    else
-        launch(task.metropolis ? run_transitions<false, T> : run_transitions<true, T>, how, data);
+    const auto kernel = [&](ChainsKernel<T> built_in, const char* header, const char* name) {
+        return kernel_of(*task.program, properties.compute_capability, built_in, header, name);
+    };
+    launch(task.transition.max_depth > 0 ? kernel(nuts_kernel<T>(), "cuda/chains/nuts.cuh", "run_nuts<Element>")
+           : task.metropolis
+               ? kernel(run_transitions<false, T>, "cuda/chains/chains.cuh", "run_transitions<false, Element>")
+               : kernel(run_transitions<true, T>, "cuda/chains/chains.cuh", "run_transitions<true, Element>"),
+           launch_of(queue, task, layout.shared_bytes), data);
     if (task.sums != nullptr)
         launch(add_tiles<T>, launch_of(queue, task, 0), task.state, task.chains, task.program->d, task.origin,
                task.sums);

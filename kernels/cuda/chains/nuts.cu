@@ -1,13 +1,13 @@
-// The launch of nuts.cuh.
+// Compiles run_nuts beside the other samplers.
 #include "cuda/chains/nuts.cuh"
 
 namespace cuebm::cuda {
 
 template <class T>
-void launch_nuts(const Launch& how, const ChainsData<T>& data) {
-    launch(run_nuts<T>, how, data);
+ChainsKernel<T> nuts_kernel() {
+    return run_nuts<T>;
 }
-template void launch_nuts(const Launch&, const ChainsData<float>&);
-template void launch_nuts(const Launch&, const ChainsData<double>&);
+template ChainsKernel<float> nuts_kernel();
+template ChainsKernel<double> nuts_kernel();
 
 }  // namespace cuebm::cuda

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "cuda/chains/chains.cuh"
+#include "math/samplers/nuts.hpp"
 
 namespace cuebm::cuda {
 

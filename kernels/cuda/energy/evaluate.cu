@@ -1,7 +1,10 @@
 // Launches of evaluate.cuh.
 #include "cuda/energy/evaluate.cuh"
 
+#include "cuda/custom/kernels.hpp"
+#include "cuda/energy/config.hpp"
 #include "cuda/energy/operations.hpp"
+#include "cuda/energy/upload.hpp"
 
 namespace cuebm::cuda {
 namespace {
@@ -36,25 +39,31 @@ void evaluate(CudaQueue& queue, const detail::EvaluateEnergy<T>& task, const Dev
     const EvaluateLayout<T> layout(carver, *task.program, config.scratch_bytes);
     PointsData<T> data{};
     data.program = upload(queue, *task.program, layout.program);
-    data.points = task.points;
-    data.values = task.values;
-    data.gradients = task.gradients;
+    data.n = task.points.rows;
+    data.points = {task.points.data, task.points.stride};
+    data.values = {task.values.data, task.values.stride};
+    data.gradients = {task.gradients.data, task.gradients.stride};
     data.check_finite = task.check_finite;
     data.status = queue.status();
     const Launch how{.grid = dim3(static_cast<unsigned>(config.blocks)),
                      .block = dim3(static_cast<unsigned>(config.threads)),
                      .shared_bytes = config.shared_bytes,
                      .stream = queue.stream()};
+    const auto kernel = [&](EvaluateKernel<T> built_in, const char* name) {
+        return kernel_of(*task.program, properties.compute_capability, built_in, "cuda/energy/evaluate.cuh", name);
+    };
     if (config.rows_each == 0) {
         data.columns = reinterpret_cast<T*>(layout.columns);
-        launch_columns(how, data);
+        const char* const name =
+            task.gradients ? "evaluate_columns<true, Element>" : "evaluate_columns<false, Element>";
+        launch(kernel(columns_kernel<T>(bool{task.gradients}), name), how, data);
         return;
     }
     data.room =
         warp_room(task.program->d, task.program->scratch_rows, bool{task.gradients}, config.rows_each, config.buffers);
-    launch(!task.gradients ? evaluate_rows<true, false, T>
-           : !task.values  ? evaluate_rows<false, true, T>
-                           : evaluate_rows<true, true, T>,
+    launch(!task.gradients ? kernel(evaluate_rows<true, false, T>, "evaluate_rows<true, false, Element>")
+           : !task.values  ? kernel(evaluate_rows<false, true, T>, "evaluate_rows<false, true, Element>")
+                           : kernel(evaluate_rows<true, true, T>, "evaluate_rows<true, true, Element>"),
            how, data);
 }
 

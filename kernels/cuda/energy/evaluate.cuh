@@ -5,9 +5,8 @@
 
 #include "cuda/assign/report.cuh"
 #include "cuda/device.cuh"
-#include "cuda/energy/config.hpp"
-#include "cuda/energy/upload.hpp"
-#include "energy_operations.hpp"
+#include "cuda/energy/kernel_program.hpp"
+#include "cuda/energy/room.hpp"
 #include "math/energies/evaluate.hpp"
 
 namespace cuebm::cuda {
@@ -16,9 +15,9 @@ namespace cuebm::cuda {
 template <class T>
 struct PointsData {
     KernelProgram<T> program;
-    MatrixView<const T> points;
-    VectorView<T> values;
-    MatrixView<T> gradients;
+    std::int64_t n;
+    Rows<const T> points;
+    Rows<T> values, gradients;
     bool check_finite;
     std::uint64_t* status;
     WarpRoom room;
@@ -40,13 +39,12 @@ __device__ __forceinline__ void for_elements(int rows, int d, Move move) {
 }
 
 template <class T>
-__device__ __forceinline__ void start_rows(const MatrixView<const T>& points, std::int64_t first, int rows, int pitch,
-                                           T* tile) {
-    if (first >= points.rows) return;
-    const int d = static_cast<int>(points.cols);
-    const T* const from = points.data + first * points.stride;
-    const std::int64_t gap = points.stride - d;
-    for_elements(points.rows - first < rows ? static_cast<int>(points.rows - first) : rows, d, [&](int e, int row) {
+__device__ __forceinline__ void start_rows(const PointsData<T>& data, std::int64_t first, T* tile) {
+    if (first >= data.n) return;
+    const int d = data.program.of.d, rows = data.room.rows, pitch = data.room.pitch;
+    const T* const from = data.points.data + first * data.points.stride;
+    const std::int64_t gap = data.points.stride - d;
+    for_elements(data.n - first < rows ? static_cast<int>(data.n - first) : rows, d, [&](int e, int row) {
         copy_async<sizeof(T)>(tile + e + row * (pitch - d), from + e + row * gap, true);
     });
 }
@@ -73,17 +71,17 @@ __global__ void __launch_bounds__(EnergyLimits::most_threads, EnergyLimits::bloc
     const std::int64_t step = std::int64_t{gridDim.x} * warps * room.rows;
     std::int64_t first = (std::int64_t{blockIdx.x} * warps + warp) * room.rows;
     for (int b = 0; b < room.buffers; ++b) {
-        start_rows(data.points, first + b * step, room.rows, room.pitch, points + b * room.rows * room.pitch);
+        start_rows(data, first + b * step, points + b * room.rows * room.pitch);
         copy_async_commit();
     }
-    for (int buffer = 0; first < data.points.rows; first += step) {
+    for (int buffer = 0; first < data.n; first += step) {
         T* const tile = points + buffer * room.rows * room.pitch;
         if (room.buffers == 2)
             copy_async_wait<1>();
         else
             copy_async_wait<0>();
         __syncwarp();
-        const int count = data.points.rows - first < room.rows ? static_cast<int>(data.points.rows - first) : room.rows;
+        const int count = data.n - first < room.rows ? static_cast<int>(data.n - first) : room.rows;
         for (int row = lane; row < count; row += warp_threads) {
             const math::Coordinates<T> x{tile + row * room.pitch, 1},
                 gradient{Gradient ? gradients + row * room.pitch : x.data, 1};
@@ -97,7 +95,7 @@ __global__ void __launch_bounds__(EnergyLimits::most_threads, EnergyLimits::bloc
             if constexpr (Value) data.values.data[(first + row) * data.values.stride] = value;
         }
         __syncwarp();
-        start_rows(data.points, first + room.buffers * step, room.rows, room.pitch, tile);
+        start_rows(data, first + room.buffers * step, tile);
         copy_async_commit();
         buffer = room.buffers - 1 - buffer;
         if constexpr (Gradient) {
@@ -118,7 +116,7 @@ __global__ void __launch_bounds__(EnergyLimits::most_threads, EnergyLimits::bloc
     const std::int64_t rows = (Gradient ? 2 : 1) * std::int64_t{d} + program.scratch_rows;
     const math::Coordinates<T> x{data.columns + blockIdx.x * rows * threads + threadIdx.x, EnergyLimits::most_threads},
         gradient = x.from(Gradient ? d : 0), scratch = gradient.from(d);
-    for (std::int64_t i = std::int64_t{blockIdx.x} * threads + threadIdx.x; i < data.points.rows;
+    for (std::int64_t i = std::int64_t{blockIdx.x} * threads + threadIdx.x; i < data.n;
          i += std::int64_t{gridDim.x} * threads) {
         const T* const from = data.points.data + i * data.points.stride;
         T nothing = 0;  // NaN where a coordinate is not finite
@@ -137,8 +135,10 @@ __global__ void __launch_bounds__(EnergyLimits::most_threads, EnergyLimits::bloc
     }
 }
 
+template <class T>
+using EvaluateKernel = void (*)(PointsData<T>);
 // Of columns.cu, which is compiled apart.
 template <class T>
-void launch_columns(const Launch& how, const PointsData<T>& data);
+EvaluateKernel<T> columns_kernel(bool gradient);
 
 }  // namespace cuebm::cuda

@@ -3,31 +3,12 @@
 
 #include <cstring>
 
+#include "cuda/energy/kernel_program.hpp"
 #include "cuda/queue.hpp"
 #include "energy_node.hpp"
 #include "workspace.hpp"
 
 namespace cuebm::cuda {
-
-// A kernel takes it as __grid_constant__: view() points into the parameter itself.
-template <class T>
-struct KernelProgram {
-    // Each launch copies a kernel's parameters. 4 KiB of them are what every driver takes, and ChainsData needs some
-    // 500 bytes beside the program's.
-    static constexpr std::size_t most_bytes = 3456;
-    math::EnergyProgram<T> of;                // of a small one without its arrays
-    std::int32_t parameter_count;             // of a small one
-    alignas(16) std::byte small[most_bytes];  // steps, parameters and indices, one behind the other
-
-    CUEBM_MATH_MEMBER math::EnergyProgram<T> view() const {
-        auto program = of;
-        if (of.steps != nullptr) return program;
-        program.steps = reinterpret_cast<const math::EnergyStep<T>*>(small);
-        program.parameters = reinterpret_cast<const T*>(program.steps + of.length);
-        program.indices = reinterpret_cast<const std::int32_t*>(program.parameters + parameter_count);
-        return program;
-    }
-};
 
 template <class T>
 struct ProgramBytes {
@@ -63,7 +44,7 @@ KernelProgram<T> upload(CudaQueue& queue, const detail::OwnedProgram<T>& program
     const ProgramBytes<T> bytes(program);
     if (bytes.small()) {
         result.parameter_count = static_cast<std::int32_t>(program.parameters.size());
-        std::byte* place = result.small;
+        unsigned char* place = result.small;
         const auto append = [&](const auto& from, std::size_t size) {
             if (size > 0) std::memcpy(place, from.data(), size);
             place += size;

@@ -10,6 +10,11 @@
 #include "math/energies/maps.hpp"
 #include "math/energies/regression.hpp"
 
+#define CUEBM_CASE(op, ...)                                \
+    case EnergyOp::op:                                     \
+        if constexpr (is_built(EnergyOp::op)) __VA_ARGS__; \
+        break
+
 namespace cuebm::math {
 
 // Value: whether it is wanted, else 0. `gradient` [d] is written if Gradient. `scratch` has program.scratch_rows.
@@ -27,35 +32,29 @@ CUEBM_MATH R evaluate_energy(const EnergyProgram<T>& program, Coordinates<R> x, 
         const MapArrays<R> map{lane.x, lane.gradient, scratch.from(step.to), scratch.from(step.to_gradient)};
         R term{};
         switch (step.op) {
-            case EnergyOp::gaussian_diagonal: term = gaussian_diagonal<Value, Gradient>(step, parameters, lane); break;
-            case EnergyOp::gaussian_dense: term = gaussian_dense<Value, Gradient>(step, parameters, lane); break;
-            case EnergyOp::mixture: term = mixture<Gradient>(step, parameters, lane); break;
-            case EnergyOp::banana: term = banana<Value, Gradient>(step, parameters, lane); break;
-            case EnergyOp::rosenbrock: term = rosenbrock<Value, Gradient>(step, parameters, lane); break;
-            case EnergyOp::funnel: term = funnel<Value, Gradient>(step, parameters, lane); break;
-            case EnergyOp::ring: term = ring<Value, Gradient>(step, parameters, lane); break;
-            case EnergyOp::double_well: term = double_well<Value, Gradient>(step, parameters, lane); break;
-            case EnergyOp::kmeans: term = kmeans<Gradient>(step, parameters, lane); break;
-            case EnergyOp::logistic:
-                term = regression<Likelihood::bernoulli, Value, Gradient>(step, parameters, lane);
-                break;
-            case EnergyOp::linear:
-                term = regression<Likelihood::normal, Value, Gradient>(step, parameters, lane);
-                break;
-            case EnergyOp::eight_schools_centred:
-                term = eight_schools_centred<Value, Gradient>(step, parameters, lane);
-                break;
-            case EnergyOp::eight_schools: term = eight_schools<Value, Gradient>(step, parameters, lane); break;
-            case EnergyOp::sparse: term = sparse<Value, Gradient>(step, parameters, lane); break;
-            case EnergyOp::custom: term = custom<Value, Gradient>(step, parameters, lane); break;
-            case EnergyOp::scale_forward: scale_forward(step, parameters, map); break;
-            case EnergyOp::matrix_forward: matrix_forward(step, parameters, map); break;
-            case EnergyOp::clamp_forward: clamp_forward(step, parameters, indices, map); break;
-            case EnergyOp::constrain_forward: term = constrain_forward<Value>(step, parameters, indices, map); break;
-            case EnergyOp::scale_backward: scale_backward<Gradient>(step, parameters, map); break;
-            case EnergyOp::matrix_backward: matrix_backward<Gradient>(step, parameters, map); break;
-            case EnergyOp::clamp_backward: clamp_backward<Gradient>(step, indices, map); break;
-            case EnergyOp::constrain_backward: constrain_backward<Gradient>(step, parameters, indices, map); break;
+            CUEBM_CASE(gaussian_diagonal, term = gaussian_diagonal<Value, Gradient>(step, parameters, lane));
+            CUEBM_CASE(gaussian_dense, term = gaussian_dense<Value, Gradient>(step, parameters, lane));
+            CUEBM_CASE(mixture, term = mixture<Gradient>(step, parameters, lane));
+            CUEBM_CASE(banana, term = banana<Value, Gradient>(step, parameters, lane));
+            CUEBM_CASE(rosenbrock, term = rosenbrock<Value, Gradient>(step, parameters, lane));
+            CUEBM_CASE(funnel, term = funnel<Value, Gradient>(step, parameters, lane));
+            CUEBM_CASE(ring, term = ring<Value, Gradient>(step, parameters, lane));
+            CUEBM_CASE(double_well, term = double_well<Value, Gradient>(step, parameters, lane));
+            CUEBM_CASE(kmeans, term = kmeans<Gradient>(step, parameters, lane));
+            CUEBM_CASE(logistic, term = regression<Likelihood::bernoulli, Value, Gradient>(step, parameters, lane));
+            CUEBM_CASE(linear, term = regression<Likelihood::normal, Value, Gradient>(step, parameters, lane));
+            CUEBM_CASE(eight_schools_centred, term = eight_schools_centred<Value, Gradient>(step, parameters, lane));
+            CUEBM_CASE(eight_schools, term = eight_schools<Value, Gradient>(step, parameters, lane));
+            CUEBM_CASE(sparse, term = sparse<Value, Gradient>(step, parameters, lane));
+            CUEBM_CASE(custom, term = custom<Value, Gradient>(step, parameters, lane));
+            CUEBM_CASE(scale_forward, scale_forward(step, parameters, map));
+            CUEBM_CASE(matrix_forward, matrix_forward(step, parameters, map));
+            CUEBM_CASE(clamp_forward, clamp_forward(step, parameters, indices, map));
+            CUEBM_CASE(constrain_forward, term = constrain_forward<Value>(step, parameters, indices, map));
+            CUEBM_CASE(scale_backward, scale_backward<Gradient>(step, parameters, map));
+            CUEBM_CASE(matrix_backward, matrix_backward<Gradient>(step, parameters, map));
+            CUEBM_CASE(clamp_backward, clamp_backward<Gradient>(step, indices, map));
+            CUEBM_CASE(constrain_backward, constrain_backward<Gradient>(step, parameters, indices, map));
         }
         if constexpr (Value) value = fused(term, spread<R>(step.scale), value);
     }
@@ -63,3 +62,5 @@ CUEBM_MATH R evaluate_energy(const EnergyProgram<T>& program, Coordinates<R> x, 
 }
 
 }  // namespace cuebm::math
+
+#undef CUEBM_CASE

@@ -34,6 +34,13 @@ struct ChainNumbers {
     }
 };
 
+// All chains in memory: coordinate j of chain c is element (c / 64, j, c % 64).
+template <class T>
+struct ChainState {
+    T *x, *gradient;           // [tiles x d x 64]
+    ChainNumbers<T*> numbers;  // [tiles x 64]
+};
+
 // A chain's state is its point, with the gradient of the energy there, and its numbers; the rest is scratch of a
 // transition.
 template <class R>

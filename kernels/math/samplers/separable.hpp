@@ -11,6 +11,7 @@ namespace cuebm::math {
 // The one step of such an energy; null: another energy.
 template <class T>
 CUEBM_MATH const EnergyStep<T>* separable_step(const EnergyProgram<T>& program) {
+    if constexpr (!is_built(EnergyOp::gaussian_diagonal)) return nullptr;
     return program.length == 1 && program.steps[0].op == EnergyOp::gaussian_diagonal ? program.steps : nullptr;
 }
 
