@@ -16,11 +16,12 @@
 // energy::custom({.name = "Volcano", .parameters = {2, 0.5}}) is then an energy like any other: it adds, is clamped and
 // constrained, evaluated and sampled, with the same bits on every CPU, thread count and GPU.
 //
-// For a GPU the same file, which cuebm_add_energy() keeps in the program, is compiled by NVRTC when it is first needed, a
-// kernel at a time: energy::evaluate has one, sample two, each of 0.4 to 9 s, which are kept on disk for the next time in
-// CUEBM_CACHE or ~/.cache/cuebm. There it sees this header alone: no other #include, no standard library, and functions of
-// doubles such as std::exp neither, which would give each machine its own bits: write exp(Number(...)). What NVRTC does not
-// take is an InvalidArgument with the file's line. energy::custom itself needs neither a GPU nor NVRTC.
+// For a GPU the same file, which cuebm_add_energy() keeps in the program, is compiled by NVRTC when it is first needed,
+// a kernel at a time: energy::evaluate has one, sample two, each of 0.4 to 9 s, which are kept on disk for the next
+// time in CUEBM_CACHE or ~/.cache/cuebm. There it sees this header alone: no other #include, no standard library, and
+// functions of doubles such as std::exp neither, which would give each machine its own bits: write exp(Number(...)).
+// What NVRTC does not take is an InvalidArgument with the file's line. energy::custom itself needs neither a GPU nor
+// NVRTC.
 //
 // `dimension` and `parameters` are how many it is written for; 0 coordinates or -1 parameters: any number, x.size() and
 // x.parameters() of them, which is then the functor's to look at: no index is checked. The gradient is found by forward
