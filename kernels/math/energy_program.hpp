@@ -41,7 +41,7 @@ inline constexpr std::uint64_t built_ops = CUEBM_PROGRAM_OPS;
 #else
 inline constexpr std::uint64_t built_ops = ~std::uint64_t{0};
 #endif
-constexpr bool is_built(EnergyOp op) { return (built_ops >> static_cast<int>(op) & 1) != 0; }
+CUEBM_MATH constexpr bool is_built(EnergyOp op) { return (built_ops >> static_cast<int>(op) & 1) != 0; }
 
 // What the constrain maps do to a coordinate: see energies/maps.hpp.
 enum class Constraint : std::int32_t { none, lower, upper, interval, above };
