@@ -57,17 +57,18 @@ CUEBM_INLINE void pack_rows(const AssignData<float>& task, const Screen& screen,
                             std::int64_t first, std::int64_t last, float* row) {
     using Format = typename Tile::Format;
     const std::int64_t end = first + (last - first + Tile::points - 1) / Tile::points * Tile::points;
-    for (std::int64_t i = first; i < end; ++i) {
-        const std::int64_t at = i - first;
-        std::uint32_t* words =
-            to.words + (at / Tile::points * screen.words_a_row * Tile::points + at % Tile::points * Tile::group);
-        const float* y = row_of(task.points, i < last ? i : last - 1, task.d, row);
-        const RowSums sums = Format::round(Shifting{y, screen.shift, screen.scale, task.d}, screen.words_a_row,
-                                           Place<Tile::group, Tile::group * Tile::points>{words});
-        to.norms[at] = sums.square;
-        to.residual_norms[at] = sums.rest;
-        to.steps[at] = sums.step;
-    }
+    const std::int64_t words_a_row = screen.words_a_row;
+    std::uint32_t* tile = to.words;
+    for (std::int64_t at = 0; at < end - first; tile += words_a_row * Tile::points)
+        for (int r = 0; r < Tile::points; ++r, ++at) {
+            const std::int64_t i = first + at;
+            const float* y = row_of(task.points, i < last ? i : last - 1, task.d, row);
+            const RowSums sums = Format::round(Shifting{y, screen.shift, screen.scale, task.d}, words_a_row,
+                                               Place<Tile::group, Tile::group * Tile::points>{tile + r * Tile::group});
+            to.norms[at] = sums.square;
+            to.residual_norms[at] = sums.rest;
+            to.steps[at] = sums.step;
+        }
     const ScreenBound& bound = screen.bound;
     const auto norm_of = [&](Pack squares) { return root(squares + bound.norm_floor) * bound.norm_growth; };
     for (std::int64_t at = 0; at < end - first; at += width) {
@@ -131,9 +132,9 @@ CUEBM_INLINE void look(const Screen& screen, std::int64_t chunk, const Best& bes
     const std::int64_t slot =
         slot_of(screen, chunk, least, __builtin_ctz(classes_at_most(best.least, least) | 1u << screen_classes));
     const float upper = least + 2 * (slope * screen.norms[slot] + margin) * (1 + 0x1p-10f);
-    if (upper < point.least_upper) point.least_upper = upper;
-    const unsigned some = classes_at_most(best.least, point.least_upper),
-                   crowded = classes_at_most(best.second, point.least_upper);
+    const float least_upper = upper < point.least_upper ? upper : point.least_upper;
+    point.least_upper = least_upper;
+    const unsigned some = classes_at_most(best.least, least_upper), crowded = classes_at_most(best.second, least_upper);
     point.some = static_cast<std::uint16_t>(some);
     point.crowded = static_cast<std::uint16_t>(crowded);
     point.open = some != 0;

@@ -23,6 +23,10 @@ struct RowSums {
 CUEBM_INLINE float sum_of(Pack x) {
 #if defined(__AVX512F__)
     return _mm512_reduce_add_ps(__m512(x));
+#elif defined(__AVX2__)
+    const __m128 four = _mm_add_ps(_mm256_castps256_ps128(__m256(x)), _mm256_extractf128_ps(__m256(x), 1));
+    const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 #else
     float sum = 0;
     for (int l = 0; l < width; ++l) sum += x[l];
@@ -37,17 +41,23 @@ struct Shifting {
     float scale;
     std::int64_t d;
 
-    // body(j, y') for j = 0, width, ... below `end`, which may be beyond d.
+    // body(j, y', whether this is the second of two packs) for j = 0, width, ... below `end`, which may be beyond d.
     template <class F>
     CUEBM_INLINE_MEMBER void each(std::int64_t end, const F& body) const {
+        constexpr int line = 16;  // coordinates
         const std::int64_t whole = d / width * width;
-        for (std::int64_t j = 0; j < whole; j += width) {
+        const auto shifted = [&](std::int64_t j) { return (math::load(y + j) - math::load(shift + j)) * scale; };
+        std::int64_t j = 0;
+        for (; j + line <= whole; j += line) {
             // Rows follow each other, and the hardware stops fetching ahead at the end of a page.
             __builtin_prefetch(y + j + 1024, 0, 3);
-            body(j, (math::load(y + j) - math::load(shift + j)) * scale);
+#pragma GCC unroll 4
+            for (int l = 0; l < line; l += width) body(j + l, shifted(j + l), l / width % 2 != 0);
         }
-        if (whole < d) body(whole, (part(whole) - math::load(shift + whole)) * scale);  // the shift is 0 beyond d
-        for (std::int64_t j = (d + width - 1) / width * width; j < end; j += width) body(j, Pack{});
+        for (; j < whole; j += width) body(j, shifted(j), false);
+        if (whole < d)
+            body(whole, (part(whole) - math::load(shift + whole)) * scale, false);  // the shift is 0 beyond d
+        for (j = (d + width - 1) / width * width; j < end; j += width) body(j, Pack{}, false);
     }
 
 private:
@@ -70,7 +80,8 @@ struct Place {
     template <class V>
     CUEBM_INLINE_MEMBER void put(std::int64_t word, V v) const {  // as many as V holds
         constexpr int count = sizeof(V) / sizeof(std::uint32_t), pieces = count > group ? count / group : 1;
-        std::uint32_t* to = words + word / group * stride + word % group;
+        static_assert(stride % group == 0);
+        std::uint32_t* to = words + (count >= group ? word * (stride / group) : word / group * stride + word % group);
         if constexpr (pieces == 1) {
             __builtin_memcpy(to, &v, sizeof v);
         } else {
@@ -114,12 +125,13 @@ struct Fp32 {
     CUEBM_INLINE Pack score(Sum sum, const Columns&, float) { return sum; }
     template <class P>
     CUEBM_INLINE RowSums round(const Shifting& shifted, std::int64_t words_a_row, P place) {
-        Pack squares = {};
-        shifted.each(words_a_row, [&](std::int64_t j, Pack v) {
+        Pack even = {}, odd = {};  // two chains, since an addition waits for the one before
+        shifted.each(words_a_row, [&](std::int64_t j, Pack v, bool is_odd) {
+            Pack& squares = is_odd ? odd : even;
             squares = math::product_sum(v, v, squares);
             place.put(j, v);
         });
-        return {sum_of(squares), 0, 1};
+        return {sum_of(even + odd), 0, 1};
     }
 };
 
@@ -137,7 +149,7 @@ struct Bf16 {
     template <class P>
     CUEBM_INLINE RowSums round(const Shifting& shifted, std::int64_t words_a_row, P place) {
         Pack squares = {}, rests = {};
-        shifted.each(2 * words_a_row, [&](std::int64_t j, Pack v) {
+        shifted.each(2 * words_a_row, [&](std::int64_t j, Pack v, bool) {
             const __m256i q = __m256i(_mm512_cvtneps_pbh(__m512(v)));
             const Pack rest = v - Pack(_mm512_slli_epi32(_mm512_cvtepu16_epi32(q), 16));
             squares = math::fused(v, v, squares);
@@ -165,12 +177,12 @@ struct Int8 {
     template <class P>
     CUEBM_INLINE RowSums round(const Shifting& shifted, std::int64_t words_a_row, P place) {
         __m512 top = _mm512_setzero_ps();
-        shifted.each(0, [&](std::int64_t, Pack v) { top = _mm512_max_ps(top, _mm512_abs_ps(__m512(v))); });
+        shifted.each(0, [&](std::int64_t, Pack v, bool) { top = _mm512_max_ps(top, _mm512_abs_ps(__m512(v))); });
         float step = _mm512_reduce_max_ps(top) / 127;
         if (!(step >= 0x1p-126f && step < __builtin_inff())) step = 1;
         const __m512 inverse = _mm512_set1_ps(1 / step);
         Pack squares = {}, rests = {};
-        shifted.each(4 * words_a_row, [&](std::int64_t j, Pack v) {
+        shifted.each(4 * words_a_row, [&](std::int64_t j, Pack v, bool) {
             // Within [-127, 127], where all is finite; else the norm is not.
             const __m512i q = _mm512_cvtps_epi32(_mm512_mul_ps(__m512(v), inverse));
             const Pack rest = v - Pack(_mm512_cvtepi32_ps(q)) * step;

@@ -45,7 +45,11 @@ struct BlockRows {
 
 // The lower bounds of some prototypes, from their scores; each with what tells its slot in the low bits.
 CUEBM_INLINE Pack lower_bounds(const Columns& c, Pack score, float slope) {
+#if defined(__AVX2__) && !defined(__AVX512F__)
+    const Pack lower(_mm256_fnmadd_ps(_mm256_set1_ps(slope), __m256(c.norms), __m256(score)));
+#else
     const Pack lower = math::product_sum(math::broadcast(-slope), c.norms, score);
+#endif
     return math::from_bits((math::to_bits(lower) & c.kept_bits) | c.id);
 }
 
@@ -95,9 +99,15 @@ CUEBM_INLINE void write_least(const float (*rows)[16], const std::int32_t* which
 }
 #else
 CUEBM_INLINE float least_in(Pack x) {
+#if defined(__AVX2__)
+    const __m128 four = _mm_min_ps(_mm256_castps256_ps128(__m256(x)), _mm256_extractf128_ps(__m256(x), 1));
+    const __m128 two = _mm_min_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_min_ss(two, _mm_movehdup_ps(two)));
+#else
     float least = x[0];
     for (int l = 1; l < width; ++l) least = x[l] < least ? x[l] : least;
     return least;
+#endif
 }
 template <int count>
 CUEBM_INLINE void write_least(const float (*rows)[width], const std::int32_t* which, float* lows) {
@@ -109,6 +119,7 @@ CUEBM_INLINE void write_least(const float (*rows)[width], const std::int32_t* wh
 template <class F>
 struct VectorTile {
     using Format = F;
+    using Sum = typename F::Sum;
     static constexpr int points = math::pack_registers == 32 ? 14 : 6, panel = 2 * width;
     static constexpr int group = 4;  // words of a row that lie together: 16 bytes, so that packing needs no transpose
     static constexpr bool fetches_rows = true;
@@ -117,27 +128,28 @@ struct VectorTile {
     static void begin() {}
     static void end() {}
 
-    // Some tiles of points meet a panel. `ahead`: as many lines of 64 bytes to each tile and 4 words of what the next
-    // block will read, which may still be in memory.
+    // Some tiles of points meet a panel. One call for all, not one for each, made this 5% faster at d = 64 with AVX2.
+    // `ahead`: as many lines of 64 bytes to each tile and 4 words of what the next block will read, which may still be
+    // in memory.
     template <bool lows>
-    CUEBM_INLINE void meet(const Screen& screen, const std::uint32_t* y, std::int64_t tiles, std::int64_t panel_index,
-                           const BlockRows& rows, const char* ahead) {
-        for (std::int64_t t = 0; t < tiles; ++t, ahead += screen.words_a_row * 16)
-            meet_tile<lows>(screen, y + t * screen.words_a_row * points, panel_index, rows, rows.which + t * points,
-                            ahead);
+    __attribute__((noinline)) static void meet(const Screen& screen, const std::uint32_t* y, std::int64_t tiles,
+                                               std::int64_t panel_index, const BlockRows& rows, const char* ahead) {
+        const std::int64_t words = screen.words_a_row, first = panel_index * panel;
+        const std::uint32_t* const w = screen.words + first * words;
+        const Columns c[2] = {columns(screen, first), columns(screen, first + width)};
+        for (std::int64_t t = 0; t < tiles; ++t) {
+            Sum sums[points][2];
+#pragma GCC unroll 14
+            for (int i = 0; i < points; ++i) sums[i][0] = Format::begin(c[0]), sums[i][1] = Format::begin(c[1]);
+            add_products(w, y + t * words * points, words, ahead + t * words * 16, sums);
+            note_tile<lows>(c, sums, first % screen_classes, rows, rows.which + t * points);
+        }
     }
 
 private:
-    template <bool lows>
-    __attribute__((noinline)) static void meet_tile(const Screen& screen, const std::uint32_t* y,
-                                                    std::int64_t panel_index, const BlockRows& rows,
-                                                    const std::int32_t* which, const char* ahead) {
-        const std::uint32_t* w = screen.words + panel_index * screen.words_a_row * panel;
-        const Columns c[2] = {columns(screen, panel_index * panel), columns(screen, panel_index * panel + width)};
-        typename Format::Sum sums[points][2];
-#pragma GCC unroll 14
-        for (int i = 0; i < points; ++i) sums[i][0] = Format::begin(c[0]), sums[i][1] = Format::begin(c[1]);
-        for (std::int64_t g = 0; g < screen.words_a_row; g += group) {
+    CUEBM_INLINE void add_products(const std::uint32_t* w, const std::uint32_t* y, std::int64_t words,
+                                   const char* ahead, Sum (&sums)[points][2]) {
+        for (std::int64_t g = 0; g < words; g += group) {
             __builtin_prefetch(ahead, 0, 2);
             ahead += 64;
 #pragma GCC unroll 4
@@ -158,22 +170,37 @@ private:
             y += group * points;
             w += group * panel;
         }
-        Pack lower[points][2];
+    }
+
+    template <bool lows>
+    CUEBM_INLINE void note_tile(const Columns (&c)[2], const Sum (&sums)[points][2], std::int64_t first_class,
+                                const BlockRows& rows, const std::int32_t* which) {
         alignas(64) float low[lows ? 16 : 1][width];
-#pragma GCC unroll 2
-        for (int u = 0; u < 2; ++u)
+        if constexpr (width < screen_classes) {
 #pragma GCC unroll 14
             for (int i = 0; i < points; ++i) {
                 const std::int32_t r = which[i];
-                lower[i][u] = lower_bounds(c[u], Format::score(sums[i][u], c[u], rows.steps[r]), rows.slopes[r]);
-                if constexpr (width < screen_classes)
-                    note(lower[i][u], rows.best[r], (panel_index * panel + u * width) % screen_classes);
+                const float step = rows.steps[r], slope = rows.slopes[r];
+                const Pack a = lower_bounds(c[0], Format::score(sums[i][0], c[0], step), slope),
+                           b = lower_bounds(c[1], Format::score(sums[i][1], c[1], step), slope);
+                note(a, rows.best[r], first_class);
+                note(b, rows.best[r], first_class + width);
+                if constexpr (lows) math::store(low[i], least_of(a, b));
             }
+        } else {
+            Pack lower[points][2];
+#pragma GCC unroll 2
+            for (int u = 0; u < 2; ++u)
 #pragma GCC unroll 14
-        for (int i = 0; i < points; ++i) {
-            Pack both = least_of(lower[i][0], lower[i][1]);
-            if constexpr (width == screen_classes) both = note_both(lower[i][0], lower[i][1], rows.best[which[i]]);
-            if constexpr (lows) math::store(low[i], both);
+                for (int i = 0; i < points; ++i) {
+                    const std::int32_t r = which[i];
+                    lower[i][u] = lower_bounds(c[u], Format::score(sums[i][u], c[u], rows.steps[r]), rows.slopes[r]);
+                }
+#pragma GCC unroll 14
+            for (int i = 0; i < points; ++i) {
+                const Pack both = note_both(lower[i][0], lower[i][1], rows.best[which[i]]);
+                if constexpr (lows) math::store(low[i], both);
+            }
         }
         if constexpr (lows) write_least<points>(low, which, rows.lows);
     }
