@@ -18,6 +18,7 @@ public:
 
     std::shared_ptr<OwnedProgram<T>> write(const EnergyNode& root) {
         program_->d = static_cast<std::int32_t>(root.d);
+        program_->function = function_;
         write(root, -1, -1, 1.0);
         for (auto& step : program_->steps) step.scratch = maps_;
         const std::int64_t rows = maps_ + terms_;

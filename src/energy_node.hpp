@@ -46,6 +46,7 @@ struct OwnedProgram {
     std::vector<std::int32_t> indices;
     std::vector<const CustomEnergy*> customs;  // by EnergyStep::custom_index
     std::int32_t d = 0, scratch_rows = 0;
+    const char* function = "";  // of the API, for what is refused later
 
     math::EnergyProgram<T> view() const {
         return {steps.data(),  static_cast<std::int32_t>(steps.size()), d, scratch_rows, parameters.data(),

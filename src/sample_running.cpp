@@ -75,6 +75,13 @@ RunningSamples<T> sample_running(const Context& context, const Energy& energy, c
                    std::to_string(energy.dimension()) + ", as the energy has");
         quantities.push_back(name);
     }
+    if (context.device().kind == Device::Kind::cuda)  // a user's own energy compiles now or never
+        for (const auto& [name, of] : wanted.functions) {
+            const auto point =
+                context.copy(view(std::vector<T>(static_cast<std::size_t>(of.dimension())), 1, of.dimension()));
+            const auto value = context.vector<T>(1);
+            energy::evaluate(context, of, {.points = point, .values = value.view(), .check_finite = false});
+        }
     diagnostics::Running running(quantities, {.chains = options.chains,
                                               .draws = options.draws,
                                               .superchains = wanted.superchains,

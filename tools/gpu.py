@@ -26,8 +26,8 @@ COMMIT = BUILD / "lib/commit.txt"
 SYSTEM = re.compile(r"ld-linux|linux-vdso|lib(c|m|pthread|dl|rt|stdc\+\+|gcc_s)\.so|lib(cu(da|rand|blas)|nv)")
 NO_GPU = "no GPU: nothing was run (`./dev gpu build` makes what a GPU machine can run)"
 # Seconds a step may take: together a little less than 10 minutes, after which some machines cut a command.
-LIMITS = {"parity": 120, "memcheck": 60, "racecheck": 60, "initcheck": 40, "synccheck": 40, "bench_assign": 60,
-          "bench_energy": 30, "bench_chains": 30, "peers_assign": 70, "peers_chains": 100}
+LIMITS = {"parity": 240, "memcheck": 60, "racecheck": 60, "initcheck": 40, "synccheck": 40, "bench_assign": 60,
+          "bench_energy": 30, "bench_chains": 60, "peers_assign": 70, "peers_chains": 100}
 SHARDS = 8  # processes that deal out the tests; the cases that wait for the CPU's reference then overlap
 # compute-sanitizer is 10 to 50 times slower: every kernel on some shapes, and the named K-means tests in float.
 CHECKED = ("SameBitsOfShape.*n3_*:SameBitsOfShape.*n70_*:SameBitsOfShape.*n65_*:SameBitsOfShape.*n140_*:"

@@ -16,12 +16,14 @@
 // energy::custom({.name = "Volcano", .parameters = {2, 0.5}}) is then an energy like any other: it adds, is clamped and
 // constrained, evaluated and sampled, with the same bits on every CPU, thread count and GPU.
 //
-// For a GPU the same file, which cuebm_add_energy() keeps in the program, is compiled by NVRTC when it is first needed,
-// a kernel at a time: energy::evaluate has one, sample two, each of 0.4 to 9 s, which are kept on disk for the next
-// time in CUEBM_CACHE or ~/.cache/cuebm. There it sees this header alone: no other #include, no standard library, and
-// functions of doubles such as std::exp neither, which would give each machine its own bits: write exp(Number(...)).
-// What NVRTC does not take is an InvalidArgument with the file's line. energy::custom itself needs neither a GPU nor
-// NVRTC.
+// For a GPU the same file, which cuebm_add_energy() keeps in the program, is compiled by NVRTC, a library of the CUDA
+// toolkit, when it is first needed, a kernel at a time: energy::evaluate has one, sample two. Each takes seconds, in
+// which also a call with a Stream waits, and is kept on disk for the next time (CUEBM_CACHE, else
+// $XDG_CACHE_HOME/cuebm, else
+// ~/.cache/cuebm). There the file sees this header alone: no other #include, no standard library, and functions of
+// doubles such as std::exp neither, which would give each machine its own bits: write exp(Number(...)). What NVRTC does
+// not take is an InvalidArgument with the file's line, no NVRTC a DeviceError. energy::custom itself needs neither a
+// GPU nor NVRTC.
 //
 // `dimension` and `parameters` are how many it is written for; 0 coordinates or -1 parameters: any number, x.size() and
 // x.parameters() of them, which is then the functor's to look at: no index is checked. The gradient is found by forward
@@ -337,18 +339,18 @@ constexpr Functions functions() {
 #else
 namespace cuebm::custom {
 #if defined(CUEBM_CUSTOM_SOURCE)
-static constexpr Source source[] = {
+static constexpr Source this_file[] = {
 #include CUEBM_CUSTOM_SOURCE
 };
 #else
-static constexpr const Source* source = nullptr;
+static constexpr const Source* this_file = nullptr;
 #endif
 }  // namespace cuebm::custom
 #define CUEBM_CUSTOM_ENERGY(Functor)                                                             \
     CUEBM_CUSTOM_FUNCTIONS(Functor)                                                              \
-    static_assert(sizeof(::Functor) > 0, "not in a namespace");                                  \
+    static_assert(sizeof(::Functor) > 0, "its name must be ::Functor");                          \
     extern const cuebm::custom::Functions Functor##_avx2 __attribute__((weak));                  \
     extern const cuebm::custom::Functions Functor##_avx512 __attribute__((weak));                \
     [[maybe_unused]] static const bool Functor##_is_registered = cuebm::custom::register_energy( \
-        #Functor, cuebm::custom::source, &Functor##_base, &Functor##_avx2, &Functor##_avx512);
+        #Functor, cuebm::custom::this_file, &Functor##_base, &Functor##_avx2, &Functor##_avx512);
 #endif

@@ -30,7 +30,8 @@ struct Source {
     const char *name, *text;
 };
 
-// Called while the program starts, once a name. Null: not kept, or not built for that instruction set.
+// Called while the program starts, once a name; what it points to stays. Null: not kept, or not built for that
+// instruction set.
 CUEBM_API bool register_energy(const char* name, const Source* source, const Functions* base, const Functions* avx2,
                                const Functions* avx512);
 

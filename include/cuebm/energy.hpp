@@ -170,11 +170,11 @@ struct Sparse {
 };
 CUEBM_API Energy sparse(const Sparse& parameters);
 
-// An energy of one's own, registered by its name: <cuebm/custom.hpp> says how, and what it
-// costs on a GPU. Errors: InvalidArgument for a name that no file registered, a build that rounds otherwise than the
-// library, another number of coordinates or parameters than it was written for, and for more than 32 coordinates
-// without a gradient of its own; and on a GPU, when it is first evaluated there, for a file that was not kept or does
-// not compile.
+// An energy of one's own, registered by its name: <cuebm/custom.hpp> says how, and what it costs on a GPU. Errors:
+// InvalidArgument for a name that no file registered, a build that rounds otherwise than the library, another number of
+// coordinates or parameters than it was written for, and for more than 32 coordinates without a gradient of its own; on
+// a GPU, when it is first evaluated there, also for a file that was not kept or does not compile, and DeviceError
+// without NVRTC.
 struct Custom {
     std::string name{};
     std::int64_t dimension = 0;        // d; 0: the one that it was written for

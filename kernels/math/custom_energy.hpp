@@ -1,5 +1,5 @@
-// A user's own energy as the kernels see it: a function over a few lanes for each instruction set. Plain data, between
-// the user's objects and the library; <cuebm/custom.hpp> makes the functions.
+// A user's own energy as the kernels see it: on the CPU a function over a few lanes for each instruction set. Plain
+// data, between the user's objects and the library; <cuebm/custom.hpp> makes the functions.
 #pragma once
 
 #include <cstdint>

@@ -41,6 +41,7 @@ inline constexpr std::uint64_t built_ops = CUEBM_PROGRAM_OPS;
 #else
 inline constexpr std::uint64_t built_ops = ~std::uint64_t{0};
 #endif
+static_assert(static_cast<int>(EnergyOp::constrain_backward) < 64);
 CUEBM_MATH constexpr bool is_built(EnergyOp op) { return (built_ops >> static_cast<int>(op) & 1) != 0; }
 
 // What the constrain maps do to a coordinate: see energies/maps.hpp.

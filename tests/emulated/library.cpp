@@ -11,7 +11,7 @@
 
 namespace {
 
-// An object's size, which the API is not told: its section headers come last.
+// An object's size, which the API is not told: its section headers come last, as GNU's linker writes them.
 std::size_t size_of_object(const void* code) {
     Elf64_Ehdr header;
     std::memcpy(&header, code, sizeof header);
@@ -24,6 +24,7 @@ std::size_t size_of_object(const void* code) {
 cudaError_t cudaLibraryLoadData(cudaLibrary_t* library, const void* code, cudaJitOption*, void**, unsigned,
                                 cudaLibraryOption*, void**, unsigned) {
     const std::size_t size = size_of_object(code);
+    // Stays open: the loader takes two objects of one path for one.
     const int file = memfd_create("cuebm-emulated-kernel", 0);
     if (size == 0 || file < 0 || write(file, code, size) != static_cast<ssize_t>(size))
         return cuebm::emulator::remember(cudaErrorInvalidValue);

@@ -1,6 +1,6 @@
 // NVRTC for the emulator, a library of its own that CUEBM_NVRTC names: the C++ compiler that built it makes a shared
 // object of a program and of the headers that it is given, and of nothing else of kernels/ or src/.
-#include <cstdio>
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -45,8 +45,7 @@ int copy_out(const std::string& from, char* to) {
 #define CUEBM_EXPORTED extern "C" __attribute__((visibility("default"))) int
 
 CUEBM_EXPORTED nvrtcVersion(int* major, int* minor) {
-    *major = 13;
-    *minor = 0;
+    *major = *minor = 0;  // so that no other NVRTC takes its code from a cache
     return success;
 }
 CUEBM_EXPORTED nvrtcGetNumSupportedArchs(int* count) {
@@ -85,9 +84,8 @@ CUEBM_EXPORTED nvrtcGetLoweredName(Program* program, const char* expression, con
 }
 
 CUEBM_EXPORTED nvrtcCompileProgram(Program* program, int count, const char* const* options) {
-    for (int i = 0; i < count; ++i)  // what no kernel of ours may be compiled without
-        if (std::string(options[i]) == "-fmad=false") count = -1;
-    if (count >= 0) return invalid_input;
+    const auto is_fmad = [](const char* option) { return std::string(option) == "-fmad=false"; };
+    if (std::none_of(options, options + count, is_fmad)) return invalid_input;  // our bits need it
     std::string pattern = (fs::temp_directory_path() / "cuebm-nvrtc-XXXXXX").string();
     if (mkdtemp(pattern.data()) == nullptr) return invalid_input;
     const fs::path folder = pattern;
@@ -99,9 +97,10 @@ CUEBM_EXPORTED nvrtcCompileProgram(Program* program, int count, const char* cons
         text +=
             (i > 0 ? ", " : "") + program->lowered[i] + " = reinterpret_cast<void*>(&" + program->expressions[i] + ")";
     write(folder / "program.cpp", text + ";\n");
-    const std::string command = CUEBM_EMULATED_COMPILER " -I" + (folder / "headers").string() + " " +
-                                (folder / "program.cpp").string() + " -o " + (folder / "program.so").string() + " 2> " +
-                                (folder / "log").string();
+    const auto in_folder = [&](const char* name) { return "'" + (folder / name).string() + "' "; };
+    // What was handed over comes first; the emulator's own headers come from the project.
+    const std::string command = CUEBM_EMULATED_COMPILER " -I" + in_folder("headers") + CUEBM_EMULATED_REST " " +
+                                in_folder("program.cpp") + "-o " + in_folder("program.so") + "2> " + in_folder("log");
     const int status = std::system(command.c_str());
     // As NVRTC writes them: file(line): error.
     program->log = std::regex_replace(content_of(folder / "log"), std::regex("([^ \n]+):([0-9]+):[0-9]+:"), "$1($2):");

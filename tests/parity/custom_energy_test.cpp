@@ -1,5 +1,9 @@
 // A user's own energies (tests/parity/custom/): their formulas, their derivatives, and the same bits as built-in ones.
 #include <cmath>
+#include <filesystem>
+#include <iterator>
+
+#include <unistd.h>
 
 #include <cuebm/energy.hpp>
 #include <cuebm/resume.hpp>
@@ -146,6 +150,26 @@ void evaluate_on(const eb::Context& context, const eb::Energy& energy) {
     eb::energy::evaluate(context, energy, {.points = y.view(), .values = values.vector()});
 }
 
+// A kernel that is taken for another, or compiled again and again: a file for each of them.
+TEST(CustomEnergies, AreKeptOnDisk) {
+    namespace fs = std::filesystem;
+    for (const Backend& backend : gpus()) {
+        const auto context = backend.make();
+        const fs::path folder = fs::path(testing::TempDir()) / ("cuebm-kernels-" + std::to_string(getpid()));
+        const ScopedVariable cache("CUEBM_CACHE", folder.c_str());
+        // Of no other test: what a process has in memory it need not read.
+        const eb::Energy energy = eb::energy::custom({.name = "OwnBanana", .dimension = 2, .parameters = {2, 1}}) +
+                                  eb::energy::double_well({.dimension = 2});
+        const Placed<float> y(context, std::vector<float>(2), 1, 2), values(context, 1, 1), gradients(context, 1, 2);
+        for (int repeated = 0; repeated < 2; ++repeated) {
+            eb::energy::evaluate(context, energy, {.points = y.view(), .values = values.vector()});
+            eb::energy::evaluate(context, energy, {.points = y.view(), .gradients = gradients.view()});
+        }
+        EXPECT_EQ(std::distance(fs::directory_iterator(folder), fs::directory_iterator()), 2);
+        fs::remove_all(folder);
+    }
+}
+
 // A compiler's complaint that nobody sees, or of a line that nobody knows.
 TEST(CustomEnergies, ThatDoNotCompileForAGpuShowTheirLine) {
     for (const Backend& backend : gpus()) {
@@ -155,7 +179,7 @@ TEST(CustomEnergies, ThatDoNotCompileForAGpuShowTheirLine) {
             ADD_FAILURE() << "CpuOnly compiled";
         } catch (const eb::InvalidArgument& error) {
             const std::string what = error.what();
-            EXPECT_NE(what.find("CpuOnly"), std::string::npos) << what;
+            EXPECT_EQ(what.find("energy::evaluate: energy: got CpuOnly"), 0u) << what;
             EXPECT_NE(what.find("cpu_only.cpp(9): error"), std::string::npos) << what;
             EXPECT_NE(what.find("only the CPU has this"), std::string::npos) << what;
         }

@@ -85,14 +85,17 @@ TEST_F(KernelCache, GoesOnWithoutAFolder) {
 
 // Two files that use one name for different things, a file that is there twice, lines that are counted otherwise.
 TEST(ProgramSource, HasEachFileOnceUnderItsOwnName) {
-    const cuebm::custom::Source one{"one.cpp", "struct A {};\nstruct B {};\n"}, other{"other.cpp", "struct A {};\n"};
+    const cuebm::custom::Source one{"one.cpp", "struct A {};\nstruct B {};\n"},
+        other{"other.cpp", "\xef\xbb\xbfstruct A {};"};
     const cuebm::detail::CustomEnergy a{"A", &one, {}, {}}, b{"B", &one, {}, {}}, another{"A", &other, {}, {}};
     const std::string text = text_of({{&a, &another, &b}, 5, "cuda/kernel.cuh", "float"});
     EXPECT_EQ(text.find("#define CUEBM_PROGRAM_OPS 5u\n"), 0u) << text;
-    for (const char* part : {"namespace file_0 {\n#line 1 \"one.cpp\"\nstruct A {};\nstruct B {};\n",
-                             "namespace file_1 {\n#line 1 \"other.cpp\"\nstruct A {};\n",
-                             "case 0: return custom::run<file_0::A, T>", "case 1: return custom::run<file_1::A, T>",
-                             "case 2: return custom::run<file_0::B, T>", "#include \"cuda/kernel.cuh\"\n"})
+    for (const char* part :
+         {"namespace file_0 {\n#line 1 \"one.cpp\"\nstruct A {};\nstruct B {};\n",
+          "namespace file_1 {\n#line 1 \"other.cpp\"\nstruct A {};\n\n}",
+          "case 0: return custom::run<file_0::A, CuebmElement>", "case 1: return custom::run<file_1::A, CuebmElement>",
+          "case 2: return custom::run<file_0::B, CuebmElement>", "#include \"cuda/kernel.cuh\"\n"})
         EXPECT_NE(text.find(part), std::string::npos) << part << "\nis not in\n" << text;
     EXPECT_EQ(text.find("one.cpp"), text.rfind("one.cpp")) << text;
+    EXPECT_LT(text.find("cuda/kernel.cuh"), text.find("one.cpp"));  // no macro of a user's is seen there
 }

@@ -53,6 +53,17 @@ ChainsData<T> data_of(CudaQueue& queue, const Task& task, const ChainsLayout<T>&
     return data;
 }
 
+template <class T>
+ChainsKernel<T> kernel_for(const detail::RunChains<T>& task, const DeviceProperties& properties) {
+    const auto kernel = [&](ChainsKernel<T> built_in, const char* header, const char* name) {
+        return kernel_of(*task.program, properties.compute_capability, built_in, header, name);
+    };
+    if (task.transition.max_depth > 0) return kernel(nuts_kernel<T>(), "cuda/chains/nuts.cuh", "run_nuts<Element>");
+    if (task.metropolis)
+        return kernel(run_transitions<false, T>, "cuda/chains/chains.cuh", "run_transitions<false, Element>");
+    return kernel(run_transitions<true, T>, "cuda/chains/chains.cuh", "run_transitions<true, Element>");
+}
+
 }  // namespace
 
 template <class T>
@@ -67,14 +78,14 @@ void start_chains(CudaQueue& queue, const detail::StartChains<T>& task, const De
     const DeviceScope scope(queue.device());
     detail::Carver carver(scratch);
     const ChainsLayout<T> layout(carver, *task.program, task.chains, task.max_depth, properties);
+    const auto kernel = kernel_of(*task.program, properties.compute_capability, start_states<T>,
+                                  "cuda/chains/chains.cuh", "start_states<Element>");
     auto data = data_of(queue, task, layout);
     data.transition.max_depth = task.max_depth;
     data.start = {task.start.data, task.start.stride};
     data.key = task.key;
     data.attempt = task.attempt;
     data.spread = task.spread;
-    const auto kernel = kernel_of(*task.program, properties.compute_capability, start_states<T>,
-                                  "cuda/chains/chains.cuh", "start_states<Element>");
     launch(kernel, launch_of(queue, task, layout.shared_bytes), data);
 }
 
@@ -84,6 +95,7 @@ void run_chains(CudaQueue& queue, const detail::RunChains<T>& task, const Device
     const DeviceScope scope(queue.device());
     detail::Carver carver(scratch);
     const ChainsLayout<T> layout(carver, *task.program, task.chains, task.transition.max_depth, properties);
+    const auto kernel = kernel_for(task, properties);  // first: it may refuse a user's own energy
     auto data = data_of(queue, task, layout);
     data.transition = task.transition;
     data.tuning = task.tuning;
@@ -93,14 +105,7 @@ void run_chains(CudaQueue& queue, const detail::RunChains<T>& task, const Device
     data.count = task.count;
     data.done = task.done;
     data.kept = task.kept;
-    const auto kernel = [&](ChainsKernel<T> built_in, const char* header, const char* name) {
-        return kernel_of(*task.program, properties.compute_capability, built_in, header, name);
-    };
-    launch(task.transition.max_depth > 0 ? kernel(nuts_kernel<T>(), "cuda/chains/nuts.cuh", "run_nuts<Element>")
-           : task.metropolis
-               ? kernel(run_transitions<false, T>, "cuda/chains/chains.cuh", "run_transitions<false, Element>")
-               : kernel(run_transitions<true, T>, "cuda/chains/chains.cuh", "run_transitions<true, Element>"),
-           launch_of(queue, task, layout.shared_bytes), data);
+    launch(kernel, launch_of(queue, task, layout.shared_bytes), data);
     if (task.sums != nullptr)
         launch(add_tiles<T>, launch_of(queue, task, 0), task.state, task.chains, task.program->d, task.origin,
                task.sums);

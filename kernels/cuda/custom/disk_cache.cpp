@@ -7,7 +7,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
+#include <sstream>
 
 #include <unistd.h>
 
@@ -33,11 +33,11 @@ fs::path folder() {
 fs::path path_of(const std::string& key) {
     const fs::path in = folder();
     if (in.empty()) return {};
-    // Two hashes of 64 bits: one of them alone meets by chance among some billion kernels.
+    // Two hashes of 64 bits, which begin apart: one alone meets by chance among some billion kernels.
     char name[40];
     std::snprintf(name, sizeof name, "%016llx%016llx.kernel",
                   static_cast<unsigned long long>(detail::fingerprint_of_bytes(key)),
-                  static_cast<unsigned long long>(detail::fingerprint_of_bytes(key + "again")));
+                  static_cast<unsigned long long>(detail::fingerprint_of_bytes("again" + key)));
     return in / name;
 }
 
@@ -54,7 +54,9 @@ std::optional<KernelCode> read_cached(const std::string& key) {
     const fs::path path = path_of(key);
     std::ifstream file(path, std::ios::binary);
     if (path.empty() || !file) return std::nullopt;
-    const std::string all{std::istreambuf_iterator<char>(file), {}};
+    std::ostringstream read;
+    read << file.rdbuf();
+    const std::string all = read.str();
     if (all.size() < sizeof(std::uint64_t)) return std::nullopt;
     const std::string content = all.substr(sizeof(std::uint64_t));
     const auto end_of_name = content.find('\0');
@@ -74,10 +76,8 @@ void write_cached(const std::string& key, const KernelCode& code) {
     const std::string content = code.name + '\0' + code.binary;
     file << hash_bytes(content) << content;
     file.close();
-    if (file)
-        fs::rename(part, path, ignored);
-    else
-        fs::remove(part, ignored);
+    if (file) fs::rename(part, path, ignored);
+    if (!file || ignored) fs::remove(part, ignored);
 }
 
 }  // namespace cuebm::cuda

@@ -10,7 +10,7 @@
 namespace cuebm::cuda {
 
 // `key`: all that the code depends on. Files lie in CUEBM_CACHE, else in $XDG_CACHE_HOME/cuebm, else in ~/.cache/cuebm;
-// an empty CUEBM_CACHE: nowhere.
+// an empty CUEBM_CACHE: nowhere. Nothing is ever removed: a user may, at any time.
 std::optional<KernelCode> read_cached(const std::string& key);
 void write_cached(const std::string& key, const KernelCode& code);
 

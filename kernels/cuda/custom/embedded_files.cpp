@@ -1,10 +1,15 @@
-// The headers' texts, which the build writes beside this file's object.
+// The headers' texts, which the build writes.
 #include "cuda/custom/program_source.hpp"
 
 namespace cuebm::cuda {
+namespace {
 
-const std::vector<EmbeddedFile> embedded_files = {
+constexpr custom::Source files[] = {
 #include "embedded_files.inc"
 };
+
+}  // namespace
+
+std::span<const custom::Source> embedded_files() { return files; }
 
 }  // namespace cuebm::cuda

@@ -12,56 +12,59 @@
 namespace cuebm::cuda {
 namespace {
 
-// All texts that a program's may include.
-const std::string& embedded_text() {
+// All that a program may include.
+const std::string& headers_text() {
     static const std::string all = [] {
         std::string text;
-        for (const EmbeddedFile& file : embedded_files) text.append(file.name).append("\n").append(file.text);
+        for (const auto& file : embedded_files()) text.append(file.name).append("\n").append(file.text);
         return text;
     }();
     return all;
 }
 
-std::string names_of(const ProgramSource& source) {
-    std::string names;
-    for (const auto* custom : source.customs) names += (names.empty() ? "" : " with ") + custom->name;
-    return names;
+cudaError_t load(const KernelCode& code, cudaKernel_t& kernel) {
+    cudaLibrary_t library = nullptr;  // never unloaded
+    const cudaError_t status =
+        cudaLibraryLoadData(&library, code.binary.data(), nullptr, nullptr, 0, nullptr, nullptr, 0);
+    return status != cudaSuccess ? status : cudaLibraryGetKernel(&kernel, library, code.name.c_str());
 }
 
-KernelCode code_of(const ProgramSource& source, const std::string& expression, int capability) {
+cudaKernel_t make(const char* function, const ProgramSource& source, const char* name, int capability) {
     const Compiler compiler;
-    const std::string text = text_of(source);
-    const std::string key =
-        compiler.version() + "\n" + std::to_string(capability) + "\n" + expression + "\n" + text + embedded_text();
-    if (auto cached = read_cached(key)) return *cached;
+    const KernelSource kernel_source{text_of(source), "cuebm::cuda::" + std::string(name), capability};
+    const std::string key = compiler.key(kernel_source) + headers_text();
+    cudaKernel_t kernel = nullptr;
+    if (const auto cached = read_cached(key)) {
+        if (load(*cached, kernel) == cudaSuccess) return kernel;
+        (void)cudaGetLastError();  // of another driver, perhaps: compiled again
+    }
     std::string log;
-    KernelCode code = compiler.compile({text, expression, capability}, log);
+    const KernelCode code = compiler.compile(kernel_source, log);
     if (code.binary.empty())
-        throw InvalidArgument("energy::custom", "name", names_of(source), "one that compiles for a GPU too:\n" + log);
+        throw InvalidArgument(function, "energy", names_of(source) + ", which a GPU's compiler refuses",
+                              "one that compiles there too:\n" + log);
+    check(load(code, kernel), "loading a compiled kernel");
     write_cached(key, code);
-    return code;
+    return kernel;
 }
 
-struct Loaded {
-    cudaKernel_t kernel;
-    KernelCode code;
+struct Entry {
+    std::mutex making;
+    cudaKernel_t kernel = nullptr;
 };
 
 }  // namespace
 
-void* compiled_kernel(const ProgramSource& source, const char* name, int capability) {
+void* compiled_kernel(const char* function, const ProgramSource& source, const char* name, int capability) {
     using Key = std::tuple<std::vector<const detail::CustomEnergy*>, std::uint64_t, std::string, std::string, int>;
     static std::mutex mutex;
-    static auto& loaded = *new std::map<Key, Loaded>;  // never destroyed: nor are the contexts that use them
-    const std::scoped_lock lock(mutex);
-    const Key key{source.customs, source.ops, source.element, name, capability};
-    if (const auto found = loaded.find(key); found != loaded.end()) return found->second.kernel;
-    Loaded fresh{nullptr, code_of(source, "cuebm::cuda::" + std::string(name), capability)};
-    cudaLibrary_t library = nullptr;
-    check(cudaLibraryLoadData(&library, fresh.code.binary.data(), nullptr, nullptr, 0, nullptr, nullptr, 0),
-          "loading a compiled kernel");
-    check(cudaLibraryGetKernel(&fresh.kernel, library, fresh.code.name.c_str()), "finding a compiled kernel");
-    return loaded.emplace(key, std::move(fresh)).first->second.kernel;
+    static auto& entries = *new std::map<Key, Entry>;  // never destroyed: nor are the contexts that use them
+    std::unique_lock lock(mutex);
+    Entry& entry = entries[Key{source.customs, source.ops, source.element, name, capability}];
+    lock.unlock();  // others need not wait while this one is compiled
+    const std::scoped_lock making(entry.making);
+    if (entry.kernel == nullptr) entry.kernel = make(function, source, name, capability);
+    return entry.kernel;
 }
 
 }  // namespace cuebm::cuda

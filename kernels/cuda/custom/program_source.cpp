@@ -4,9 +4,27 @@
 #include <algorithm>
 
 namespace cuebm::cuda {
+namespace {
+
+// Without a byte order mark, which no line but the first may have.
+std::string content_of(const custom::Source& file) {
+    const std::string text = file.text, mark = "\xef\xbb\xbf";
+    return text.starts_with(mark) ? text.substr(mark.size()) : text;
+}
+
+}  // namespace
 
 std::string text_of(const ProgramSource& source) {
-    std::string text = "#define CUEBM_PROGRAM_OPS " + std::to_string(source.ops) + "u\n#include <cuebm/custom.hpp>\n";
+    // Users' macros come last, where no header sees them.
+    std::string text = "#define CUEBM_PROGRAM_OPS " + std::to_string(source.ops) +
+                       "u\n"
+                       "#include <cuebm/custom.hpp>\n"
+                       "namespace cuebm::math {\n"
+                       "template <class CuebmElement>\n"
+                       "CUEBM_MATH void run_custom(int, const CustomCall<CuebmElement>&);\n"
+                       "}\n"
+                       "#include \"" +
+                       std::string(source.header) + "\"\nusing Element = " + source.element + ";\n";
     // A file once, however many of its energies there are. In a namespace of its own: two may use one name.
     std::vector<const custom::Source*> files;
     std::string calls;
@@ -16,23 +34,27 @@ std::string text_of(const ProgramSource& source) {
         const auto space = "file_" + std::to_string(found - files.begin());
         if (found == files.end()) {
             files.push_back(file);
-            text += "namespace " + space + " {\n#line 1 \"" + file->name + "\"\n" + file->text + "\n}\n";
+            text += "namespace " + space + " {\n#line 1 \"" + file->name + "\"\n" + content_of(*file) + "\n\n}\n";
         }
         calls += "        case " + std::to_string(i) + ": return custom::run<" + space +
-                 "::" + source.customs[i]->name + ", T>(call);\n";
+                 "::" + source.customs[i]->name + ", CuebmElement>(call);\n";
     }
     return text +
            "#line 1 \"cuebm_program.cu\"\n"
            "namespace cuebm::math {\n"
-           "template <class T>\n"
-           "CUEBM_MATH void run_custom(int which, const CustomCall<T>& call) {\n"
+           "template <class CuebmElement>\n"
+           "CUEBM_MATH void run_custom(int which, const CustomCall<CuebmElement>& call) {\n"
            "    switch (which) {\n" +
            calls +
            "    }\n"
            "}\n"
-           "}  // namespace cuebm::math\n"
-           "#include \"" +
-           source.header + "\"\nusing Element = " + source.element + ";\n";
+           "}  // namespace cuebm::math\n";
+}
+
+std::string names_of(const ProgramSource& source) {
+    std::string names;
+    for (const auto* custom : source.customs) names += (names.empty() ? "" : " with ") + custom->name;
+    return names;
 }
 
 }  // namespace cuebm::cuda

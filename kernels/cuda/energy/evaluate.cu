@@ -23,6 +23,20 @@ EnergyConfig plan_of(const detail::EvaluateEnergy<T>& task, const DeviceProperti
     return plan_energy(task.points.rows, program.d, program.scratch_rows, bool{task.gradients}, sizeof(T), properties);
 }
 
+template <class T>
+EvaluateKernel<T> kernel_for(const detail::EvaluateEnergy<T>& task, bool by_rows, const DeviceProperties& properties) {
+    const auto kernel = [&](EvaluateKernel<T> built_in, const char* name) {
+        return kernel_of(*task.program, properties.compute_capability, built_in, "cuda/energy/evaluate.cuh", name);
+    };
+    const bool gradients{task.gradients};
+    if (!by_rows)
+        return kernel(columns_kernel<T>(gradients),
+                      gradients ? "evaluate_columns<true, Element>" : "evaluate_columns<false, Element>");
+    if (!gradients) return kernel(evaluate_rows<true, false, T>, "evaluate_rows<true, false, Element>");
+    if (!task.values) return kernel(evaluate_rows<false, true, T>, "evaluate_rows<false, true, Element>");
+    return kernel(evaluate_rows<true, true, T>, "evaluate_rows<true, true, Element>");
+}
+
 }  // namespace
 
 template <class T>
@@ -37,6 +51,8 @@ void evaluate(CudaQueue& queue, const detail::EvaluateEnergy<T>& task, const Dev
     const EnergyConfig config = plan_of(task, properties);
     detail::Carver carver(scratch);
     const EvaluateLayout<T> layout(carver, *task.program, config.scratch_bytes);
+    // First of all, since it may refuse a user's own energy.
+    const auto kernel = kernel_for(task, config.rows_each > 0, properties);
     PointsData<T> data{};
     data.program = upload(queue, *task.program, layout.program);
     data.n = task.points.rows;
@@ -45,26 +61,17 @@ void evaluate(CudaQueue& queue, const detail::EvaluateEnergy<T>& task, const Dev
     data.gradients = {task.gradients.data, task.gradients.stride};
     data.check_finite = task.check_finite;
     data.status = queue.status();
-    const Launch how{.grid = dim3(static_cast<unsigned>(config.blocks)),
-                     .block = dim3(static_cast<unsigned>(config.threads)),
-                     .shared_bytes = config.shared_bytes,
-                     .stream = queue.stream()};
-    const auto kernel = [&](EvaluateKernel<T> built_in, const char* name) {
-        return kernel_of(*task.program, properties.compute_capability, built_in, "cuda/energy/evaluate.cuh", name);
-    };
-    if (config.rows_each == 0) {
+    if (config.rows_each == 0)
         data.columns = reinterpret_cast<T*>(layout.columns);
-        const char* const name =
-            task.gradients ? "evaluate_columns<true, Element>" : "evaluate_columns<false, Element>";
-        launch(kernel(columns_kernel<T>(bool{task.gradients}), name), how, data);
-        return;
-    }
-    data.room =
-        warp_room(task.program->d, task.program->scratch_rows, bool{task.gradients}, config.rows_each, config.buffers);
-    launch(!task.gradients ? kernel(evaluate_rows<true, false, T>, "evaluate_rows<true, false, Element>")
-           : !task.values  ? kernel(evaluate_rows<false, true, T>, "evaluate_rows<false, true, Element>")
-                           : kernel(evaluate_rows<true, true, T>, "evaluate_rows<true, true, Element>"),
-           how, data);
+    else
+        data.room = warp_room(task.program->d, task.program->scratch_rows, bool{task.gradients}, config.rows_each,
+                              config.buffers);
+    launch(kernel,
+           {.grid = dim3(static_cast<unsigned>(config.blocks)),
+            .block = dim3(static_cast<unsigned>(config.threads)),
+            .shared_bytes = config.shared_bytes,
+            .stream = queue.stream()},
+           data);
 }
 
 #define CUEBM_INSTANTIATE(T)                                                                                   \

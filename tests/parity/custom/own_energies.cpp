@@ -20,20 +20,6 @@ struct OwnGaussian {
 };
 CUEBM_CUSTOM_ENERGY(OwnGaussian)
 
-// banana(), differentiated for its author.
-struct OwnBanana {
-    static constexpr int dimension = 0, parameters = 2;
-    template <class Number>
-    static Number value(const Point<Number>& x) {
-        const double scale = x.parameter(0), curvature = x.parameter(1);
-        const Number off = x[1] - curvature * (square(x[0]) - scale * scale);
-        Number sum = square(x[0] / scale) + square(off);
-        for (int j = 2; j < x.size(); ++j) sum = sum + square(x[j]);
-        return 0.5 * sum;
-    }
-};
-CUEBM_CUSTOM_ENERGY(OwnBanana)
-
 // Every function that there is.
 struct OwnMixture {
     static constexpr int dimension = 5, parameters = 0;
