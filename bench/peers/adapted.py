@@ -11,7 +11,7 @@ import time
 from turns import in_turn, rows_of
 
 R_HAT = 1.01
-SHORTEST, LONGEST = 25, 12_800  # draws of each chain until R-hat is below that
+SHORTEST, LONGEST = 50, 12_800  # draws of each chain until R-hat is below that
 
 
 def able(sampler, systems):
@@ -60,11 +60,14 @@ def shortest(case, sampler, system, ours, options):
     """The run, its draws and the largest R-hat, once it is below 1.01 from every seed; or None."""
     draws = SHORTEST
     while draws <= LONGEST:
-        run = system.adapted(sampler, options.r_hat_chains, draws, draws)
-        worst = max(ours.diagnose(run(seed)[0])[1] for seed in range(1, options.repetitions + 1))
-        print(f"  {case}, {sampler}, {system.name}: {draws} draws, R-hat {worst:.4f}", flush=True)
-        if worst < R_HAT:
-            return run, draws, worst
+        run, found = system.adapted(sampler, options.r_hat_chains, draws, draws), []
+        for seed in range(1, options.repetitions + 1):
+            found.append(ours.diagnose(run(seed)[0])[1])
+            if not found[-1] < R_HAT:
+                break
+        print(f"  {case}, {sampler}, {system.name}: {draws} draws, R-hat {found[-1]:.4f}", flush=True)
+        if found[-1] < R_HAT:
+            return run, draws, max(found)
         draws *= 2
     return None
 
