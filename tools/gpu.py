@@ -152,7 +152,8 @@ def peers(name):
                                                            capture_output=True).returncode == 0]
     if not able:
         raise Skipped(f"no {wanted} in {' or '.join(map(str, pythons))}")
-    short = ["--iterations", "1", "10", "--seeds"] if family == "assign" else ["--repetitions", "3", "--seconds", "0.1"]
+    short = (["--iterations", "1", "10", "--seeds"] if family == "assign" else
+             ["--repetitions", "3", "--seconds", "0.1", "--samplers", "hmc", "--r-hat-chains", "0"])
     return execute(name, [able[0], ROOT / "bench/peers/run.py", family, "--gpu", "--library", library, *short, "--results",
                           results_folder()])
 

@@ -12,10 +12,17 @@ That all sample the same: after at least 50 transitions (400 on a GPU) from star
 over the chains, which are independent, may differ by 5 standard errors; the table has the largest difference of all
 coordinates.
 
+Whole runs, of NUTS and of HMC, each system with its own adaptation of step size and a diagonal mass: cuebm's is pooled
+over the chains, the others' is each chain's own. All aim at an acceptance of 0.8, start uniformly in (-2, 2), compile
+before, and use all threads; JAX lays as many chains on a device for each. HMC's trajectories have 1 to 19 leapfrog
+steps at random, the same for all chains, since with a fixed number it is luck whether they turn back; NumPyro has no
+such lengths. nutpie has NUTS alone, computes in double, and runs on the CPU.
 Effective samples: the least bulk ESS of all coordinates, by cuebm's diagnostics for everyone, a second of warm-up and
-draws together, each system with its own adaptation of step size and mass: cuebm's is pooled over the chains, BlackJAX's
-is each chain's own. Trajectories have 1 to 19 leapfrog steps at random, the same for all chains, since with a fixed
-number it is luck whether they turn back. NumPyro has no such lengths, and is left out there.
+draws together; and a leapfrog step, of the draws alone, which tells what the algorithm is worth whatever its speed.
+Seconds to R-hat < 1.01: of the shortest run, with as many transitions of warm-up as draws, warm-up included. Both are
+doubled, from 50, until the largest rank-normalised split R-hat of all coordinates, by cuebm's diagnostics, is below
+1.01 from each of as many seeds as there are repetitions; then the runs of that length are timed by themselves, in turn.
+A system that is not there after 12,800 draws is left out.
 
 Prints tables, and writes a JSON row for each pair to bench/results/. A peer that is not installed is left out.
 """
@@ -24,18 +31,20 @@ import argparse
 import ctypes
 import datetime
 import os
-import statistics
 import time
 from importlib import metadata
 
 import numpy as np
 
+from adapted import effective, seconds_to_converge
 from common import Shim, commit, has_gpu, pointer, write
 from jax_samplers import BlackJax, NumPyro
+from nutpie_sampler import Nutpie
+from turns import in_turn, rows_of
 
 CASES = ["gaussian-10", "gaussian-10-long", "gaussian-100", "banana", "eight-schools", "logistic-1000x25",
          "logistic-5000x20"]
-ADAPTED = ["gaussian-10", "eight-schools"]
+ADAPTED = ["gaussian-10", "banana", "eight-schools"]
 LEAST_TRANSITIONS = {False: 50, True: 400}  # before moments are compared; many chains on a GPU see small differences
 
 
@@ -75,17 +84,21 @@ class Cuebm:
         self.run(1, pointer(found))
         return found
 
-    def adapted(self, chains, warmup, draws, seed):
-        found = np.empty((chains, draws, self.d), np.float32)
-        self.call("adapted", self.session, ctypes.c_int64(chains), ctypes.c_int64(warmup), ctypes.c_int64(draws),
-                  ctypes.c_uint64(seed), pointer(found))
-        return found
+    def adapted(self, sampler, chains, warmup, draws):
+        def run(seed):
+            found, steps = np.empty((chains, draws, self.d), np.float32), ctypes.c_int64()
+            self.call("adapted", self.session, ctypes.c_int(sampler == "nuts"),
+                      *map(ctypes.c_int64, (chains, warmup, draws)), ctypes.c_uint64(seed), pointer(found),
+                      ctypes.byref(steps))
+            return found, steps.value
+        return run
 
-    def least_ess(self, draws):
-        least = ctypes.c_double()
+    def diagnose(self, draws):
+        """The least bulk ESS and the largest rank-normalised split R-hat of all coordinates."""
+        ess, r_hat = ctypes.c_double(), ctypes.c_double()
         draws = np.ascontiguousarray(draws, np.float32)
-        self.call("ess", pointer(draws), *map(ctypes.c_int64, draws.shape), ctypes.byref(least))
-        return least.value
+        self.call("diagnose", pointer(draws), *map(ctypes.c_int64, draws.shape), ctypes.byref(ess), ctypes.byref(r_hat))
+        return ess.value, r_hat.value
 
 
 def seconds_of(work):
@@ -126,39 +139,14 @@ def differences(a, b):
             float(np.max(np.abs(var_a - var_b) / np.sqrt(spread_a + spread_b))))
 
 
-def in_turn(systems, repetitions, work):
-    """work(system) of all systems in turn, a list each; a first round apart warms up."""
-    found = {system: [] for system in systems}
-    for repetition in range(repetitions + 1):
-        for system in systems:
-            value = work(system)
-            if repetition > 0:
-                found[system].append(value)
-    return found
-
-
-def installed(case, ours, options):
+def installed(classes, case, ours, options):
     peers = []
-    for peer in (BlackJax, NumPyro):
+    for peer in classes:
         try:
             peers.append(peer(case, ours, options.threads))
         except (ImportError, metadata.PackageNotFoundError) as error:
             print(f"  {peer.name}: left out ({error}); pip install {peer.package}")
     return peers
-
-
-def rows_of(case, unit, rates, ours, extra):
-    rows, own = [], statistics.median(rates[ours])
-    for system, values in rates.items():
-        median = statistics.median(values)
-        ratio = statistics.median(a / b for a, b in zip(rates[ours], values))
-        seen = "  ".join(f"{key} {value}" for key, value in extra[system].items())
-        print(f"  {system.name:10} {system.version:8} {median:12.4g} {ratio:8.2f}  {seen}", flush=True)
-        if system is not ours:
-            rows.append({"family": "chains", "case": case, "peer": system.name, "peer_version": system.version,
-                         "ours": own, "theirs": median, "unit": unit, "ratio": ratio, "all_ours": rates[ours],
-                         "all_theirs": values, "about_ours": extra[ours], "about_theirs": extra[system]})
-    return rows
 
 
 def speed(case, ours, peers, options):
@@ -184,45 +172,15 @@ def speed(case, ours, peers, options):
     return rows_of(case, "M gradients/s", rates, ours, extra)
 
 
-def effective(case, ours, peers, options):
-    chains, warmup, draws = options.ess_chains, 500, 500
-    peers = [peer for peer in peers if hasattr(peer, "adapted_program")]
-    programs = {peer: peer.adapted_program(warmup, draws) for peer in peers}
-    last, extra, seeds = {}, {}, {}
-
-    def run(system):
-        seeds[system] = seeds.get(system, 0) + 1
-        if system is ours:
-            return ours.adapted(chains, warmup, draws, seeds[system])
-        jax = system.jax
-        keys = jax.random.split(jax.random.key(seeds[system]), chains)
-        x = jax.random.uniform(jax.random.key(100 + seeds[system]), (chains, ours.d), minval=-2, maxval=2)
-        return np.asarray(programs[system](keys, x))
-
-    def rate(system):
-        begin = time.perf_counter()
-        last[system] = run(system)
-        seconds = time.perf_counter() - begin
-        return ours.least_ess(last[system]) / seconds
-
-    rates = in_turn([ours, *peers], options.repetitions, rate)
-    for system in rates:
-        first = last[system].reshape(-1, ours.d)[:, :2].astype(np.float64)
-        extra[system] = {"least_ess": round(ours.least_ess(last[system])),
-                         "means": [round(float(value), 3) for value in first.mean(0)],
-                         "deviations": [round(float(value), 3) for value in first.std(0)]}
-    print(f"{case}: {chains} chains, {warmup} warm-up and {draws} draws, 1 to 19 leapfrog steps, own adaptation\n"
-          f"  {'system':10} {'version':8} {'ESS/s':>12} {'ratio':>8}")
-    return rows_of(f"{case}, adapted, {chains} chains", "least bulk ESS/s", rates, ours, extra)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--library", dest="shim", default="", help="libcuebm_peers.so; default: of the preset cpu, or cuda")
     parser.add_argument("--cases", default=",".join(CASES), help="with commas")
     parser.add_argument("--repetitions", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=0.5, help="of a repetition")
-    parser.add_argument("--ess-chains", type=int, default=256, help="0: leave effective samples out")
+    parser.add_argument("--seconds", type=float, default=0.5, help="of a repetition; 0: leave gradients a second out")
+    parser.add_argument("--samplers", default="hmc,nuts", help="of whole runs, with commas; empty: leave them out")
+    parser.add_argument("--ess-chains", type=int, default=256, help="whose effective samples are counted")
+    parser.add_argument("--r-hat-chains", type=int, default=16, help="of which R-hat is computed; 0: leave it out")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--gpu", action=argparse.BooleanOptionalAction, default=has_gpu(),
                         help="all on a GPU, or on the CPU; default: where there is one")
@@ -253,12 +211,17 @@ def main():
         measured.append(peaks)
         if name == names[0]:
             print(f"{processor}; {ours.device}; {options.threads} threads; load {os.getloadavg()}")
-        peers = installed(name, ours, options)
-        rows = speed(name, ours, peers, options)
+        peers = installed((BlackJax, NumPyro), name, ours, options)
+        rows = speed(name, ours, peers, options) if options.seconds else []
         for row in rows:
             row["instructions_a_gradient"] = ours.instructions
-        if name in ADAPTED and options.ess_chains:
-            rows += effective(name, ours, peers, options)
+        if name in ADAPTED and options.samplers:
+            if not options.gpu:
+                peers += installed((Nutpie,), name, ours, options)
+            for sampler in options.samplers.split(","):
+                rows += effective(name, sampler, ours, peers, options)
+                if options.r_hat_chains:
+                    rows += seconds_to_converge(name, sampler, ours, peers, options)
         about = {"device": ours.device, "processor": processor, "threads": options.threads,
                  "cuebm": ours.version, "commit": commit(), "chains": ours.chains, "leapfrogs": ours.leapfrogs,
                  "step_size": ours.step_size, "d": ours.d, "load": os.getloadavg(),

@@ -33,7 +33,8 @@ def potential_of(case, ours):
 
 
 class JaxPeer:
-    """A peer has prepare(x) -> state, step(state) for all chains at once, position(state)."""
+    """A peer has prepare(x) -> state, step(state) for all chains at once, position(state); and chain(sampler, warmup,
+    draws) -> function of a key and a start, which returns the draws of a run and the leapfrog steps of each."""
 
     def __init__(self, case, ours, threads):
         import jax
@@ -66,9 +67,25 @@ class JaxPeer:
     def positions(self):
         return np.asarray(self.position(self.state))
 
+    def adapted(self, sampler, chains, warmup, draws):
+        """See adapted.py. Chains are shared out over the devices, which do not wait for each other."""
+        jax, d = self.jax, self.ours.d
+        devices = len(jax.devices()) if chains % len(jax.devices()) == 0 else 1
+        shape = (devices, chains // devices)
+        program = jax.pmap(jax.vmap(self.chain(sampler, warmup, draws)), devices=jax.devices()[:devices])
+
+        def run(seed):
+            first, second = jax.random.split(jax.random.key(seed))
+            found, steps = program(jax.random.split(first, shape),
+                                   jax.random.uniform(second, (*shape, d), minval=-2, maxval=2))
+            return np.asarray(found).reshape(chains, draws, d), int(np.asarray(steps).sum())
+        run(0)  # compiles
+        return run
+
 
 class BlackJax(JaxPeer):
     name = package = "blackjax"
+    samplers = ("hmc", "nuts")
 
     def make(self):
         import blackjax
@@ -88,29 +105,33 @@ class BlackJax(JaxPeer):
     def density(self, x):
         return -self.potential(x)
 
-    def adapted_program(self, warmup, draws):
-        jax, blackjax = self.jax, self.blackjax
-        adaptation = blackjax.window_adaptation(blackjax.hmc, self.density,
-                                                num_integration_steps=self.ours.leapfrogs)
+    def chain(self, sampler, warmup, draws):
+        jax, blackjax, most = self.jax, self.blackjax, 2 * self.ours.leapfrogs - 1
+        nuts = sampler == "nuts"
+        adaptation = (blackjax.window_adaptation(blackjax.nuts, self.density) if nuts else
+                      blackjax.window_adaptation(blackjax.hmc, self.density, num_integration_steps=self.ours.leapfrogs))
 
         def chain(key, x):
             key, warm = jax.random.split(key)
             (state, parameters), _ = adaptation.run(warm, x, num_steps=warmup)
             parameters.pop("num_integration_steps", None)
-            one = blackjax.dynamic_hmc(
-                self.density, **parameters,
-                integration_steps_fn=lambda key: jax.random.randint(key, (), 1, 2 * self.ours.leapfrogs))
+            if nuts:
+                one = blackjax.nuts(self.density, **parameters)
+            else:
+                one = blackjax.dynamic_hmc(self.density, **parameters,
+                                           integration_steps_fn=lambda key: jax.random.randint(key, (), 1, most + 1))
+                state = one.init(state.position, jax.random.key(3))  # lengths are the same for all chains
 
             def draw(state, key):
-                state = one.step(key, state)[0]
-                return state, state.position
-            state = one.init(state.position, jax.random.key(3))  # lengths are the same for all chains
+                state, about = one.step(key, state)
+                return state, (state.position, about.num_integration_steps)
             return jax.lax.scan(draw, state, jax.random.split(key, draws))[1]
-        return jax.jit(jax.vmap(chain))
+        return chain
 
 
 class NumPyro(JaxPeer):
     name = package = "numpyro"
+    samplers = ("nuts",)  # its HMC has no lengths at random
 
     def make(self):
         from numpyro.infer import HMC
@@ -124,3 +145,17 @@ class NumPyro(JaxPeer):
         self.prepare = prepare
         self.step = lambda state: self.kernel.sample(state, (), {})
         self.position = lambda state: state.z
+
+    def chain(self, sampler, warmup, draws):
+        from numpyro.infer.hmc import hmc
+        jax = self.jax
+        init, step = hmc(self.potential, algo="NUTS")
+
+        def draw(state, _):
+            state = step(state)
+            return state, (state.z, state.num_steps)
+
+        def chain(key, x):
+            state = jax.lax.fori_loop(0, warmup, lambda _, state: step(state), init(x, warmup, rng_key=key))
+            return jax.lax.scan(draw, state, length=draws)[1]
+        return chain

@@ -91,27 +91,33 @@ int cuebm_peers_chains_run(void* session, std::int64_t transitions, float* posit
     });
 }
 
-// With warm-up and lengths at random, draws [chains x draws x d].
-int cuebm_peers_chains_adapted(void* session, std::int64_t chains, std::int64_t warmup, std::int64_t draws,
-                               std::uint64_t seed, float* to) {
+// A run of NUTS, or of HMC with lengths at random, with warm-up: draws [chains x draws x d], and the leapfrog steps
+// that they took, without those of warm-up; of HMC as many as in the mean.
+int cuebm_peers_chains_adapted(void* session, int nuts, std::int64_t chains, std::int64_t warmup, std::int64_t draws,
+                               std::uint64_t seed, float* to, std::int64_t* leapfrogs) {
     return bench::guarded([&] {
         auto& s = of(session);
-        const auto run = eb::sample<float>(s.context, s.c.model.energy,
-                                           eb::Hmc{.leapfrogs = s.c.leapfrogs, .lengths = eb::Lengths::jittered},
+        eb::Sampler sampler = eb::Hmc{.leapfrogs = s.c.leapfrogs, .lengths = eb::Lengths::jittered};
+        if (nuts != 0) sampler = eb::Nuts{};
+        const auto run = eb::sample<float>(s.context, s.c.model.energy, sampler,
                                            {.chains = chains, .warmup = warmup, .draws = draws, .seed = seed});
         std::ranges::copy(eb::to_host(s.context, run.draws), to);
+        *leapfrogs = nuts != 0 ? run.leapfrogs : chains * draws * s.c.leapfrogs;
     });
 }
 
-// The least bulk effective sample size of the d coordinates of draws [chains x draws x d].
-int cuebm_peers_chains_ess(const float* draws, std::int64_t chains, std::int64_t draws_a_chain, std::int64_t d,
-                           double* least) {
+// The least bulk effective sample size of the d coordinates of draws [chains x draws x d], and the largest R-hat, NaN
+// if one is.
+int cuebm_peers_chains_diagnose(const float* draws, std::int64_t chains, std::int64_t draws_a_chain, std::int64_t d,
+                                double* least_ess, double* largest_r_hat) {
     return bench::guarded([&] {
         std::vector<float> one(static_cast<std::size_t>(chains * draws_a_chain));
         for (std::int64_t j = 0; j < d; ++j) {
             for (std::size_t i = 0; i < one.size(); ++i) one[i] = draws[static_cast<std::int64_t>(i) * d + j];
-            const double ess = eb::diagnostics::ess_bulk(eb::view(one, chains, draws_a_chain));
-            *least = j == 0 ? ess : std::min(*least, ess);
+            const auto view = eb::view(one, chains, draws_a_chain);
+            const double ess = eb::diagnostics::ess_bulk(view), r_hat = eb::diagnostics::r_hat(view);
+            *least_ess = j == 0 ? ess : std::min(*least_ess, ess);
+            if (j == 0 || !(r_hat <= *largest_r_hat)) *largest_r_hat = r_hat;
         }
     });
 }
