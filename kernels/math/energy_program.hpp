@@ -41,14 +41,14 @@ inline constexpr std::uint64_t built_ops = CUEBM_PROGRAM_OPS;
 #else
 inline constexpr std::uint64_t built_ops = ~std::uint64_t{0};
 #endif
-constexpr bool is_built(EnergyOp op) { return (built_ops >> static_cast<int>(op) & 1) != 0; }
+CUEBM_MATH constexpr bool is_built(EnergyOp op) { return (built_ops >> static_cast<int>(op) & 1) != 0; }
 
 // What the constrain maps do to a coordinate: see energies/maps.hpp.
 enum class Constraint : std::int32_t { none, lower, upper, interval, above };
 
 // Rows of scratch count coordinates of a lane; -1 for x and gradient: the lane's own.
 template <class T>
-struct EnergyStep {
+struct alignas(16) EnergyStep {  // so that parameters behind steps are aligned too
     EnergyOp op;
     std::int32_t d;                // coordinates that it reads
     std::int32_t rows;             // components, rows of data, or coordinates that a map makes
@@ -57,7 +57,7 @@ struct EnergyStep {
     std::int32_t first;            // not 0: nothing has been added to the gradient yet
     std::int32_t scratch;
     std::int32_t custom_index;  // which of the program's own energies: of a user's own, on a GPU
-    std::int64_t parameters;    // the first of them
+    std::int64_t parameters;    // the first of them, a multiple of 4
     std::int64_t indices;
     T scale;                           // of the value and the gradient
     const CustomFunctions<T>* custom;  // the same, on the CPU
