@@ -76,14 +76,14 @@ double precision_of(const char* function, const char* argument, double sd, bool 
 Energy regression(math::EnergyOp op, const char* name, const Table& features, const std::vector<double>& targets,
                   double first, double second) {
     const std::int64_t n = features.rows, d = features.cols;
-    const std::vector<double> head{first, second};
+    const std::vector<double> last{first, second}, rows = grouped_rows(features.values, n, d);
     return term({.kind = {},
                  .d = d,
                  .text = sized(name, {{"n", n}, {"d", d}}),
                  .op = op,
                  .rows = n,
                  .scratch = d,
-                 .parameters = joined({&head, &targets, &features.values})});
+                 .parameters = joined({&rows, &targets, &last})});
 }
 
 // By Cholesky's decomposition, d^3 / 3 operations; a pivot that is only rounding is none.
@@ -142,12 +142,13 @@ Energy gaussian(const Gaussian& p) {
     if (!is_positive_definite(p.precision_matrix.values, d))
         refuse(function, "precision_matrix", "one that is not positive definite",
                "a precision: exp(-E) has no integral");
+    const auto rows = grouped_rows(p.precision_matrix.values, d, d);
     return term({.kind = {},
                  .d = d,
                  .text = sized("gaussian", {{"d", d}}) + " with a full precision",
                  .op = math::EnergyOp::gaussian_dense,
                  .scratch = d,
-                 .parameters = joined({&mean, &p.precision_matrix.values})});
+                 .parameters = joined({&rows, &mean})});
 }
 
 Energy mixture(const Mixture& p) {
@@ -186,15 +187,15 @@ Energy kmeans(const KMeans& p) {
     constexpr auto function = "energy::kmeans";
     check_table(function, "prototypes", p.prototypes);
     check_positive(function, "beta", {p.beta});
-    const std::vector<double> head{p.beta};
     const std::int64_t k = p.prototypes.rows, d = p.prototypes.cols;
+    const std::vector<double> rows = grouped_rows(p.prototypes.values, k, d), last{p.beta};
     return term({.kind = {},
                  .d = d,
                  .text = sized("kmeans", {{"k", k}, {"d", d}}),
                  .op = math::EnergyOp::kmeans,
                  .rows = k,
                  .scratch = k + d,
-                 .parameters = joined({&head, &p.prototypes.values})});
+                 .parameters = joined({&rows, &last})});
 }
 
 namespace {

@@ -161,9 +161,8 @@ Energy affine(const Energy& energy, const Affine& m) {
     check_values(function, "shift", shift, rows);
     const auto& factors = dense ? m.matrix.values : m.scale;
     check_values(function, dense ? "matrix" : "scale", factors, dense ? rows * m.matrix.cols : rows);
-    std::vector<double> parameters = dense ? shift : factors;
-    const auto& second = dense ? factors : shift;
-    parameters.insert(parameters.end(), second.begin(), second.end());
+    std::vector<double> parameters = dense ? grouped_rows(factors, rows, m.matrix.cols) : factors;
+    parameters.insert(parameters.end(), shift.begin(), shift.end());
     return map(energy, {.kind = {},
                         .d = dense ? m.matrix.cols : rows,
                         .text = "affine",

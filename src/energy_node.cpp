@@ -7,6 +7,7 @@
 #include <set>
 
 #include "check.hpp"
+#include "math/energies/matrix.hpp"
 
 namespace cuebm::detail {
 namespace {
@@ -68,6 +69,8 @@ private:
     }
 
     math::EnergyStep<T> step_of(const EnergyNode& node, std::int32_t x, std::int32_t gradient, double scale) {
+        // Groups of rows are read 16 bytes at a time.
+        program_->parameters.resize((program_->parameters.size() + 3) / 4 * 4);
         const auto parameters = static_cast<std::int64_t>(program_->parameters.size());
         const auto indices = static_cast<std::int64_t>(program_->indices.size());
         for (const double value : node.parameters) program_->parameters.push_back(rounded(node, value, false));
@@ -127,6 +130,16 @@ private:
 };
 
 }  // namespace
+
+std::vector<double> grouped_rows(const std::vector<double>& matrix, std::int64_t rows, std::int64_t d) {
+    std::vector<double> grouped;
+    grouped.reserve(static_cast<std::size_t>(math::grouped_size(rows, d)));
+    for (std::int64_t first = 0; first < rows; first += math::rows_at_once)
+        for (std::int64_t j = 0; j < d; ++j)
+            for (std::int64_t r = first; r < first + math::rows_at_once; ++r)
+                grouped.push_back(matrix[static_cast<std::size_t>(std::min(r, rows - 1) * d + j)]);
+    return grouped;
+}
 
 template <class T>
 std::shared_ptr<const OwnedProgram<T>> program_of(const char* function, const Energy& energy, Device device) {

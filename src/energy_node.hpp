@@ -38,6 +38,9 @@ struct EnergyNode {
     const CustomEnergy* custom = nullptr;  // of that term; lives as long as the process
 };
 
+// [rows x d] in the order that kernels read it in: math/energies/matrix.hpp.
+std::vector<double> grouped_rows(const std::vector<double>& matrix, std::int64_t rows, std::int64_t d);
+
 // The program, with its memory.
 template <class T>
 struct OwnedProgram {

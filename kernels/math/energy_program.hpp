@@ -49,7 +49,7 @@ enum class Constraint : std::int32_t { none, lower, upper, interval, above };
 
 // Rows of scratch count coordinates of a lane; -1 for x and gradient: the lane's own.
 template <class T>
-struct EnergyStep {
+struct alignas(16) EnergyStep {  // so that parameters behind steps are aligned too
     EnergyOp op;
     std::int32_t d;                // coordinates that it reads
     std::int32_t rows;             // components, rows of data, or coordinates that a map makes
@@ -58,7 +58,7 @@ struct EnergyStep {
     std::int32_t first;            // not 0: nothing has been added to the gradient yet
     std::int32_t scratch;
     std::int32_t custom_index;  // which of the program's own energies: of a user's own, on a GPU
-    std::int64_t parameters;    // the first of them
+    std::int64_t parameters;    // the first of them, a multiple of 4
     std::int64_t indices;
     T scale;                           // of the value and the gradient
     const CustomFunctions<T>* custom;  // the same, on the CPU

@@ -5,8 +5,8 @@
 //
 //   p_k = exp(-beta (e_k - E))       dE/dx_j = sum_k p_k q_kj (x_j - m_kj),  or  2 sum_k p_k (x_j - w_kj)
 //
-// Parameters: of a mixture c [k], m [k x d], q [k x d]; of K-means beta, W [k x d]. C. M. Bishop, Pattern Recognition
-// and Machine Learning, 2006, 9.2. Scratch: [k + d].
+// Parameters: of a mixture c [k], m [k x d], q [k x d]; of K-means W [k x d], grouped (matrix.hpp), and beta. C. M.
+// Bishop, Pattern Recognition and Machine Learning, 2006, 9.2. Scratch: [k + d].
 #pragma once
 
 #include "math/energies/matrix.hpp"
@@ -15,6 +15,20 @@
 #include "math/functions_logarithm.hpp"
 
 namespace cuebm::math {
+
+// Rows first to first + Count - 1 of a matrix of `rows` rows of d; behind its end, the last one again.
+template <class T, int Count>
+struct MatrixRows {
+    const T* row[Count];
+};
+template <int Count, class T>
+CUEBM_MATH MatrixRows<T, Count> rows_from(const T* matrix, int first, int rows, int d) {
+    MatrixRows<T, Count> some;
+#pragma GCC unroll 8
+    for (int r = 0; r < Count; ++r)
+        some.row[r] = matrix + static_cast<std::int64_t>(first + r < rows ? first + r : rows - 1) * d;
+    return some;
+}
 
 // E of the energies e_k in scratch, which become the weights p_k.
 template <bool Gradient, class R, class T>
@@ -88,16 +102,16 @@ CUEBM_MATH R mixture(const EnergyStep<T>& step, const T* parameters, const LaneA
 template <bool Gradient, class R, class T>
 CUEBM_MATH R kmeans(const EnergyStep<T>& step, const T* parameters, const LaneArrays<R>& lane) {
     const int d = step.d, components = step.rows;
-    const T beta = parameters[0], *prototypes = parameters + 1;
+    const T beta = parameters[grouped_size(components, d)];
     const auto weights = lane.scratch, mean = lane.scratch.from(components);
     for (int first = 0; first < components; first += rows_at_once) {
-        const auto prototype = rows_from(prototypes, first, components, d);
+        const auto* const prototype = eight_rows(parameters, first, d);
         R squares[rows_at_once] = {};
         for (int j = 0; j < d; ++j) {
             const R x = lane.x[j];
 #pragma GCC unroll 8
             for (int r = 0; r < rows_at_once; ++r) {
-                const R off = x - prototype.row[r][j];
+                const R off = x - prototype[j].row[r];
                 squares[r] = fused(off, off, squares[r]);
             }
         }
@@ -111,7 +125,7 @@ CUEBM_MATH R kmeans(const EnergyStep<T>& step, const T* parameters, const LaneAr
         for (int first = 0; first < components; first += rows_at_once) {
             R eight[rows_at_once];
             weights_from(weights, first, components, eight);
-            add_transposed(rows_from(prototypes, first, components, d), d, eight, mean);
+            add_transposed(eight_rows(parameters, first, d), d, eight, mean);
         }
         for (int j = 0; j < d; ++j) lane.gradient.add(j, (T(2) * step.scale) * (lane.x[j] - mean[j]));
     }

@@ -27,11 +27,11 @@ CUEBM_MATH R gaussian_diagonal(const EnergyStep<T>& step, const T* parameters, c
 template <bool Value, bool Gradient, class R, class T>
 CUEBM_MATH R gaussian_dense(const EnergyStep<T>& step, const T* parameters, const LaneArrays<R>& lane) {
     const int d = step.d;
-    const T *mean = parameters, *precision = parameters + d;
+    const T *precision = parameters, *mean = parameters + grouped_size(d, d);
     const auto off = [&](int j) { return lane.x[j] - mean[j]; };
     for (int first = 0; first < d; first += rows_at_once) {
         R sums[rows_at_once] = {};
-        add_products(rows_from(precision, first, d, d), d, off, sums);
+        add_products(eight_rows(precision, first, d), d, off, sums);
 #pragma GCC unroll 8
         for (int r = 0; r < rows_at_once; ++r) {
             if (first + r >= d) break;

@@ -44,11 +44,11 @@ CUEBM_MATH void scale_backward(const EnergyStep<T>& step, const T* parameters, c
 
 template <class R, class T>
 CUEBM_MATH void matrix_forward(const EnergyStep<T>& step, const T* parameters, const MapArrays<R>& lane) {
-    const T *shift = parameters, *matrix = parameters + step.rows;
+    const T* const shift = parameters + grouped_size(step.rows, step.d);
     for (int first = 0; first < step.rows; first += rows_at_once) {
         R sums[rows_at_once] = {};
         add_products(
-            rows_from(matrix, first, step.rows, step.d), step.d, [&](int j) { return lane.x[j]; }, sums);
+            eight_rows(parameters, first, step.d), step.d, [&](int j) { return lane.x[j]; }, sums);
 #pragma GCC unroll 8
         for (int r = 0; r < rows_at_once; ++r)
             if (first + r < step.rows) lane.to.set(first + r, sums[r] + shift[first + r]);
@@ -57,13 +57,12 @@ CUEBM_MATH void matrix_forward(const EnergyStep<T>& step, const T* parameters, c
 template <bool Gradient, class R, class T>
 CUEBM_MATH void matrix_backward(const EnergyStep<T>& step, const T* parameters, const MapArrays<R>& lane) {
     if constexpr (!Gradient) return;
-    const T* matrix = parameters + step.rows;
     const auto gradient = lane.gradient.cleared(step.d);
     for (int first = 0; first < step.rows; first += rows_at_once) {
         R factors[rows_at_once];
 #pragma GCC unroll 8
         for (int r = 0; r < rows_at_once; ++r) factors[r] = first + r < step.rows ? lane.to_gradient[first + r] : R{};
-        add_transposed(rows_from(matrix, first, step.rows, step.d), step.d, factors, gradient.at);
+        add_transposed(eight_rows(parameters, first, step.d), step.d, factors, gradient.at);
     }
 }
 

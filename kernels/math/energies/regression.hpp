@@ -5,9 +5,9 @@
 //   sparse:   sum_i (eta_i - t_i)^2                 + l |theta|_1            E(z | y): X is W, t is y, theta is z
 //
 // Gradients: X' r + p theta with r = sigmoid(eta) - t or q (eta - t); X' 2 (eta - t) + l sign(theta), 0 at 0.
-// Parameters: (p, q), (p, q) or (l, 2); t [n]; X [n x d]. Rows are added in order in blocks of 256, and the blocks in
-// order. Scratch: [d]. A. Gelman and others, Bayesian Data Analysis, 2013, 14 and 16; B. A. Olshausen and D. J. Field,
-// Nature 381, 1996.
+// Parameters: X [n x d], grouped (matrix.hpp); t [n]; (p, q), (p, q) or (l, 2). Rows are added in order in blocks of
+// 256, and the blocks in order. Scratch: [d]. A. Gelman and others, Bayesian Data Analysis, 2013, 14 and 16; B. A.
+// Olshausen and D. J. Field, Nature 381, 1996.
 #pragma once
 
 #include "math/energies/matrix.hpp"
@@ -39,7 +39,8 @@ template <Likelihood likelihood, bool Value, bool Gradient, class R, class T>
 CUEBM_MATH R regression_rows(const EnergyStep<T>& step, const T* parameters, const LaneArrays<R>& lane,
                              GradientCoordinates<R> gradient) {
     const int d = step.d, n = step.rows;
-    const T precision = parameters[1], *targets = parameters + 2, *features = targets + n;
+    const T* const targets = parameters + grouped_size(n, d);
+    const T precision = targets[n + 1];
     const auto x = [&](int j) { return lane.x[j]; };
     R value{};
     for (int block = 0; block < n; block += regression_block) {
@@ -48,7 +49,7 @@ CUEBM_MATH R regression_rows(const EnergyStep<T>& step, const T* parameters, con
             for (int j = 0; j < d; ++j) lane.scratch.set(j, R{});
         R sum{};
         for (int first = block; first < end; first += rows_at_once) {
-            const auto eight = rows_from(features, first, n, d);
+            const auto* const eight = eight_rows(parameters, first, d);
             R etas[rows_at_once] = {}, slopes[rows_at_once];
             add_products(eight, d, x, etas);
 #pragma GCC unroll 8
@@ -72,7 +73,7 @@ CUEBM_MATH R regression_rows(const EnergyStep<T>& step, const T* parameters, con
 
 template <Likelihood likelihood, bool Value, bool Gradient, class R, class T>
 CUEBM_MATH R regression(const EnergyStep<T>& step, const T* parameters, const LaneArrays<R>& lane) {
-    const T prior = parameters[0];
+    const T prior = parameters[grouped_size(step.rows, step.d) + step.rows];
     const auto gradient = Gradient ? lane.gradient.cleared(step.d) : lane.gradient;
     const R value = regression_rows<likelihood, Value, Gradient>(step, parameters, lane, gradient);
     if constexpr (Gradient)
@@ -87,7 +88,7 @@ CUEBM_MATH R regression(const EnergyStep<T>& step, const T* parameters, const La
 
 template <bool Value, bool Gradient, class R, class T>
 CUEBM_MATH R sparse(const EnergyStep<T>& step, const T* parameters, const LaneArrays<R>& lane) {
-    const T lambda = parameters[0];
+    const T lambda = parameters[grouped_size(step.rows, step.d) + step.rows];
     const auto gradient = Gradient ? lane.gradient.cleared(step.d) : lane.gradient;
     const R value = regression_rows<Likelihood::normal, Value, Gradient>(step, parameters, lane, gradient);
     if constexpr (Gradient)
