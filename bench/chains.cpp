@@ -62,10 +62,12 @@ int main(int argc, char** argv) {
                 ("chains/" + c.name + "/L:" + std::to_string(c.leapfrogs) + "/chains:" + std::to_string(c.chains) +
                  "/threads:" + threads)
                     .c_str(),
-                [&machine, &c, transitions ](benchmark::State & state) try {
-                    sample(state, machine, c, transitions);
-                } catch (const eb::DeviceError& error) {  // no NVRTC for an energy of one's own
-                    state.SkipWithError(error.what());
+                [&machine, &c, transitions](benchmark::State& state) {
+                    try {
+                        sample(state, machine, c, transitions);
+                    } catch (const eb::DeviceError& error) {  // no NVRTC for an energy of one's own
+                        state.SkipWithError(error.what());
+                    }
                 })
                 ->Unit(benchmark::kMillisecond)
                 ->UseRealTime();
