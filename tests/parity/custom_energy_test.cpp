@@ -35,10 +35,12 @@ eb::reference::Real mixture(const eb::reference::Point& x) {
 std::vector<EnergyCase> own_cases(const Backend& backend) {
     namespace r = eb::reference;
     using r::Point, r::Real;
-    const auto p = positive(200, 2);
-    const EnergyCase gaussian{"gaussian",
-                              eb::energy::custom({.name = "OwnGaussian", .dimension = 200, .parameters = p}),
-                              [=](const Point& x) { return r::gaussian(x, std::vector<double>(200, 0.0), p); }};
+    // On a GPU so many that points lie in columns.
+    const std::int64_t many = backend.kind == eb::Device::Kind::cuda ? 200 : 40;
+    const auto p = positive(many, 2);
+    const EnergyCase gaussian{
+        "gaussian", eb::energy::custom({.name = "OwnGaussian", .dimension = many, .parameters = p}),
+        [=](const Point& x) { return r::gaussian(x, std::vector<double>(static_cast<std::size_t>(many), 0.0), p); }};
     const auto real = eb::energy::Support::real(), above_0 = eb::energy::Support::positive();
     const EnergyCase two{
         "two",
