@@ -3,6 +3,7 @@
 
 #include <map>
 #include <mutex>
+#include <string_view>
 #include <tuple>
 
 #include "cuda/custom/compiler.hpp"
@@ -56,7 +57,8 @@ struct Entry {
 }  // namespace
 
 void* compiled_kernel(const char* function, const ProgramSource& source, const char* name, int capability) {
-    using Key = std::tuple<std::vector<const detail::CustomEnergy*>, std::uint64_t, std::string, std::string, int>;
+    using Key = std::tuple<std::vector<const detail::CustomEnergy*>, std::uint64_t, std::string_view, std::string_view,
+                           int>;  // literals, which stay
     static std::mutex mutex;
     static auto& entries = *new std::map<Key, Entry>;  // never destroyed: nor are the contexts that use them
     std::unique_lock lock(mutex);
