@@ -3,6 +3,10 @@
 find_package(Threads REQUIRED)
 file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/*.cpp ${PROJECT_SOURCE_DIR}/kernels/cpu/*.cpp)
 add_library(cuebm_objects OBJECT ${sources})
+# Not joined with others in a unity build: kernels are large, and the rest shares names with its neighbours.
+set(alone ${sources})
+list(FILTER alone INCLUDE REGEX "kernels/cpu/|src/(running|sample_running|draws_file)\\.cpp$")
+set_source_files_properties(${alone} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
 target_include_directories(cuebm_objects PUBLIC ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src
     ${PROJECT_SOURCE_DIR}/kernels)
 target_link_libraries(cuebm_objects PUBLIC Threads::Threads ${CMAKE_DL_LIBS})
@@ -12,8 +16,10 @@ if(CUEBM_TBB)
     target_compile_definitions(cuebm_objects PRIVATE CUEBM_TBB)
 endif()
 
-# Kernels for one instruction set are told by their file's name; the library picks one when it is used.
-if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+# Kernels for one instruction set are told by their file's name; the library picks one when it is used. ThreadSanitizer
+# looks at who writes what, which they have in common.
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64" AND NOT CUEBM_SANITIZE STREQUAL "thread")
+    target_compile_definitions(cuebm_objects PRIVATE CUEBM_X86)
     file(GLOB avx2 kernels/cpu/*_avx2.cpp)
     set_source_files_properties(${avx2} PROPERTIES COMPILE_OPTIONS "-mavx2;-mfma")
     set(avx512 "-mavx512f;-mavx512dq;-mavx512bw;-mavx512vl;-mfma")

@@ -19,6 +19,10 @@ set(CMAKE_BUILD_RPATH $ORIGIN $ORIGIN/../lib)
 # The contract "same bits" needs: no contraction but where fma is written.
 add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wconversion;-ffp-contract=off;-fno-math-errno>")
 
+if(CMAKE_UNITY_BUILD)  # where no source is a main file, and so nothing of an anonymous namespace is its own
+    add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:-Wno-subobject-linkage>")
+endif()
+
 if(CUEBM_SANITIZE STREQUAL "address")
     # AddressSanitizer sees a null pointer and a wrong size when they are used. Without UBSan's checks of each, and with
     # calls in place of code at each access, the largest kernel (energy_base.cpp) takes 27 s to compile instead of 78.

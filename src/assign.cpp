@@ -236,6 +236,7 @@ CUEBM_PUBLIC(assign_gradient, AssignGradient, GradientLayout, float)
 CUEBM_PUBLIC(assign_gradient, AssignGradient, GradientLayout, double)
 CUEBM_PUBLIC(update, Update, UpdateLayout, float)
 CUEBM_PUBLIC(update, Update, UpdateLayout, double)
+#undef CUEBM_PUBLIC
 
 namespace {
 template <class T>

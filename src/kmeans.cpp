@@ -19,18 +19,18 @@ namespace {
 
 using namespace detail;
 
-constexpr auto function = "kmeans::fit";
+constexpr auto fit_function = "kmeans::fit";
 
 template <class T>
 void check(const Context& context, PointsView<T> y, const FitOptions<T>& o) {
-    check_fit(function, context.device(), y, o);
+    check_fit(fit_function, context.device(), y, o);
     if (o.n_init < 1 || (o.start == Start::given && o.n_init != 1))
-        refuse(function, "n_init", std::to_string(o.n_init), "n_init >= 1, and 1 for given prototypes");
-    if (!(o.tolerance >= 0)) refuse(function, "tolerance", text_of(o.tolerance), "tolerance >= 0");
-    check_metric(function, o.metric);
+        refuse(fit_function, "n_init", std::to_string(o.n_init), "n_init >= 1, and 1 for given prototypes");
+    if (!(o.tolerance >= 0)) refuse(fit_function, "tolerance", text_of(o.tolerance), "tolerance >= 0");
+    check_metric(fit_function, o.metric);
     if (o.metric == Metric::inner_product)
-        refuse(function, "metric", "inner_product", "squared_euclidean or cosine: no mean lowers an inner product");
-    check_optional(function, "weights", o.weights, y.rows, context.device());
+        refuse(fit_function, "metric", "inner_product", "squared_euclidean or cosine: no mean lowers an inner product");
+    check_optional(fit_function, "weights", o.weights, y.rows, context.device());
 }
 
 // The device memory of a fit, and the steps of Lloyd's iteration on it.
@@ -45,7 +45,7 @@ public:
           unit_points_(o.metric == Metric::cosine ? to_unit(stream, points) : Matrix<T>()),
           y_(o.metric == Metric::cosine ? unit_points_.view() : points),
           o_(o),
-          weights_(weights_of(function, stream, o.weights)),
+          weights_(weights_of(fit_function, stream, o.weights)),
           old_labels_(context_.vector<std::int32_t>(y_.rows)),
           sums_(context_.matrix<std::int64_t>(o.k, y_.cols)),
           counts_(context_.vector<std::int64_t>(o.k + 1)),
@@ -80,7 +80,7 @@ private:
                        .labels = context_.vector<std::int32_t>(y_.rows),
                        .energies = context_.vector<T>(y_.rows),
                        .metric = o_.metric};
-        model.prototypes = choose_start(function, stream_, y_, weights_, o_, static_cast<std::uint32_t>(number));
+        model.prototypes = choose_start(fit_function, stream_, y_, weights_, o_, static_cast<std::uint32_t>(number));
         const WaitAtEnd wait(stream_);
         if (spherical() && o_.start == Start::given) to_unit(stream_, model.prototypes);
         forget();

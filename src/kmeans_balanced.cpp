@@ -17,11 +17,11 @@ namespace cuebm::kmeans {
 namespace {
 
 using namespace detail;
-constexpr auto function = "kmeans::fit_balanced";
+constexpr auto balanced_function = "kmeans::fit_balanced";
 
 template <class T>
 Bounds check(const Context& context, PointsView<T> y, const BalancedOptions<T>& o) {
-    check_fit(function, context.device(), y, o);
+    check_fit(balanced_function, context.device(), y, o);
     const std::int64_t low = y.rows / o.k, high = low + (y.rows % o.k != 0);
     const bool equal = o.min_size == -1 && o.max_size == -1;
     const Bounds bounds{o.min_size != -1 ? o.min_size
@@ -31,9 +31,10 @@ Bounds check(const Context& context, PointsView<T> y, const BalancedOptions<T>& 
                         : equal          ? high
                                          : y.rows};
     if (bounds.least < 0 || bounds.least > low)
-        refuse(function, "min_size", std::to_string(o.min_size), "0 to floor(n / k) = " + std::to_string(low));
+        refuse(balanced_function, "min_size", std::to_string(o.min_size), "0 to floor(n / k) = " + std::to_string(low));
     if (bounds.most < high)
-        refuse(function, "max_size", std::to_string(o.max_size), "at least ceil(n / k) = " + std::to_string(high));
+        refuse(balanced_function, "max_size", std::to_string(o.max_size),
+               "at least ceil(n / k) = " + std::to_string(high));
     return bounds;
 }
 
@@ -81,7 +82,7 @@ Model<T> run(Stream& stream, PointsView<T> y, const BalancedOptions<T>& o) {
         stream.wait();
     }
     const FitOptions<T> start{.k = o.k, .seed = o.seed, .start = o.start, .prototypes = o.prototypes};
-    Model<T> model{.prototypes = choose_start(function, stream, y, {}, start, 0),
+    Model<T> model{.prototypes = choose_start(balanced_function, stream, y, {}, start, 0),
                    .labels = context.vector<std::int32_t>(y.rows),
                    .energies = context.vector<T>(y.rows),
                    .status = Status::iteration_limit};

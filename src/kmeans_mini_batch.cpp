@@ -15,22 +15,22 @@ namespace cuebm::kmeans {
 namespace {
 
 using namespace detail;
-constexpr auto function = "kmeans::partial_fit";
+constexpr auto mini_batch_function = "kmeans::partial_fit";
 
 template <class T>
 void check(const MiniBatch<T>& state, PointsView<T> y, const MiniBatchOptions& o, VectorView<const T> weights,
            Device here) {
     const std::int64_t k = state.prototypes.rows();
-    check_points(function, y, here);
-    check_optional(function, "weights", weights, y.rows, here);
+    check_points(mini_batch_function, y, here);
+    check_optional(mini_batch_function, "weights", weights, y.rows, here);
     if (k > 0) {
-        check_shape(function, "state.prototypes", state.prototypes.view(), k, y.cols, here);
-        check_shape(function, "state.weights", state.weights.view(), k, here);
+        check_shape(mini_batch_function, "state.prototypes", state.prototypes.view(), k, y.cols, here);
+        check_shape(mini_batch_function, "state.weights", state.weights.view(), k, here);
         return;
     }
-    if (o.k < 1 || o.k > most_columns) refuse(function, "k", std::to_string(o.k), "1 <= k < 2^31");
+    if (o.k < 1 || o.k > most_columns) refuse(mini_batch_function, "k", std::to_string(o.k), "1 <= k < 2^31");
     if (y.rows < o.k)
-        refuse(function, "points", std::to_string(y.rows) + " rows in the first chunk",
+        refuse(mini_batch_function, "points", std::to_string(y.rows) + " rows in the first chunk",
                "k = " + std::to_string(o.k) + " at least: join chunks, or start from prototypes of your own");
 }
 
@@ -97,8 +97,8 @@ private:
                                 "is negative, NaN or infinite; wanted a weight >= 0");
     }
     Matrix<T> start(const MiniBatchOptions& o) {
-        const auto weights = weights_of(function, stream_, weights_);
-        return choose_start(function, stream_, y_, weights, FitOptions<T>{.k = k_, .seed = o.seed}, 0);
+        const auto weights = weights_of(mini_batch_function, stream_, weights_);
+        return choose_start(mini_batch_function, stream_, y_, weights, FitOptions<T>{.k = k_, .seed = o.seed}, 0);
     }
 
     Stream& stream_;
@@ -137,5 +137,6 @@ void run(Stream& stream, MiniBatch<T>& state, PointsView<T> y, const MiniBatchOp
     }
 CUEBM_PUBLIC(float)
 CUEBM_PUBLIC(double)
+#undef CUEBM_PUBLIC
 
 }  // namespace cuebm::kmeans

@@ -18,20 +18,20 @@ namespace cuebm::kmeans {
 namespace {
 
 using namespace detail;
-constexpr auto function = "kmeans::fit_soft";
+constexpr auto soft_function = "kmeans::fit_soft";
 
 template <class T>
 void check(const Context& context, PointsView<T> y, const SoftOptions<T>& o) {
-    check_fit(function, context.device(), y, o);
-    check_beta<T>(function, o.beta, false, o.k);
+    check_fit(soft_function, context.device(), y, o);
+    check_beta<T>(soft_function, o.beta, false, o.k);
     if (o.beta_start != 0 && !(o.beta_start <= o.beta))
-        refuse(function, "beta_start", text_of(o.beta_start), "0, or at most beta = " + text_of(o.beta));
-    if (o.beta_start != 0) check_beta<T>(function, o.beta_start, false, o.k, "beta_start");
-    if (!(o.factor > 1)) refuse(function, "factor", text_of(o.factor), "factor > 1");
+        refuse(soft_function, "beta_start", text_of(o.beta_start), "0, or at most beta = " + text_of(o.beta));
+    if (o.beta_start != 0) check_beta<T>(soft_function, o.beta_start, false, o.k, "beta_start");
+    if (!(o.factor > 1)) refuse(soft_function, "factor", text_of(o.factor), "factor > 1");
     if (!(o.perturbation >= 0 && o.perturbation < infinity))
-        refuse(function, "perturbation", text_of(o.perturbation), "a finite perturbation >= 0");
-    if (!(o.tolerance >= 0)) refuse(function, "tolerance", text_of(o.tolerance), "tolerance >= 0");
-    check_optional(function, "weights", o.weights, y.rows, context.device());
+        refuse(soft_function, "perturbation", text_of(o.perturbation), "a finite perturbation >= 0");
+    if (!(o.tolerance >= 0)) refuse(soft_function, "tolerance", text_of(o.tolerance), "tolerance >= 0");
+    check_optional(soft_function, "weights", o.weights, y.rows, context.device());
 }
 
 template <class T>
@@ -53,10 +53,10 @@ public:
         const WaitAtEnd wait(stream_);
         operations_.scales(queue_, {.points = y_, .weights = o_.weights, .scales = scales_.data()});
         stream_.wait();  // throws what is wrong with the data
-        weights_ = weights_of(function, stream_, o_.weights);
+        weights_ = weights_of(soft_function, stream_, o_.weights);
         variance_ = mean_variance(stream_, y_);
         const FitOptions<T> start{.k = o_.k, .seed = o_.seed, .start = o_.start, .prototypes = o_.prototypes};
-        SoftModel<T> model{.prototypes = choose_start(function, stream_, y_, weights_, start, 0),
+        SoftModel<T> model{.prototypes = choose_start(soft_function, stream_, y_, weights_, start, 0),
                            .free_energies = context_.vector<T>(y_.rows),
                            .weights = context_.vector<double>(o_.k),
                            .beta = o_.beta_start > 0 ? o_.beta_start : o_.beta};

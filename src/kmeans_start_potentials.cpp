@@ -185,5 +185,6 @@ std::vector<std::int64_t> Potentials<T>::plus_plus(std::int64_t k, std::uint64_t
     template class Potentials<T>;
 CUEBM_INSTANTIATE(float)
 CUEBM_INSTANTIATE(double)
+#undef CUEBM_INSTANTIATE
 
 }  // namespace cuebm::kmeans

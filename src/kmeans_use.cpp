@@ -208,5 +208,8 @@ Projection<T> run_project(Stream& stream, MatrixView<const T> prototypes, const 
     CUEBM_PUBLIC(Projection<T>, project, run_project, T, const Project<T>& a, a)
 CUEBM_PUBLIC_OF(float)
 CUEBM_PUBLIC_OF(double)
+#undef CUEBM_PUBLIC_OF
+#undef CUEBM_LIST
+#undef CUEBM_PUBLIC
 
 }  // namespace cuebm::kmeans

@@ -171,5 +171,6 @@ ChainsState<T> load_chains(const std::string& path) {
     template CUEBM_API ChainsState<T> load_chains<T>(const std::string&);
 CUEBM_INSTANTIATE(float)
 CUEBM_INSTANTIATE(double)
+#undef CUEBM_INSTANTIATE
 
 }  // namespace cuebm

@@ -409,5 +409,6 @@ Samples<T> sample(const Context& context, const Energy& energy, const Sampler& s
     template CUEBM_API Samples<T> sample<T>(const Context&, const Energy&, const Sampler&, const SampleOptions<T>&);
 CUEBM_INSTANTIATE(float)
 CUEBM_INSTANTIATE(double)
+#undef CUEBM_INSTANTIATE
 
 }  // namespace cuebm

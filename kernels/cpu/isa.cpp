@@ -3,7 +3,7 @@
 
 #include <cstdlib>
 
-#if defined(__x86_64__)
+#if defined(CUEBM_X86)
 #include <cpuid.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -14,7 +14,7 @@
 namespace cuebm::cpu {
 namespace {
 
-#if defined(__x86_64__)
+#if defined(CUEBM_X86)
 // Linux gives a process the registers of AMX when it asks for them (its Documentation/arch/x86/xstate.rst).
 bool amx_is_granted() {
     unsigned a = 0, b = 0, c = 0, d = 0;
@@ -41,7 +41,7 @@ std::vector<const ScreenKernels*> avx512_screens() {
 
 std::vector<Isa> available_isas() {
     std::vector<Isa> isas{{&assign_base, &sums_base, &energy_base, &chains_base, {&screen_base}}};
-#if defined(__x86_64__)
+#if defined(CUEBM_X86)
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
         isas.push_back({&assign_avx2, &sums_avx2, &energy_avx2, &chains_avx2, {&screen_avx2}});
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&

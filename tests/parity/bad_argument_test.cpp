@@ -88,7 +88,6 @@ CUEBM_TEST(BadArguments, OfAssign) {
     auto problem = normal_problem<T>(9, 4, 3);
     problem.beta = 1;
     problem.known.assign(9 * 3, 1);
-    const unsigned everything = Want::labels | Want::energies | Want::best | Want::all_energies | Want::free_energies;
     const OnDevice<T> there(context, problem, everything, 2);
     using Task = eb::Assign<T>;
     const Task good = there.task();

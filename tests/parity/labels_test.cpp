@@ -13,8 +13,6 @@ CUEBM_CPU_SUITE(LargeLabels);
 
 namespace {
 
-constexpr unsigned everything = Want::labels | Want::energies | Want::best | Want::all_energies | Want::free_energies;
-
 // Sizes around those of tiles, packs and warps, one, and far from any; at most three tiles, for the emulator.
 constexpr std::tuple<int, int, int> shapes[] = {
     {1, 1, 1},     {1, 17, 16},   {15, 16, 17}, {16, 15, 31}, {17, 1, 33},   {31, 33, 15},   {32, 64, 16},

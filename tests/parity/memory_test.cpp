@@ -65,7 +65,7 @@ private:
 };
 
 template <class T>
-eb::kmeans::Model<T> fit(eb::Context& context, const std::vector<T>& y, std::int64_t n, std::int64_t d) {
+eb::kmeans::Model<T> fit_points(eb::Context& context, const std::vector<T>& y, std::int64_t n, std::int64_t d) {
     const auto points = context.copy(eb::view(y, n, d));
     return eb::kmeans::fit(context, eb::MatrixView<const T>(points.view()), {.k = 5, .seed = 1});
 }
@@ -79,14 +79,14 @@ CUEBM_TEST(Memory, UsersAllocatorIsUsedForEverything) {
         auto context = backend.make(0, counting.allocator());
         const auto y = blobs<T>(100, 4, 5);
         {
-            const auto model = fit(context, y, 100, 4);
+            const auto model = fit_points(context, y, 100, 4);
             EXPECT_GT(context.used_bytes(), 0u);
             EXPECT_EQ(counting.live_bytes(), context.used_bytes() + context.cached_bytes());
         }
         EXPECT_EQ(context.used_bytes(), 0u);
         EXPECT_GT(context.cached_bytes(), 0u);
         const int before = counting.allocations();
-        (void)fit(context, y, 100, 4);
+        (void)fit_points(context, y, 100, 4);
         EXPECT_EQ(counting.allocations(), before) << "the pool does not reuse what it keeps";
         context.trim();
         EXPECT_EQ(context.cached_bytes(), 0u);
@@ -117,7 +117,7 @@ CUEBM_TEST(Memory, MayRunOutAnywhereInAFit) {
     {
         auto context = backend.make(0, counting.allocator());
         const auto y = blobs<T>(60, 3, 4);
-        const auto wanted = eb::to_host(context, fit(context, y, 60, 3).prototypes);
+        const auto wanted = eb::to_host(context, fit_points(context, y, 60, 3).prototypes);
         int after = 0;
         for (bool done = false; !done; ++after) {
             context.trim();
@@ -125,7 +125,7 @@ CUEBM_TEST(Memory, MayRunOutAnywhereInAFit) {
             counting.fail_after(after);
             const int failures = counting.failures();
             try {
-                const auto got = eb::to_host(context, fit(context, y, 60, 3).prototypes);
+                const auto got = eb::to_host(context, fit_points(context, y, 60, 3).prototypes);
                 EXPECT_TRUE(same_bits(got, wanted));
                 done = counting.failures() == failures;
             } catch (const eb::OutOfMemory& error) {
@@ -135,7 +135,7 @@ CUEBM_TEST(Memory, MayRunOutAnywhereInAFit) {
         }
         counting.fail_after(-1);
         EXPECT_GT(after, 5);
-        EXPECT_TRUE(same_bits(eb::to_host(context, fit(context, y, 60, 3).prototypes), wanted));
+        EXPECT_TRUE(same_bits(eb::to_host(context, fit_points(context, y, 60, 3).prototypes), wanted));
     }
     EXPECT_EQ(counting.live_bytes(), 0u);
 }

@@ -19,7 +19,7 @@ using namespace cuebm::test;
 namespace {
 
 // What asking for a GPU says; empty if there is one.
-std::string complaint() {
+std::string what_stops_it() {
     try {
         (void)eb::Context::cuda(0);
     } catch (const eb::DeviceError& error) {
@@ -30,7 +30,7 @@ std::string complaint() {
 
 std::string complaint_with(const std::string& plugin) {
     const ScopedVariable path("CUEBM_CUDA_PLUGIN", plugin.c_str());
-    return complaint();
+    return what_stops_it();
 }
 
 // A library of this build, by its place beside this program: both folders may have been carried to another machine.
@@ -120,7 +120,7 @@ TEST(PluginDeathTest, DriverThatIsMissingOrOld) {
     if (!emulated()) GTEST_SKIP() << "only with the emulated plug-in";
     GTEST_FLAG_SET(death_test_style, "threadsafe");
     const auto child = [] {
-        const std::string why = complaint();
+        const std::string why = what_stops_it();
         std::fprintf(stderr, "%s\n", why.c_str());
         const auto best = eb::Context::best();
         _exit(why.empty() || best.device() != eb::Device{} ? 1 : 0);

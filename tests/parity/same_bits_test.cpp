@@ -276,8 +276,9 @@ void compare_errors(eb::Context cpu, eb::Context cuda) {
 // Soft means whose sums take more and more shared memory, and at last none.
 template <class T>
 void compare_wide(eb::Context cpu, eb::Context cuda) {
-    for (const std::int64_t d : {1000, 9000, 60000}) {
-        const std::int64_t n = d == 1000 ? 20 : 3, k = d == 1000 ? 17 : 3;
+    for (const std::int64_t bytes : {4000, 36000, 240000}) {
+        const auto d = bytes / static_cast<std::int64_t>(sizeof(T));
+        const std::int64_t n = bytes == 4000 ? 20 : 2, k = bytes == 4000 ? 17 : 2;
         const auto y = normal<T>(n * d, 1), w = normal<T>(k * d, 2);
         std::vector<T> gradients[2], projected[2];
         for (const bool on_cuda : {false, true}) {

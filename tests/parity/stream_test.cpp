@@ -1,11 +1,10 @@
 // Streams: in order, asynchronous, independent of each other; what is wrong in the data surfaces at wait(), once.
-#include <optional>
-
 #include <cuebm/error.hpp>
 #include <cuebm/kmeans.hpp>
 
 #include "support/assign_problem.hpp"
 #include "support/backends.hpp"
+#include "support/complaint.hpp"
 
 namespace eb = cuebm;
 using namespace cuebm::test;
@@ -14,18 +13,10 @@ CUEBM_SUITE(Streams);
 
 namespace {
 
-constexpr unsigned everything = Want::labels | Want::energies | Want::best | Want::all_energies | Want::free_energies;
-
-// The argument and the row that wait() complains of; none if it does not.
-std::optional<std::pair<std::string, std::int64_t>> complaint(eb::Stream& stream) {
-    try {
-        stream.wait();
-    } catch (const eb::DataError& error) {
-        return std::pair{error.argument(), error.row()};
-    }
-    return std::nullopt;
+// What wait() complains of.
+Complaint complaint_of(eb::Stream& stream) {
+    return complaint([&] { stream.wait(); });
 }
-using Complaint = std::pair<std::string, std::int64_t>;
 
 }  // namespace
 
@@ -128,14 +119,14 @@ CUEBM_TEST(Streams, BadDataSurfacesAtWaitOnce) {
     const OnDevice<T> at_bad(context, bad, everything), at_worse(context, worse, everything),
         at_good(context, good, everything);
     EXPECT_NO_THROW(eb::assign(stream, at_bad.task()));
-    EXPECT_EQ(complaint(stream), (Complaint{"points", 71}));
-    EXPECT_EQ(complaint(stream), std::nullopt);
+    EXPECT_EQ(complaint_of(stream), (Complaint{"points", 71}));
+    EXPECT_EQ(complaint_of(stream), Complaint{"none"});
     EXPECT_NO_THROW(eb::assign(stream, at_bad.task()));
     EXPECT_NO_THROW(eb::assign(stream, at_worse.task()));
     EXPECT_NO_THROW(eb::assign(stream, at_good.task()));
-    EXPECT_EQ(complaint(stream), (Complaint{"points", 66}));
+    EXPECT_EQ(complaint_of(stream), (Complaint{"points", 66}));
     eb::assign(stream, at_good.task());
-    EXPECT_EQ(complaint(stream), std::nullopt);
+    EXPECT_EQ(complaint_of(stream), Complaint{"none"});
     (void)at_bad.answers(bad);  // its inputs are as they were
     expect_canonical(at_good.answers(good), good, everything);
 }
@@ -150,8 +141,8 @@ CUEBM_TEST(Streams, KeepTheirErrorsApart) {
     const OnDevice<T> at_bad(context, bad, Want::labels), at_good(context, good, Want::labels);
     eb::assign(first, at_bad.task());
     eb::assign(second, at_good.task());
-    EXPECT_EQ(complaint(second), std::nullopt);
-    EXPECT_EQ(complaint(first), (Complaint{"points", 5}));
+    EXPECT_EQ(complaint_of(second), Complaint{"none"});
+    EXPECT_EQ(complaint_of(first), (Complaint{"points", 5}));
 }
 
 // Work that starts before the event it must wait for. Each round the second stream reads what the first writes.

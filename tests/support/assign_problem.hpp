@@ -28,6 +28,8 @@ Problem<T> normal_problem(std::int64_t n, std::int64_t k, std::int64_t d, double
 
 // Which outputs are asked for; kernels may take other ways for other sets.
 enum Want : unsigned { labels = 1, energies = 2, best = 4, all_energies = 8, free_energies = 16 };
+inline constexpr unsigned everything =
+    Want::labels | Want::energies | Want::best | Want::all_energies | Want::free_energies;
 
 template <class T>
 struct Answers {

@@ -1,4 +1,4 @@
-// What a DataError complained of: the argument, and its row.
+// What an error complained of: the argument and, of a DataError, the row.
 #pragma once
 
 #include <cstdint>
@@ -27,6 +27,20 @@ Complaint complaint(Call call) {
         return {error.argument(), error.row()};
     }
     return {"none"};
+}
+
+// The argument of the InvalidArgument that a call throws, in words that begin with `prefix`, where there is no context.
+template <class Call>
+std::string refused_argument(Call call, const std::string& prefix = {}) {
+    try {
+        call();
+    } catch (const InvalidArgument& error) {
+        const std::string what = error.what();
+        EXPECT_TRUE(what.starts_with(prefix)) << what;
+        EXPECT_EQ(what.find("context"), std::string::npos) << "there is none here: " << what;
+        return error.argument();
+    }
+    return "nothing";
 }
 
 // The call throws InvalidArgument, for this argument.

@@ -13,21 +13,21 @@
 
 #include "cpu/assign.hpp"
 #include "cpu/isa.hpp"
+#include "unit/screening.hpp"
 
 namespace eb = cuebm;
+using namespace eb::test;
 
 namespace {
 
-using Values = std::vector<float>;
-
-struct Problem {
+struct SmallProblem {
     std::string name;
     std::int64_t n, k, d;
     Values points, prototypes;
     std::int64_t point_stride = d, output_stride = 1;
 };
 
-struct Answer {
+struct SmallAnswer {
     std::vector<std::int32_t> labels;
     Values energies;
     std::vector<std::int64_t> bad;  // the first bad row of each block; blocks differ in size between paths
@@ -38,15 +38,16 @@ struct Answer {
     }
 };
 
-bool same(const Answer& a, const Answer& b) {
+bool same(const SmallAnswer& a, const SmallAnswer& b) {
     return a.labels == b.labels && a.energies.size() == b.energies.size() &&
            std::memcmp(a.energies.data(), b.energies.data(), a.energies.size() * sizeof(float)) == 0 &&
            a.first_bad() == b.first_bad();
 }
 
 // Gaps between outputs hold -7, and have to keep it.
-Answer solve(const Problem& p, const eb::cpu::Isa& isa, const char* path, bool labels = true, bool energies = true) {
-    Answer answer;
+SmallAnswer solve(const SmallProblem& p, const eb::cpu::Isa& isa, const char* path, bool labels = true,
+                  bool energies = true) {
+    SmallAnswer answer;
     const auto places = static_cast<std::size_t>(p.n * p.output_stride);
     answer.labels.assign(places, -7);
     answer.energies.assign(places, -7);
@@ -67,7 +68,7 @@ Answer solve(const Problem& p, const eb::cpu::Isa& isa, const char* path, bool l
     return answer;
 }
 
-void expect_the_same(const Problem& p) {
+void expect_the_same(const SmallProblem& p) {
     for (const auto& isa : eb::cpu::available_isas())
         for (const auto& [labels, energies] : {std::pair{true, true}, {true, false}, {false, true}}) {
             const auto small = solve(p, isa, "small", labels, energies),
@@ -78,13 +79,6 @@ void expect_the_same(const Problem& p) {
         }
 }
 
-Values draw(std::mt19937& generator, std::int64_t size, float scale = 1, float shift = 0) {
-    std::normal_distribution<float> normal;
-    Values values(static_cast<std::size_t>(size));
-    for (auto& x : values) x = shift + scale * normal(generator);
-    return values;
-}
-
 // Few values a coordinate: many energies are equal, and the lower index has to win.
 Values lattice(std::mt19937& generator, std::int64_t size) {
     Values values(static_cast<std::size_t>(size));
@@ -93,8 +87,8 @@ Values lattice(std::mt19937& generator, std::int64_t size) {
 }
 
 // Pairs of prototypes that differ in the sign of a coordinate which is nearly 0 in all points.
-Problem near_ties(std::mt19937& generator, std::int64_t n, std::int64_t k, std::int64_t d) {
-    Problem p{"near ties", n, k, d, draw(generator, n * d), draw(generator, k * d)};
+SmallProblem ties_of_signs(std::mt19937& generator, std::int64_t n, std::int64_t k, std::int64_t d) {
+    SmallProblem p{"near ties", n, k, d, draw(generator, n * d), draw(generator, k * d)};
     for (std::int64_t z = 0; z + 1 < k; z += 2)
         for (std::int64_t j = 0; j < d; ++j) {
             const float w = p.prototypes[static_cast<std::size_t>(z * d + j)];
@@ -115,7 +109,7 @@ TEST(AssignSmall, EqualsTheDirectPathForEveryDepth) {
         const std::int64_t n = few(200), k = few(70);
         expect_the_same({"random", n, k, d, draw(generator, n * d), draw(generator, k * d)});
         expect_the_same({"lattice", n, k, d, lattice(generator, n * d), lattice(generator, k * d)});
-        expect_the_same(near_ties(generator, n, k, d));
+        expect_the_same(ties_of_signs(generator, n, k, d));
     }
 }
 
@@ -127,7 +121,7 @@ TEST(AssignSmall, EqualsTheDirectPathForEveryShape) {
             expect_the_same({"points", n, 5, d, draw(generator, n * d), draw(generator, 5 * d)});
     for (const std::int64_t k : {1, 2, 15, 16, 17, 300, 5000})
         expect_the_same({"prototypes", 70, k, 2, lattice(generator, 140), draw(generator, k * 2)});
-    Problem strided{"strides", 100, 9, 6, draw(generator, 1100), draw(generator, 54)};
+    SmallProblem strided{"strides", 100, 9, 6, draw(generator, 1100), draw(generator, 54)};
     strided.point_stride = 11;
     strided.output_stride = 3;
     expect_the_same(strided);
@@ -148,7 +142,7 @@ TEST(AssignSmall, EqualsTheDirectPathForEveryMagnitude) {
                 {title + " of prototypes", 70, 20, d, draw(generator, 70 * d), draw(generator, 20 * d, scale)});
         }
     // The nearest prototype is near, and one other is so far that its energy overflows for some points alone.
-    Problem far{"far", 200, 20, 3, draw(generator, 600, 0x1p57f), draw(generator, 60)};
+    SmallProblem far{"far", 200, 20, 3, draw(generator, 600, 0x1p57f), draw(generator, 60)};
     for (const float coordinate : {0x1.fffp58f, 0x1p63f, 0x1.fffffep63f, 0x1p64f}) {
         far.prototypes[58] = coordinate;
         expect_the_same(far);
@@ -160,9 +154,9 @@ TEST(AssignSmall, ReportsTheRowsThatTheDirectPathReports) {
     std::mt19937 generator(4);
     for (const float bad : {float(NAN), -float(NAN), float(INFINITY), -float(INFINITY), 1e30f}) {
         for (const std::int64_t d : {1, 3, 16, 31}) {
-            const Problem good{"bad", 1200, 11, d, draw(generator, 1200 * d), draw(generator, 11 * d)};
+            const SmallProblem good{"bad", 1200, 11, d, draw(generator, 1200 * d), draw(generator, 11 * d)};
             for (const std::int64_t row : {0, 1023, 1199}) {
-                Problem p = good;
+                SmallProblem p = good;
                 for (const std::int64_t r : {row, std::int64_t{1199}})
                     p.points[static_cast<std::size_t>(r * d + d - 1)] = bad;
                 expect_the_same(p);
@@ -170,7 +164,7 @@ TEST(AssignSmall, ReportsTheRowsThatTheDirectPathReports) {
                 EXPECT_EQ(answer.first_bad(), row);
                 EXPECT_TRUE(std::isfinite(bad) || answer.labels[static_cast<std::size_t>(row)] == 0);
             }
-            Problem p = good;
+            SmallProblem p = good;
             p.prototypes[static_cast<std::size_t>(10 * d)] = bad;
             expect_the_same(p);
         }

@@ -8,11 +8,13 @@
 
 #include <cuebm/diagnostics.hpp>
 
+#include "support/complaint.hpp"
 #include "support/data.hpp"
 
 namespace eb = cuebm;
 namespace diagnostics = cuebm::diagnostics;
 using cuebm::test::normal;
+using cuebm::test::refused_argument;
 
 namespace {
 
@@ -39,18 +41,6 @@ void expect_problem(const diagnostics::Summary& summary, const std::vector<std::
     ASSERT_EQ(problems.size(), count) << summary.verdict();
     for (const auto& word : words) EXPECT_NE(problems[0].find(word), std::string::npos) << word << ": " << problems[0];
     EXPECT_NE(to_string(summary).find(problems[0]), std::string::npos);
-}
-
-template <class Call>
-std::string refused(Call call) {
-    try {
-        call();
-    } catch (const eb::InvalidArgument& error) {
-        EXPECT_EQ(std::string(error.what()).find("context"), std::string::npos)
-            << "there is none here: " << error.what();
-        return error.argument();
-    }
-    return "nothing";
 }
 
 }  // namespace
@@ -149,7 +139,7 @@ TEST(Summary, NamesTheArgumentThatIsWrong) {
     const auto good = eb::view(x, 12, 2);
     const auto call = [&](std::size_t count, eb::MatrixView<const double> draws, std::int64_t chains, std::int64_t each,
                           const diagnostics::SamplerReport& sampler = {}) {
-        return refused([&] {
+        return refused_argument([&] {
             (void)diagnostics::summarise(names(static_cast<std::int64_t>(count)), draws, chains, each, sampler);
         });
     };

@@ -13,11 +13,13 @@
 
 #include <sys/mman.h>
 
+#include "support/complaint.hpp"
 #include "support/data.hpp"
 
 namespace eb = cuebm;
 namespace diagnostics = cuebm::diagnostics;
 using cuebm::test::normal;
+using cuebm::test::refused_argument;
 
 namespace {
 
@@ -47,18 +49,9 @@ const std::vector<std::pair<std::string, std::function<double(Draws)>>> of_one_q
 };
 bool has_a_unit(const std::string& name) { return name.starts_with("mcse"); }
 
-// "argument" of the InvalidArgument that a call throws.
 template <class Call>
 std::string refused(Call call) {
-    try {
-        call();
-    } catch (const eb::InvalidArgument& error) {
-        EXPECT_TRUE(std::string(error.what()).starts_with("diagnostics::")) << error.what();
-        EXPECT_EQ(std::string(error.what()).find("context"), std::string::npos)
-            << "there is none here: " << error.what();
-        return error.argument();
-    }
-    return "nothing";
+    return refused_argument(call, "diagnostics::");
 }
 
 }  // namespace

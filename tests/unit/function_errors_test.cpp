@@ -3,27 +3,19 @@
 #include <cstring>
 #include <functional>
 #include <limits>
+#include <numbers>
 #include <vector>
 
 #include <gtest/gtest.h>
 
 #include "math/functions_circular.hpp"
 #include "math/functions_logarithm.hpp"
+#include "unit/ulps.hpp"
 
 namespace math = cuebm::math;
+using cuebm::test::ulps;
 
 namespace {
-
-// In units of the last place of the wanted number. Results below the smallest normal may be 0.
-template <class T>
-double ulps(T got, long double wanted) {
-    using Limits = std::numeric_limits<T>;
-    const long double size = std::abs(wanted);
-    if (size < static_cast<long double>(Limits::min())) return std::abs(got) <= Limits::min() ? 0 : INFINITY;
-    const long double ulp = std::ldexp(1.0L, std::ilogb(wanted) + 1 - Limits::digits);
-    const auto error = static_cast<double>(std::abs(static_cast<long double>(got) - wanted) / ulp);
-    return std::isnan(error) ? INFINITY : error;
-}
 
 // An interval, by equal steps or, if its ends have the same sign and `ratio`, by equal ratios.
 struct Range {
@@ -65,8 +57,6 @@ TYPED_TEST_SUITE(FunctionErrors, Types);
 
 long double softplus(long double x) { return x > 0 ? x + std::log1p(std::exp(-x)) : std::log1p(std::exp(x)); }
 long double logistic(long double x) { return x > 0 ? 1 / (1 + std::exp(-x)) : std::exp(x) / (1 + std::exp(x)); }
-constexpr long double pi = 3.141592653589793238462643383279502884L;
-
 }  // namespace
 
 // A wrong coefficient, a wrong exponent at the ends of the range; a result beyond them that is not 0 or infinity.
@@ -151,7 +141,7 @@ TYPED_TEST(FunctionErrors, Sigmoid) {
 TYPED_TEST(FunctionErrors, SineAndCosineOfTurns) {
     using T = TypeParam;
     const auto in_first_half_quarter = [](long double u, int shift) {
-        const long double nearest = std::round(u * 4), f = (u * 4 - nearest) * (pi / 2);
+        const long double nearest = std::round(u * 4), f = (u * 4 - nearest) * (std::numbers::pi_v<long double> / 2);
         switch ((static_cast<int>(nearest) + shift) % 4) {
             case 0: return std::sin(f);
             case 1: return std::cos(f);
@@ -187,13 +177,14 @@ TYPED_TEST(FunctionErrors, SineAndCosineOfWords) {
             const Word word = (static_cast<Word>(i) << (bits - 6)) + static_cast<Word>(d);
             T sine, cosine;
             math::sincos_of_word(word, sine, cosine);
-            const long double angle = 2 * pi * std::ldexp(static_cast<long double>(word), -bits);
+            const long double angle =
+                2 * std::numbers::pi_v<long double> * std::ldexp(static_cast<long double>(word), -bits);
             EXPECT_NEAR(static_cast<double>(sine), static_cast<double>(std::sin(angle)), limit) << word;
             EXPECT_NEAR(static_cast<double>(cosine), static_cast<double>(std::cos(angle)), limit) << word;
         }
     T sine, cosine;
     math::sincos_of_word(Word{1} << (bits / 4), sine, cosine);
-    EXPECT_NEAR(static_cast<double>(sine) / std::ldexp(2 * static_cast<double>(pi), bits / 4 - bits), 1, 1e-6);
+    EXPECT_NEAR(static_cast<double>(sine) / std::ldexp(2 * std::numbers::pi, bits / 4 - bits), 1, 1e-6);
 }
 
 // A root that is not correctly rounded (an estimate), signs that are lost.

@@ -5,17 +5,12 @@
 #include <gtest/gtest.h>
 
 #include "math/free_energy.hpp"
+#include "unit/ulps.hpp"
 
 namespace math = cuebm::math;
+using cuebm::test::ulps;
 
 namespace {
-
-template <class T>
-double ulps(T got, long double wanted) {
-    const T near = std::abs(static_cast<T>(wanted));
-    const T ulp = std::nextafter(near, static_cast<T>(INFINITY)) - near;
-    return static_cast<double>(std::abs(static_cast<long double>(got) - wanted) / static_cast<long double>(ulp));
-}
 
 template <class T>
 class Functions : public testing::Test {};

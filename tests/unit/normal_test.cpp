@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numbers>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -12,8 +13,6 @@
 namespace math = cuebm::math;
 
 namespace {
-
-constexpr long double pi = 3.141592653589793238462643383279502884L;
 
 template <class T>
 class Normals : public testing::Test {
@@ -69,9 +68,9 @@ TYPED_TEST(Normals, AreThoseOfBoxAndMuller) {
             const double limit =
                 4 * eps * static_cast<double>(radius + 1 / radius) + 2 * static_cast<double>(lattice / (u * radius));
             EXPECT_NEAR(static_cast<double>(got.value[2 * pair]),
-                        static_cast<double>(radius * std::cos(2 * pi * turns)), limit);
+                        static_cast<double>(radius * std::cos(2 * std::numbers::pi_v<long double> * turns)), limit);
             EXPECT_NEAR(static_cast<double>(got.value[2 * pair + 1]),
-                        static_cast<double>(radius * std::sin(2 * pi * turns)), limit);
+                        static_cast<double>(radius * std::sin(2 * std::numbers::pi_v<long double> * turns)), limit);
         }
     }
 }

@@ -1,0 +1,204 @@
+// What screening keeps from call to call changes no label.
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <random>
+#include <stdexcept>
+#include <utility>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include <cuebm/cuebm.hpp>
+
+#include "cpu/assign.hpp"
+#include "cpu/screen_groups.hpp"
+#include "unit/screening.hpp"
+
+namespace eb = cuebm;
+using namespace eb::test;
+
+namespace {
+
+// Lloyd's prototypes, a few steps of them, by canonical labels and means in double.
+std::vector<Values> lloyd_steps(ScreeningProblem p, int steps) {
+    std::vector<Values> all;
+    for (int step = 0; step < steps; ++step) {
+        all.push_back(p.prototypes);
+        const auto labels = solve(p, "direct", false).labels;
+        std::vector<double> sums(p.prototypes.size()), counts(static_cast<std::size_t>(p.k));
+        for (std::int64_t i = 0; i < p.n; ++i) {
+            const std::int64_t z = labels[static_cast<std::size_t>(i)];
+            ++counts[static_cast<std::size_t>(z)];
+            for (std::int64_t j = 0; j < p.d; ++j)
+                sums[static_cast<std::size_t>(z * p.d + j)] +=
+                    static_cast<double>(p.points[static_cast<std::size_t>(i * p.d + j)]);
+        }
+        for (std::size_t v = 0; v < sums.size(); ++v)
+            if (const double count = counts[v / static_cast<std::size_t>(p.d)]; count > 0)
+                p.prototypes[v] = static_cast<float>(sums[v] / count);
+    }
+    return all;
+}
+
+std::vector<ScreeningAnswer> right_answers(ScreeningProblem p, const std::vector<Values>& steps) {
+    std::vector<ScreeningAnswer> all;
+    for (const auto& prototypes : steps) {
+        p.prototypes = prototypes;
+        all.push_back(solve(p, "direct"));
+    }
+    return all;
+}
+
+// Labels of one set of points for prototypes that move, with what is kept from call to call; how many were wrong.
+int wrong_labels(const ScreeningProblem& p, const std::vector<Values>& steps,
+                 const std::vector<ScreeningAnswer>& rights, const eb::cpu::Isa& isa,
+                 const eb::cpu::ScreenKernels& screen, float factor) {
+    ScreeningProblem now = p;
+    ScreeningAnswer answer;
+    const auto plan = eb::cpu::plan(task_of(now, answer), isa, 1, screen.name);
+    const auto kept_bytes = eb::detail::layout_bytes<eb::cpu::KeptPoints>(plan, p.n, p.k, p.d);
+    std::vector<std::byte> memory(plan.scratch_bytes + kept_bytes + 512);
+    auto* scratch = memory.data() + (256 - reinterpret_cast<std::uintptr_t>(memory.data()) % 256) % 256;
+    auto* kept = scratch + (plan.scratch_bytes + 255) / 256 * 256;
+    const auto each = [](std::int64_t tasks, const auto& body) {
+        for (std::int64_t t = 0; t < tasks; ++t) body(t, 0);
+    };
+    int wrong = 0;
+    for (std::size_t s = 0; s < steps.size(); ++s) {
+        now.prototypes = steps[s];
+        auto task = task_of(now, answer);
+        if (s % 3 != 2) task.energies = {};
+        if (s == 0) eb::cpu::AssignRun<float>(plan, task, scratch, kept).keep(each);
+        eb::cpu::AssignRun<float> run(plan, task, scratch, kept, factor);
+        run.run(
+            each, [](std::int64_t) {}, [](std::int64_t) {});
+        const ScreeningAnswer& right = rights[s];
+        for (std::size_t i = 0; i < right.labels.size(); ++i) {
+            wrong += right.labels[i] != answer.labels[i];
+            if (task.energies) wrong += right.energies[i] != answer.energies[i];
+        }
+    }
+    return wrong;
+}
+
+// Points close to prototypes that are far apart, so that nearly all keep their label; then single prototypes come to
+// one of them. Points are at even prototypes; odd ones have none. order: as the first call groups them into panels.
+std::vector<Values> single_moves(const ScreeningProblem& p, std::int64_t panel,
+                                 const std::vector<std::int32_t>& order) {
+    std::vector<std::int64_t> slots(order.size());
+    for (std::size_t s = 0; s < order.size(); ++s)
+        slots[static_cast<std::size_t>(order[s])] = static_cast<std::int64_t>(s);
+    // An odd prototype of the panel of prototype `of`, or of another and there not the first.
+    const auto odd = [&](std::size_t of, bool same_panel) {
+        for (std::size_t z = 1; z < slots.size(); z += 2)
+            if ((slots[z] / panel == slots[of] / panel) == same_panel && slots[z] % panel != 0)
+                return static_cast<std::int64_t>(z);
+        throw std::logic_error("no such prototype");
+    };
+    std::vector<Values> steps(2, p.prototypes);
+    const auto row = [&](Values& values, std::int64_t r) { return values.begin() + r * p.d; };
+    const auto change = [&](auto how) {
+        steps.push_back(steps.back());
+        how(steps.back());
+        steps.push_back(steps.back());  // and nothing moves
+    };
+    auto points = p.points;
+    const auto onto = [&](std::int64_t z, std::int64_t i) {
+        change([&](Values& w) { std::copy_n(row(points, i), p.d, row(w, z)); });
+    };
+    onto(odd(0, false), 0);  // point i is at prototype 2 i
+    onto(odd(2, true), 1);
+    const auto move = [&](std::int64_t z, float by) {
+        change([&](Values& w) {
+            for (std::int64_t j = 0; j < p.d; ++j) w[static_cast<std::size_t>(z * p.d + j)] += by;
+        });
+    };
+    for (const std::int64_t z : {14, 30, 46}) move(z, 10);  // from its point, to which an unmoved one is nearest now
+    constexpr auto classes = static_cast<std::size_t>(eb::cpu::screen_classes);
+    // An odd prototype of the panel and class of an even one: first near to its point, then nearest.
+    if (panel > eb::cpu::screen_classes) {
+        const auto pair = [&] {
+            for (std::size_t s = 0; s + classes < order.size(); ++s)
+                if (s % static_cast<std::size_t>(panel) < classes && order[s] % 2 == 0 && order[s] > 60 &&
+                    order[s + classes] % 2 == 1)
+                    return std::pair{order[s], order[s + classes]};
+            throw std::logic_error("no two such prototypes in one panel and class");
+        }();
+        onto(pair.second, pair.first / 2);
+        move(pair.second, 0.1f);
+        move(pair.first, 0.05f);
+        move(pair.second, -0.1f);
+    }
+    change([&](Values& w) { std::swap_ranges(row(w, 10), row(w, 11), row(w, 140)); });
+    change(
+        [&](Values& w) { std::copy_n(row(w, 6), p.d, row(w, 101)); });  // 101 is hidden behind 6, and point 3 is near
+    move(6, 0.01f);
+    return steps;
+}
+
+ScreeningProblem tight(std::mt19937& generator, std::int64_t k, std::int64_t d) {
+    ScreeningProblem p{"tight", k / 2, k, d, draw(generator, k / 2 * d, 1e-3f), draw(generator, k * d)};
+    for (std::int64_t i = 0; i < p.n; ++i)
+        for (std::int64_t j = 0; j < d; ++j)
+            p.points[static_cast<std::size_t>(i * d + j)] += p.prototypes[static_cast<std::size_t>(2 * i * d + j)];
+    return p;
+}
+
+}  // namespace
+
+// A panel that is skipped although its prototypes have come near; a label that is kept although it was beaten; a twin
+// that was hidden, and moves away; rows that are gathered to the wrong places.
+TEST(Screening, KeptBoundsChangeNoLabel) {
+    std::mt19937 generator(8);
+    const std::int64_t n = 300, k = 150, d = 40;
+    ScreeningProblem blobs{"blobs", n, k, d, draw(generator, n * d, 0.3f), {}};
+    const auto centres = draw(generator, 40 * d);
+    for (std::size_t v = 0; v < blobs.points.size(); ++v) blobs.points[v] += centres[v % centres.size()];
+    blobs.prototypes.assign(blobs.points.begin(), blobs.points.begin() + k * d);
+    auto steps = lloyd_steps(blobs, 6);
+    steps.push_back(steps.back());   // nothing moves
+    steps.push_back(steps.front());  // everything jumps back
+    auto twins = steps;              // 3 and 100 are the same, until one moves away
+    for (std::size_t s = 0; s < 4; ++s) std::copy_n(twins[s].begin() + 3 * d, d, twins[s].begin() + 100 * d);
+    auto shaken = std::vector<Values>{blobs.prototypes};  // small steps in all directions
+    for (int s = 0; s < 8; ++s) {
+        shaken.push_back(shaken.back());
+        for (auto& x : shaken.back()) x += 0.02f * std::normal_distribution<float>()(generator);
+    }
+    struct Walk {
+        ScreeningProblem points;
+        std::vector<Values> steps;
+        std::vector<ScreeningAnswer> rights;
+    };
+    std::vector<Walk> walks;
+    for (const auto& path : {steps, twins, shaken}) walks.push_back({blobs, path, right_answers(blobs, path)});
+    const ScreeningProblem close = tight(generator, 150, 40);
+    const ScreeningProblem equal = near_ties(generator, n, k, d, 1, 0);  // the lower number wins, wherever its slot is
+    auto together = std::vector<Values>{equal.prototypes};
+    for (int s = 0; s < 4; ++s) {
+        together.push_back(together.back());
+        for (std::size_t v = 0; v < together.back().size(); ++v)
+            if (v % d != 0) together.back()[v] += 0.1f * std::sin(static_cast<float>(v / (2 * d) + v % d));
+    }
+    walks.push_back({equal, together, right_answers(equal, together)});
+    for (const float scale : {1e-12f, 1e16f}) {
+        Walk scaled{blobs, steps, {}};
+        for (auto& x : scaled.points.points) x *= scale;
+        for (auto& step : scaled.steps)
+            for (auto& x : step) x *= scale;
+        scaled.rights = right_answers(scaled.points, scaled.steps);
+        walks.push_back(std::move(scaled));
+    }
+    for_each_screen([&](const auto& isa, const auto& screen) {
+        for (const auto& w : walks) EXPECT_EQ(wrong_labels(w.points, w.steps, w.rights, isa, screen, 1), 0);
+        std::vector<std::int32_t> order(150);
+        Values line(40), places(150);
+        eb::cpu::group_prototypes(eb::view(close.prototypes, 150, 40), screen.panel, order.data(), line.data(),
+                                  places.data());
+        const auto moves = single_moves(close, screen.panel, order);
+        EXPECT_EQ(wrong_labels(close, moves, right_answers(close, moves), isa, screen, 1), 0);
+        const Walk& w = walks[2];
+        EXPECT_GT(wrong_labels(w.points, w.steps, w.rights, isa, screen, 0), 0);  // the test has teeth
+    });
+}
