@@ -43,8 +43,8 @@ struct RunChains {
     std::int32_t count;
     std::int64_t done;  // of the transitions that draws are made of
     math::KeptDraws<T> kept;
-    // Of each tile's chains after the last transition: the acceptance probability of that one and its slope; and if
-    // `origin` is there, of each coordinate the sum of x_j - origin_j and of its square. [tiles x (2 + 2 d)], optional.
+    // Of each tile's chains after the last transition, math::sums_of_tile(d): of that transition's numbers, and if
+    // `origin` is there, of each coordinate. Optional.
     double* sums;
     const T* origin;  // [d]
 };
@@ -54,8 +54,9 @@ template <class T>
 struct AdaptChains {
     math::Tuning* tuning;
     std::int64_t chains, d;
-    const double* sums;  // [tiles x (2 + 2 d)]
+    const double* sums;  // [tiles x math::sums_of_tile(d)]
     double target;
+    bool harmonic;    // of the harmonic mean over chains
     double* moments;  // [1 + 2 d]: number, sums and squares of the window
     bool learn_step;
     bool learn_length;                              // for which the centre becomes the chains' mean

@@ -43,7 +43,7 @@ public:
           masses_(context_.vector<T>(4 * d_)),
           factor_(context_.vector<T>(dense_ ? d_ * d_ : 0)),
           tuning_(context_.vector<math::Tuning>(1)),
-          sums_(context_.vector<double>(o.warmup > 0 ? tiles_ * (2 + 2 * d_) : 0)),
+          sums_(context_.vector<double>(o.warmup > 0 ? tiles_ * math::sums_of_tile(d_) : 0)),
           moments_(context_.vector<double>(1 + 2 * d_)),
           products_(context_.vector<double>(dense_ && o.inverse_mass.empty() ? d_ * (1 + d_) : 0)) {
         const std::int64_t lanes = tiles_ * math::chains_a_tile;
@@ -125,6 +125,7 @@ private:
                 .d = d_,
                 .sums = sums_.data(),
                 .target = kind_.target,
+                .harmonic = kind_.harmonic,
                 .moments = moments_.data(),
                 .learn_step = false,
                 .learn_length = false,

@@ -20,6 +20,7 @@ inline constexpr auto sample_function = "sample";
 // A sampler, whichever it is.
 struct SamplerKind {
     bool metropolis = false, adjusted = true, learns_length = false;
+    bool harmonic = false;  // its target is of the harmonic mean over chains
     int leapfrogs = 1, max_depth = 0;
     Lengths lengths = Lengths::fixed;
     double step_size = 0, target = 0;
@@ -30,11 +31,16 @@ inline SamplerKind kind_of(const Sampler& sampler) {
     if (const auto* l = std::get_if<Langevin>(&sampler))
         return {.adjusted = l->adjusted, .step_size = l->step_size, .target = l->target};
     if (const auto* n = std::get_if<Nuts>(&sampler))
-        return {.max_depth = n->max_depth, .step_size = n->step_size, .target = n->target};
+        return {.harmonic = true, .max_depth = n->max_depth, .step_size = n->step_size, .target = n->target};
     const auto& h = std::get<Hmc>(sampler);
     if (h.leapfrogs == 0)
-        return {.learns_length = true, .lengths = Lengths::halton, .step_size = h.step_size, .target = h.target};
-    return {.leapfrogs = h.leapfrogs, .lengths = h.lengths, .step_size = h.step_size, .target = h.target};
+        return {.learns_length = true,
+                .harmonic = true,
+                .lengths = Lengths::halton,
+                .step_size = h.step_size,
+                .target = h.target};
+    return {
+        .harmonic = true, .leapfrogs = h.leapfrogs, .lengths = h.lengths, .step_size = h.step_size, .target = h.target};
 }
 
 // Transitions of warm-up after which the mass is learnt anew, and from which moments are collected.

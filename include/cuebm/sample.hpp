@@ -54,7 +54,7 @@ struct Hmc {
     int leapfrogs = 10;
     Lengths lengths = Lengths::fixed;
     double step_size = 0;  // >= 0; 0: learnt in warm-up
-    double target = 0.8;
+    double target = 0.8;   // harmonic mean over chains of the acceptance that warm-up aims at, in (0, 1)
 };
 
 // The No-U-Turn sampler (M. D. Hoffman and A. Gelman, JMLR 15, 2014), multinomial (M. Betancourt, 2017), in an
@@ -63,7 +63,7 @@ struct Hmc {
 struct Nuts {
     int max_depth = 10;    // 1 to 20
     double step_size = 0;  // >= 0; 0: learnt in warm-up
-    double target = 0.8;
+    double target = 0.8;   // as of Hmc
 };
 
 using Sampler = std::variant<Metropolis, Langevin, Hmc, Nuts>;
@@ -148,10 +148,12 @@ struct Samples {
 // Warm-up in windows as Stan's (Reference Manual, "HMC algorithm parameters"): 75 transitions for the step size alone,
 // windows of 25 and twice as many each time, each ended by a new mass, and 50 for the step size; of fewer than
 // 150 transitions 15%, one window, and 10%; of fewer than 20 the step size alone. Step sizes by dual averaging of the
-// mean acceptance of all chains, from 1; no search before. Blocks the calling thread, and waits for the device at least
-// every 64 transitions of warm-up and, to report or to be cancelled, some ten times a second while it draws.
+// acceptance of all chains, from 1; no search before. HMC and NUTS aim at its harmonic mean, in which a chain that
+// never moves counts as ten: some that are stuck make the steps shorter. Blocks the calling thread, and waits for the
+// device at least every 64 transitions of warm-up and, to report or to be cancelled, some ten times a second while it
+// draws.
 //
-// Memory on the device: of chains rounded up to 64, 2 d + 11 elements each and (2 + 2 d) / 64 doubles; d + 3 elements
+// Memory on the device: of chains rounded up to 64, 2 d + 11 elements each and (3 + 2 d) / 64 doubles; d + 3 elements
 // and a byte a draw, with NUTS 5 more; of a dense mass d^2 elements and d (d + 1) doubles; scratch of a transition, 3 d
 // elements and the energy's, or for NUTS about (17 + 2 max_depth) d: on the CPU for 64 chains a thread, on a GPU for
 // every chain, unless it fits in shared memory.

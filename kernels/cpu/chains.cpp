@@ -69,7 +69,7 @@ void run_chains(detail::CpuQueue& queue, const EnergyKernels& energy, const Chai
         data.count = task.count;
         data.done = task.done;
         data.kept = task.kept;
-        data.sums = task.sums != nullptr ? task.sums + tile * (2 + 2 * std::int64_t{task.program->d}) : nullptr;
+        data.sums = task.sums != nullptr ? task.sums + tile * math::sums_of_tile(task.program->d) : nullptr;
         data.origin = task.origin;
         const int max_depth = transition.max_depth;
         const auto run = max_depth > 0 ? kernels_of<T>(kernels).nuts : kernels_of<T>(kernels).run;
@@ -79,7 +79,7 @@ void run_chains(detail::CpuQueue& queue, const EnergyKernels& energy, const Chai
 
 template <class T>
 void adapt_chains(const EnergyKernels& energy, const detail::AdaptChains<T>& task) {
-    const std::int64_t tiles = tiles_of(task.chains), width = 2 + 2 * task.d;
+    const std::int64_t tiles = tiles_of(task.chains), width = math::sums_of_tile(task.d);
     const auto chains = static_cast<double>(task.chains);
     const int pitch = group_lanes(task.d, task.chains, kernels_of<T>(energy).pack_lanes);
     const auto set_origin = [&] {
@@ -95,25 +95,29 @@ void adapt_chains(const EnergyKernels& energy, const detail::AdaptChains<T>& tas
         return;
     }
     if (task.begin_window) return set_origin();
-    std::vector<double> totals(static_cast<std::size_t>(task.collect || task.learn_length ? width : 2));
+    std::vector<double> totals(
+        static_cast<std::size_t>(task.collect || task.learn_length ? width : math::sums_of_numbers));
     for (std::int64_t tile = 0; tile < tiles; ++tile)
         for (std::size_t s = 0; s < totals.size(); ++s)
             totals[s] += task.sums[tile * width + static_cast<std::int64_t>(s)];
     math::learn(*task.tuning, {.acceptance = totals[0],
-                               .slope = totals[1],
+                               .inverse_acceptance = totals[1],
+                               .slope = totals[2],
                                .chains = chains,
                                .target = task.target,
+                               .harmonic = task.harmonic,
                                .step = task.step,
                                .learn_step = task.learn_step,
                                .learn_length = task.learn_length,
                                .end_window = task.end_window,
                                .restart_length = task.restart_length});
     for (std::int64_t j = 0; task.learn_length && j < task.d; ++j)
-        task.centre[j] =
-            static_cast<T>(static_cast<double>(task.origin[j]) + totals[static_cast<std::size_t>(2 + 2 * j)] / chains);
+        task.centre[j] = static_cast<T>(static_cast<double>(task.origin[j]) +
+                                        totals[static_cast<std::size_t>(math::sums_of_numbers + 2 * j)] / chains);
     if (task.collect) {
         task.moments[0] += chains;
-        for (std::int64_t s = 1; s <= 2 * task.d; ++s) task.moments[s] += totals[static_cast<std::size_t>(s + 1)];
+        for (std::int64_t s = 1; s <= 2 * task.d; ++s)
+            task.moments[s] += totals[static_cast<std::size_t>(math::sums_of_numbers - 1 + s)];
     }
     if (!task.end_window) return;
     for (std::int64_t j = 0; task.learn_mass && j < task.d; ++j) {

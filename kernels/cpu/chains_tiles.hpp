@@ -52,7 +52,9 @@ void add_tile(const ChainsData<T>& data) {
         return math::add_chains(terms);
     };
     data.sums[0] = add([&](int l) { return static_cast<double>(data.numbers.acceptance[l]); });
-    data.sums[1] = add([&](int l) { return static_cast<double>(data.numbers.slope[l]); });
+    data.sums[1] =
+        add([&](int l) { return math::inverse_acceptance(static_cast<double>(data.numbers.acceptance[l])); });
+    data.sums[2] = add([&](int l) { return static_cast<double>(data.numbers.slope[l]); });
     if (data.origin == nullptr) return;
     const int d = data.program.d, group = group_of(data);
     for (int j = 0; j < d; ++j) {
@@ -61,8 +63,8 @@ void add_tile(const ChainsData<T>& data) {
             return static_cast<double>(data.x[(static_cast<std::int64_t>(l / group) * d + j) * group + l % group]) -
                    origin;
         };
-        data.sums[2 + 2 * j] = add(off);
-        data.sums[3 + 2 * j] = add([&](int l) { return off(l) * off(l); });
+        data.sums[math::sums_of_numbers + 2 * j] = add(off);
+        data.sums[math::sums_of_numbers + 1 + 2 * j] = add([&](int l) { return off(l) * off(l); });
     }
 }
 

@@ -150,3 +150,26 @@ TEST(Adaptation, InverseMassIsTheShrunkVariance) {
     const double variance = 20.0 / 3;
     EXPECT_NEAR(math::inverse_mass_of(4, 8, 36), 4.0 / 9 * variance + 1e-3 * 5 / 9, 1e-12);
 }
+
+// A mean of the wrong kind, or a chain that is stuck and counts without bound. Of 1, 1, 0.5 and 0: 1 + 1 + 2 + 10 = 14.
+TEST(Adaptation, TrajectoriesAimAtTheHarmonicMean) {
+    double inverse = 0;
+    for (const double acceptance : {1.0, 1.0, 0.5, 0.0}) inverse += math::inverse_acceptance(acceptance);
+    for (const bool harmonic : {false, true}) {
+        math::Tuning tuning{math::start_dual_averaging(0.3), math::start_length()};
+        auto wanted = tuning.step;
+        math::learn(tuning, {.acceptance = 2.5,
+                             .inverse_acceptance = inverse,
+                             .slope = 0,
+                             .chains = 4,
+                             .target = 0.8,
+                             .harmonic = harmonic,
+                             .step = 0,
+                             .learn_step = true,
+                             .learn_length = false,
+                             .end_window = false,
+                             .restart_length = false});
+        math::average(wanted, harmonic ? 4.0 / 14 : 2.5 / 4, 0.8);
+        EXPECT_EQ(tuning.step.step_size, wanted.step_size) << harmonic;
+    }
+}

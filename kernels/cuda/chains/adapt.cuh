@@ -6,7 +6,7 @@
 
 namespace cuebm::cuda {
 
-// sums of one tile: of acceptance probabilities and slopes, and of deviations from the origin with their squares.
+// The sums of one tile, as sums_of_tile says.
 template <class T>
 __global__ void __launch_bounds__(math::chains_a_tile)
     add_tiles(math::ChainState<T> state, std::int64_t chains, int d, const T* origin, double* sums) {
@@ -14,18 +14,20 @@ __global__ void __launch_bounds__(math::chains_a_tile)
     const std::int64_t tile = blockIdx.x;
     const int lane = static_cast<int>(threadIdx.x);
     const bool there = tile * math::chains_a_tile + lane < chains;
-    const int width = 2 + 2 * d;
-    for (int s = 0; s < (origin != nullptr ? width : 2); ++s) {
+    const auto width = static_cast<int>(math::sums_of_tile(d));
+    constexpr int numbers = math::sums_of_numbers;
+    for (int s = 0; s < (origin != nullptr ? width : numbers); ++s) {
         double term = 0;
-        if (there && s < 2) {
-            const T* const numbers = s == 0 ? state.numbers.acceptance : state.numbers.slope;
-            term = static_cast<double>(numbers[tile * math::chains_a_tile + lane]);
+        if (there && s < numbers) {
+            const T* const of = s < 2 ? state.numbers.acceptance : state.numbers.slope;
+            term = static_cast<double>(of[tile * math::chains_a_tile + lane]);
+            if (s == 1) term = math::inverse_acceptance(term);
         }
-        if (there && s >= 2) {
-            const int j = (s - 2) / 2;
+        if (there && s >= numbers) {
+            const int j = (s - numbers) / 2;
             const double off = static_cast<double>(state.x[(tile * d + j) * math::chains_a_tile + lane]) -
                                static_cast<double>(origin[j]);
-            term = s % 2 == 0 ? off : off * off;
+            term = (s - numbers) % 2 == 0 ? off : off * off;
         }
         terms[lane] = term;
         __syncthreads();
@@ -40,17 +42,17 @@ __global__ void __launch_bounds__(math::chains_a_tile)
 
 inline constexpr int adapt_threads = 256;
 
-// The first two sums of all tiles in order, which the whole block loads and thread 0 adds.
+// The first sums of all tiles in order, which the whole block loads and thread 0 adds.
 __device__ __forceinline__ void add_in_order(const double* sums, std::int64_t tiles, std::int64_t width,
-                                             double (&totals)[2]) {
-    CUEBM_SHARED(double, loaded, [2][adapt_threads]);
+                                             double (&totals)[math::sums_of_numbers]) {
+    CUEBM_SHARED(double, loaded, [math::sums_of_numbers][adapt_threads]);
     const auto thread = static_cast<int>(threadIdx.x);
     for (std::int64_t first = 0; first < tiles; first += adapt_threads) {
         if (first + thread < tiles)
-            for (int s = 0; s < 2; ++s) loaded[s][thread] = sums[(first + thread) * width + s];
+            for (int s = 0; s < math::sums_of_numbers; ++s) loaded[s][thread] = sums[(first + thread) * width + s];
         __syncthreads();
         for (int tile = 0; thread == 0 && tile < adapt_threads && first + tile < tiles; ++tile)
-            for (int s = 0; s < 2; ++s) totals[s] += loaded[s][tile];
+            for (int s = 0; s < math::sums_of_numbers; ++s) totals[s] += loaded[s][tile];
         __syncthreads();
     }
 }
@@ -58,7 +60,8 @@ __device__ __forceinline__ void add_in_order(const double* sums, std::int64_t ti
 // One block: thread by thread a sum over tiles, in order.
 template <class T>
 __global__ void __launch_bounds__(adapt_threads) adapt_tuning(detail::AdaptChains<T> task) {
-    const std::int64_t tiles = (task.chains + math::chains_a_tile - 1) / math::chains_a_tile, width = 2 + 2 * task.d;
+    const std::int64_t tiles = (task.chains + math::chains_a_tile - 1) / math::chains_a_tile,
+                       width = math::sums_of_tile(task.d);
     const auto total = [&](std::int64_t s) {
         double sum = 0;
         for (std::int64_t tile = 0; tile < tiles; ++tile) sum += task.sums[tile * width + s];
@@ -78,16 +81,17 @@ __global__ void __launch_bounds__(adapt_threads) adapt_tuning(detail::AdaptChain
         if (threadIdx.x == 0) *task.tuning = {math::start_dual_averaging(task.first_step_size), math::start_length()};
         return;
     }
-    double totals[2] = {};
+    double totals[math::sums_of_numbers] = {};
     add_in_order(task.sums, tiles, width, totals);
     if (threadIdx.x == 0)
-        math::learn(*task.tuning, {totals[0], totals[1], chains, task.target, task.step, task.learn_step,
-                                   task.learn_length, task.end_window, task.restart_length});
+        math::learn(*task.tuning, {totals[0], totals[1], totals[2], chains, task.target, task.harmonic, task.step,
+                                   task.learn_step, task.learn_length, task.end_window, task.restart_length});
     for (std::int64_t j = threadIdx.x; task.learn_length && j < task.d; j += blockDim.x)
-        task.centre[j] = static_cast<T>(static_cast<double>(task.origin[j]) + total(2 + 2 * j) / chains);
+        task.centre[j] =
+            static_cast<T>(static_cast<double>(task.origin[j]) + total(math::sums_of_numbers + 2 * j) / chains);
     if (task.collect)
         for (std::int64_t s = threadIdx.x; s <= 2 * task.d; s += blockDim.x)
-            task.moments[s] += s == 0 ? chains : total(s + 1);
+            task.moments[s] += s == 0 ? chains : total(math::sums_of_numbers - 1 + s);
     __syncthreads();
     if (!task.end_window) return;
     const double n = task.moments[0];
