@@ -425,7 +425,8 @@ TEST(Chains, SummaryLeavesOutWhatIsHeld) {
     const auto context = eb::Context::cpu();
     const auto e = eb::energy::named(eb::energy::gaussian({.precision = {1, 1, 1}}), {"a", "b", "c"});
     const auto run = eb::sample(context, eb::energy::clamp(e, {.known = {0, 1, 0}, .values = {0, 2, 0}}),
-                                eb::Hmc{.leapfrogs = 3}, {.chains = 16, .warmup = 200, .draws = 500});
+                                eb::Hmc{.leapfrogs = 3, .lengths = eb::Lengths::halton},
+                                {.chains = 16, .warmup = 200, .draws = 500});
     const auto summary = run.summary();
     ASSERT_EQ(summary.quantities.size(), 2u);
     EXPECT_EQ(summary.quantities[0].name, "a");
