@@ -172,4 +172,19 @@ TEST(Adaptation, TrajectoriesAimAtTheHarmonicMean) {
         math::average(wanted, harmonic ? 4.0 / 14 : 2.5 / 4, 0.8);
         EXPECT_EQ(tuning.step.step_size, wanted.step_size) << harmonic;
     }
+    math::Tuning alone{math::start_dual_averaging(0.3), math::start_length()};  // one chain, which does not move
+    auto wanted = alone.step;
+    math::learn(alone, {.acceptance = 0,
+                        .inverse_acceptance = math::inverse_acceptance(0),
+                        .slope = 0,
+                        .chains = 1,
+                        .target = 0.05,
+                        .harmonic = true,
+                        .step = 0,
+                        .learn_step = true,
+                        .learn_length = false,
+                        .end_window = false,
+                        .restart_length = false});
+    math::average(wanted, 0, 0.05);
+    EXPECT_EQ(alone.step.step_size, wanted.step_size);
 }

@@ -19,6 +19,7 @@ using namespace eb::test;
 
 namespace {
 
+// Constant rows near midpoints of prototypes: products repeat, and so does the rounding of their sum, in one direction.
 // These scores come nearest to the bound.
 ScreeningProblem biased(std::mt19937& generator, std::int64_t n, std::int64_t k, std::int64_t d) {
     ScreeningProblem p{"roundings that add up", n, k, d, {}, {}};
