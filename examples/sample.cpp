@@ -196,7 +196,7 @@ int main(int argc, char** argv) try {
     app.add_option("--warmup", o.warmup, "transitions in which step size and mass are learnt");
     app.add_option("--draws", o.draws, "of each chain");
     app.add_option("--leapfrogs", o.leapfrogs, "of a trajectory, on average");
-    app.add_option("--target", o.target, "mean acceptance: the higher, the smaller the steps");
+    app.add_option("--target", o.target, "acceptance that warm-up aims at: the higher, the smaller the steps");
     app.add_option("--seed", o.seed, "of the starts and of all noise");
     app.add_option("--device", o.device, "a GPU if there is one, or as said")
         ->check(CLI::IsMember({"best", "cpu", "cuda"}));

@@ -13,7 +13,8 @@ over the chains, which are independent, may differ by 5 standard errors; the tab
 coordinates.
 
 Whole runs, of NUTS and of HMC, each system with its own adaptation of step size and a diagonal mass: cuebm's is pooled
-over the chains, the others' is each chain's own. All aim at an acceptance of 0.8, start uniformly in (-2, 2), compile
+over the chains, the others' is each chain's own. All aim at an acceptance of 0.8 (ours
+of the harmonic mean over chains), start uniformly in (-2, 2), compile
 before, and use all threads; JAX lays as many chains on a device for each. HMC's trajectories have 1 to 19 leapfrog
 steps at random, the same for all chains, since with a fixed number it is luck whether they turn back; NumPyro has no
 such lengths. nutpie has NUTS alone, computes in double, and runs on the CPU.

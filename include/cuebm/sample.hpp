@@ -148,8 +148,9 @@ struct Samples {
 // Warm-up in windows as Stan's (Reference Manual, "HMC algorithm parameters"): 75 transitions for the step size alone,
 // windows of 25 and twice as many each time, each ended by a new mass, and 50 for the step size; of fewer than
 // 150 transitions 15%, one window, and 10%; of fewer than 20 the step size alone. Step sizes by dual averaging of the
-// acceptance of all chains, from 1; no search before. HMC and NUTS aim at its harmonic mean, in which a chain that
-// never moves counts as ten: some that are stuck make the steps shorter. Blocks the calling thread, and waits for the
+// acceptance of all chains, from 1; no search before. HMC and NUTS aim at its harmonic mean (M. Hoffman, A. Radul
+// and P. Sountsov, AISTATS 2021), in which a chain that never moves counts as ten: some that are stuck make the steps
+// shorter. Blocks the calling thread, and waits for the
 // device at least every 64 transitions of warm-up and, to report or to be cancelled, some ten times a second while it
 // draws.
 //

@@ -151,40 +151,34 @@ TEST(Adaptation, InverseMassIsTheShrunkVariance) {
     EXPECT_NEAR(math::inverse_mass_of(4, 8, 36), 4.0 / 9 * variance + 1e-3 * 5 / 9, 1e-12);
 }
 
-// A mean of the wrong kind, or a chain that is stuck and counts without bound. Of 1, 1, 0.5 and 0: 1 + 1 + 2 + 10 = 14.
+// The step after one transition of chains with these acceptances.
+double step_after(const std::vector<double>& acceptances, double target, bool harmonic) {
+    double sum = 0, inverse = 0;
+    for (const double acceptance : acceptances) sum += acceptance, inverse += math::inverse_acceptance(acceptance);
+    math::Tuning tuning{math::start_dual_averaging(0.3), math::start_length()};
+    math::learn(tuning, {.acceptance = sum,
+                         .inverse_acceptance = inverse,
+                         .slope = 0,
+                         .chains = static_cast<double>(acceptances.size()),
+                         .target = target,
+                         .harmonic = harmonic,
+                         .step = 0,
+                         .learn_step = true,
+                         .learn_length = false,
+                         .end_window = false,
+                         .restart_length = false});
+    return tuning.step.step_size;
+}
+
+// A mean of the wrong kind, a chain that is stuck and counts without bound (of 1, 1, 0.5 and 0: 1 + 1 + 2 + 10 = 14),
+// or a floor that makes steps longer.
 TEST(Adaptation, TrajectoriesAimAtTheHarmonicMean) {
-    double inverse = 0;
-    for (const double acceptance : {1.0, 1.0, 0.5, 0.0}) inverse += math::inverse_acceptance(acceptance);
-    for (const bool harmonic : {false, true}) {
-        math::Tuning tuning{math::start_dual_averaging(0.3), math::start_length()};
-        auto wanted = tuning.step;
-        math::learn(tuning, {.acceptance = 2.5,
-                             .inverse_acceptance = inverse,
-                             .slope = 0,
-                             .chains = 4,
-                             .target = 0.8,
-                             .harmonic = harmonic,
-                             .step = 0,
-                             .learn_step = true,
-                             .learn_length = false,
-                             .end_window = false,
-                             .restart_length = false});
-        math::average(wanted, harmonic ? 4.0 / 14 : 2.5 / 4, 0.8);
-        EXPECT_EQ(tuning.step.step_size, wanted.step_size) << harmonic;
-    }
-    math::Tuning alone{math::start_dual_averaging(0.3), math::start_length()};  // one chain, which does not move
-    auto wanted = alone.step;
-    math::learn(alone, {.acceptance = 0,
-                        .inverse_acceptance = math::inverse_acceptance(0),
-                        .slope = 0,
-                        .chains = 1,
-                        .target = 0.05,
-                        .harmonic = true,
-                        .step = 0,
-                        .learn_step = true,
-                        .learn_length = false,
-                        .end_window = false,
-                        .restart_length = false});
-    math::average(wanted, 0, 0.05);
-    EXPECT_EQ(alone.step.step_size, wanted.step_size);
+    const auto wanted = [](double acceptance, double target) {
+        auto step = math::start_dual_averaging(0.3);
+        math::average(step, acceptance, target);
+        return step.step_size;
+    };
+    EXPECT_EQ(step_after({1, 1, 0.5, 0}, 0.8, false), wanted(2.5 / 4, 0.8));
+    EXPECT_EQ(step_after({1, 1, 0.5, 0}, 0.8, true), wanted(4.0 / 14, 0.8));
+    EXPECT_EQ(step_after({0}, 0.05, true), wanted(0, 0.05));
 }

@@ -1,4 +1,4 @@
-// The windows of warm-up, against those that Stan prints or its manual gives.
+// Warm-up: its windows, against those that Stan prints or its manual gives, and what each sampler aims at.
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -19,4 +19,13 @@ TEST(Warmup, WindowsAreStans) {
     EXPECT_EQ(ends(19), Ends{});
     EXPECT_EQ(detail::windows_of(1000).first, 75);
     EXPECT_EQ(detail::windows_of(1000).last, 950);
+}
+
+// A sampler that aims at another mean than its docstring says.
+TEST(Warmup, TrajectoriesAloneAimAtTheHarmonicMean) {
+    EXPECT_FALSE(detail::kind_of(cuebm::Metropolis{}).harmonic);
+    EXPECT_FALSE(detail::kind_of(cuebm::Langevin{}).harmonic);
+    EXPECT_TRUE(detail::kind_of(cuebm::Hmc{}).harmonic);
+    EXPECT_TRUE(detail::kind_of(cuebm::Hmc{.leapfrogs = 0}).harmonic);
+    EXPECT_TRUE(detail::kind_of(cuebm::Nuts{}).harmonic);
 }

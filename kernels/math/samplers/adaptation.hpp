@@ -75,7 +75,8 @@ CUEBM_MATH void average(DualAveraging& a, double acceptance, double target) {
 // Where most chains are well and some are stuck the mean says little of those: so trajectories learn from the harmonic
 // mean (as M. Hoffman, A. Radul and P. Sountsov do), in which a chain that never moves counts as ten. By 64 chains at a
 // target of 0.8, with the mean, then floors of 0.001 0.01 0.1 0.2 0.3, ESS a gradient of HMC's banana was 0.0020 0.0027
-// 0.0047 0.0080 0.0051 0.0054, of NUTS's eight schools 0.042 0.029 0.029 0.048 0.054 0.053 (docs/design/chains.md).
+// 0.0047 0.0080 0.0051 0.0054, of NUTS's eight schools 0.042 0.029 0.029 0.048 0.054 0.053 (docs/design/chains.md,
+// bench/ results/pooled-acceptance-20261128.txt).
 CUEBM_MATH double inverse_acceptance(double acceptance) {
     constexpr double least = 0.1;
     return 1 / (acceptance > least ? acceptance : least);
