@@ -37,6 +37,9 @@ elseif(CUEBM_SANITIZE STREQUAL "thread")
 elseif(CUEBM_SANITIZE)
     message(FATAL_ERROR "CUEBM_SANITIZE: got ${CUEBM_SANITIZE}, wanted address or thread")
 endif()
+if(CUEBM_SANITIZE)  # g++ 12: chains.cu, emulated, 61 s to 25; energy_base.cpp 31 s to 18
+    list(APPEND sanitizers -DCUEBM_MATH_CALLS)
+endif()
 if(CUEBM_SANITIZE AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     list(APPEND sanitizers -Wno-maybe-uninitialized)  # instrumented code raises it falsely
 endif()

@@ -7,14 +7,6 @@
 #include <ucontext.h>
 #endif
 
-#if defined(__SANITIZE_ADDRESS__)
-#define CUEBM_EMULATOR_ASAN
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define CUEBM_EMULATOR_ASAN
-#endif
-#endif
-
 namespace cuebm::emulator {
 
 class Fiber {

@@ -178,9 +178,9 @@ private:
     char failure_[1000] = {};
 };
 
-Machine& machine() {
-    static thread_local Machine own;
-    return own;
+Machine& machine() {  // by a pointer: it is larger than what the loader keeps for libraries that are opened late
+    static thread_local const auto own = std::make_unique<Machine>();
+    return *own;
 }
 __thread Machine* current = nullptr;  // set while a launch runs: quicker to reach than machine()
 
