@@ -65,20 +65,27 @@ struct NextTile {
     const char *from, *end;
     int lines;
 };
-CUEBM_INLINE NextTile next_tile(const AssignData<float>& task, std::int64_t first, int together) {
-    const auto size = static_cast<std::int64_t>(bytes_of(task.points.type));
-    const char* from = static_cast<const char*>(task.points.data) + first * task.points.stride * size;
-    if (task.points.stride >= 2 * task.d) return {from, from, 0};
-    const std::int64_t bytes = small_points * task.points.stride * size, steps = small_packs / together * task.k;
-    return {from, from + bytes, static_cast<int>((bytes / 64 + steps - 1) / steps)};
+CUEBM_INLINE int lines_a_step(const AssignData<float>& task) {
+    if (task.points.stride >= 2 * task.d) return 0;
+    const std::int64_t bytes =
+        small_points * task.points.stride * static_cast<std::int64_t>(bytes_of(task.points.type));
+    const std::int64_t steps = small_packs / packs_together(static_cast<int>(task.d)) * task.k;
+    return static_cast<int>((bytes / 64 + steps - 1) / steps);
+}
+CUEBM_INLINE NextTile next_tile(const AssignData<float>& task, std::int64_t first, int lines) {
+    const std::int64_t row = task.points.stride * static_cast<std::int64_t>(bytes_of(task.points.type));
+    const char* from = static_cast<const char*>(task.points.data) + first * row;
+    return {from, from + small_points * row, lines};
 }
 
-// A tile of points meets all prototypes. next: the first row of the next tile.
+// A tile of points meets all prototypes.
 template <int d>
-__attribute__((noinline)) void meet_all(const AssignData<float>& task, const float* y, std::int64_t next,
+__attribute__((noinline)) void meet_all(const AssignData<float>& task, const float* y, const NextTile& next,
                                         Nearest& out) {
     constexpr int U = packs_together(d);
-    NextTile ahead = next_tile(task, next, U);
+    const char* ahead = next.from;
+    const char* const end = next.end;
+    const int lines = next.lines;
     for (int first = 0; first < small_packs; first += U, y += U * width<float>) {
         Packs<U> least;
         math::FloatPackBits labels[U], label = {};
@@ -86,8 +93,7 @@ __attribute__((noinline)) void meet_all(const AssignData<float>& task, const flo
         for (int u = 0; u < U; ++u) least.of[u] = Pack<float>{} + __builtin_inff(), labels[u] = label;
         const float* w = task.prototypes;
         for (std::int64_t z = 0; z < task.k; ++z, w += task.depth, label = label + 1) {
-            for (int line = 0; line < ahead.lines && ahead.from < ahead.end; ++line, ahead.from += 64)
-                __builtin_prefetch(ahead.from);
+            for (int line = 0; line < lines && ahead < end; ++line, ahead += 64) __builtin_prefetch(ahead);
             Packs<U> energy;
             branch_energy<d, U, 0, 1>(y, w, energy);
 #pragma GCC unroll 4
@@ -101,7 +107,7 @@ __attribute__((noinline)) void meet_all(const AssignData<float>& task, const flo
     }
 }
 
-using MeetAll = void (*)(const AssignData<float>&, const float*, std::int64_t, Nearest&);
+using MeetAll = void (*)(const AssignData<float>&, const float*, const NextTile&, Nearest&);
 
 // The kernel of the least depth that holds d; coordinates from d to there are zeros on both sides.
 struct SmallKernel {
@@ -146,22 +152,56 @@ CUEBM_INLINE void turn_four(const float* const (&rows)[4], std::int64_t j, float
                             __builtin_shufflevector(c, e, 0, 1, 4, 5), __builtin_shufflevector(c, e, 2, 3, 6, 7)};
     for (int q = 0; q < 4; ++q) __builtin_memcpy(to + q * small_points, &turned[q], sizeof(Four));
 }
+// Four rows of 2 or of 3 coordinates that follow each other, turned.
+CUEBM_INLINE void turn_pairs(const float* rows, float* to) {
+    Four r[2];
+    for (int i = 0; i < 2; ++i) __builtin_memcpy(&r[i], rows + 4 * i, sizeof r[i]);
+    const Four turned[2] = {__builtin_shufflevector(r[0], r[1], 0, 2, 4, 6),
+                            __builtin_shufflevector(r[0], r[1], 1, 3, 5, 7)};
+    for (int q = 0; q < 2; ++q) __builtin_memcpy(to + q * small_points, &turned[q], sizeof(Four));
+}
+CUEBM_INLINE void turn_triples(const float* rows, float* to) {
+    Four r[3];
+    for (int i = 0; i < 3; ++i) __builtin_memcpy(&r[i], rows + 4 * i, sizeof r[i]);
+    const Four x = __builtin_shufflevector(r[0], r[1], 0, 3, 6, 6), y = __builtin_shufflevector(r[0], r[1], 1, 4, 7, 7),
+               z = __builtin_shufflevector(r[0], r[1], 2, 5, 5, 5);
+    const Four turned[3] = {__builtin_shufflevector(x, r[2], 0, 1, 2, 5), __builtin_shufflevector(y, r[2], 0, 1, 2, 6),
+                            __builtin_shufflevector(z, r[2], 0, 1, 4, 7)};
+    for (int q = 0; q < 3; ++q) __builtin_memcpy(to + q * small_points, &turned[q], sizeof(Four));
+}
+
+CUEBM_INLINE void turn_rows(const float* const (&rows)[4], std::int64_t d, float* to) {
+    std::int64_t j = 0;
+    for (; j + 4 <= d; j += 4) turn_four(rows, j, to + j * small_points);
+    if (j < d && d > 4) turn_four(rows, d - 4, to + (d - 4) * small_points);  // some of them again
+    for (; j < d && d < 4; ++j)
+        for (int q = 0; q < 4; ++q) to[j * small_points + q] = rows[q][j];
+}
 
 // Rows [first, first + count), and the last again where a tile is not full, as [depth][small_points].
 CUEBM_INLINE void turn(const AssignData<float>& task, std::int64_t first, std::int64_t count, int depth, float* y) {
-    float converted[4][small_depth];
-    for (std::int64_t i = 0; i < small_points; i += 4) {
-        const float* rows[4];
-        for (std::int64_t q = 0; q < 4; ++q) {
-            const std::int64_t row = first + (i + q < count ? i + q : count - 1);
-            rows[q] = row_of(task.points, row, task.d, converted[q]);
+    const std::int64_t d = task.d, stride = task.points.stride;
+    if (count == small_points && !is_converted(task.points)) {
+        const float* from = static_cast<const float*>(task.points.data) + first * stride;
+        for (std::int64_t i = 0; i < small_points; i += 4, from += 4 * stride)
+            if (d == 2 && stride == 2)
+                turn_pairs(from, y + i);
+            else if (d == 3 && stride == 3)
+                turn_triples(from, y + i);
+            else
+                turn_rows({from, from + stride, from + 2 * stride, from + 3 * stride}, d, y + i);
+    } else {
+        float converted[4][small_depth];
+        for (std::int64_t i = 0; i < small_points; i += 4) {
+            const float* rows[4];
+            for (std::int64_t q = 0; q < 4; ++q) {
+                const std::int64_t row = first + (i + q < count ? i + q : count - 1);
+                rows[q] = row_of(task.points, row, d, converted[q]);
+            }
+            turn_rows(rows, d, y + i);
         }
-        std::int64_t j = 0;
-        for (; j + 4 <= task.d; j += 4) turn_four(rows, j, y + j * small_points + i);
-        for (; j < task.d; ++j)
-            for (int q = 0; q < 4; ++q) y[j * small_points + i + q] = rows[q][j];
     }
-    for (std::int64_t i = task.d * small_points; i < depth * small_points; ++i) y[i] = 0;
+    for (std::int64_t i = d * small_points; i < depth * small_points; ++i) y[i] = 0;
 }
 
 CUEBM_INLINE bool all_prototypes_within(const AssignData<float>& task, float limit) {
@@ -204,6 +244,7 @@ std::int64_t small(const AssignData<float>& task, std::int64_t first, std::int64
     float* y = reinterpret_cast<float*>(scratch);
     const SmallKernel kernel = small_kernel(task.d);
     const bool near = all_prototypes_within(task, small_coordinate_limit);
+    const int lines = lines_a_step(task);
     std::int64_t bad = no_bad_row;
     for (std::int64_t at = first; at < last; at += small_points) {
         const std::int64_t count = last - at < small_points ? last - at : small_points;
@@ -211,7 +252,7 @@ std::int64_t small(const AssignData<float>& task, std::int64_t first, std::int64
         if (near) {
             Nearest nearest;
             turn(task, at, count, kernel.depth, y);
-            kernel.run(task, y, at + count, nearest);
+            kernel.run(task, y, next_tile(task, at + count, lines), nearest);
             constexpr unsigned all = (1u << width<float>)-1;
             for (int u = 0; u < small_packs; ++u)
                 sure = sure & (math::lane_bits(nearest.least.of[u] <= small_energy_limit) == all);
