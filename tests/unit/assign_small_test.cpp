@@ -121,12 +121,14 @@ TEST(AssignSmall, EqualsTheDirectPathForEveryShape) {
             expect_the_same({"points", n, 5, d, draw(generator, n * d), draw(generator, 5 * d)});
     for (const std::int64_t k : {1, 2, 15, 16, 17, 300, 5000})
         expect_the_same({"prototypes", 70, k, 2, lattice(generator, 140), draw(generator, k * 2)});
-    SmallProblem strided{"strides", 100, 9, 6, draw(generator, 1100), draw(generator, 54)};
-    strided.point_stride = 11;
-    strided.output_stride = 3;
-    expect_the_same(strided);
-    strided.point_stride = 0;  // one row, n times
-    expect_the_same(strided);
+    for (const std::int64_t d : {1, 2, 3, 4, 6}) {
+        SmallProblem strided{"strides", 100, 9, d, draw(generator, 1100), draw(generator, 9 * d)};
+        strided.point_stride = 11;
+        strided.output_stride = 3;
+        expect_the_same(strided);
+        strided.point_stride = 0;  // one row, n times
+        expect_the_same(strided);
+    }
 }
 
 // Squares that underflow or overflow; a limit that lets an energy that overflows pass unreported.
