@@ -101,6 +101,7 @@ inline constexpr const char* open_cuda_backend_name = "cuebm_open_cuda_backend";
 using OpenCudaBackend = Backend* (*)(int interface, int device, std::string* problem);
 
 std::unique_ptr<Backend> make_cpu_backend(const CpuOptions& options);
+std::size_t free_host_bytes();
 std::unique_ptr<Backend> make_cuda_backend(int device);  // throws DeviceError
 
 }  // namespace cuebm::detail

@@ -217,9 +217,7 @@ public:
     const DeviceProperties& properties() const override { return properties_; }
     void* allocate(std::size_t bytes) override { return allocate_pages(bytes); }
     void deallocate(void* data) noexcept override { std::free(data); }
-    std::size_t free_bytes() override {
-        return static_cast<std::size_t>(sysconf(_SC_AVPHYS_PAGES)) * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-    }
+    std::size_t free_bytes() override { return free_host_bytes(); }
     std::unique_ptr<Queue> make_queue(Pool& pool) override { return std::make_unique<CpuQueue>(pool, team_); }
     std::unique_ptr<Queue> wrap_queue(Pool&, void*) override {
         throw InvalidArgument("Stream::wrap", "context", "a CPU context",
@@ -245,6 +243,10 @@ private:
 };
 
 }  // namespace
+
+std::size_t free_host_bytes() {
+    return static_cast<std::size_t>(sysconf(_SC_AVPHYS_PAGES)) * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+}
 
 std::unique_ptr<Backend> make_cpu_backend(const CpuOptions& options) {
     if (options.threads < 0)

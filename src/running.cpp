@@ -5,8 +5,12 @@
 #include <atomic>
 #include <cmath>
 #include <limits>
+#include <new>
 #include <thread>
 
+#include <cuebm/error.hpp>
+
+#include "backend.hpp"
 #include "check.hpp"
 #include "float_environment.hpp"
 #include "parallel.hpp"
@@ -90,6 +94,11 @@ struct Running::Sums {
           finite(names.size(), 1),
           sums(names.size() * static_cast<std::size_t>(o.chains)),
           products(o.covariance ? names.size() * names.size() : 0) {}
+
+    static std::size_t bytes(std::size_t quantities, const RunningOptions& o) {
+        return quantities * (static_cast<std::size_t>(o.chains) * sizeof(Sum) + Bins::count * sizeof(std::uint64_t) +
+                             (o.covariance ? quantities * sizeof(double) : 0));
+    }
 
     std::size_t size() const { return names.size(); }
     const Sum& at(std::int64_t chain, std::size_t quantity) const {
@@ -273,7 +282,12 @@ Running::Running(std::vector<std::string> names, const RunningOptions& options) 
     check("threads", options.threads, 0, 1 << 16);
     if (options.superchains == 1 && options.chains > 1)
         refuse(function, "superchains", "1", "2 or more, to be compared, or 0");
-    sums_ = std::make_unique<Sums>(std::move(names), options);
+    const std::size_t quantities = names.size();
+    try {
+        sums_ = std::make_unique<Sums>(std::move(names), options);
+    } catch (const std::bad_alloc&) {
+        throw OutOfMemory(Sums::bytes(quantities, options), free_host_bytes());
+    }
 }
 Running::~Running() = default;
 

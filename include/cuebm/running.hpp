@@ -40,7 +40,7 @@ struct RunningOptions {
 // recorded).
 class Running {
 public:
-    // Errors: InvalidArgument for sizes out of range, and no names.
+    // Errors: InvalidArgument for sizes out of range, and no names; OutOfMemory, of the host's.
     CUEBM_API Running(std::vector<std::string> names, const RunningOptions& options);
     CUEBM_API ~Running();
     Running(const Running&) = delete;

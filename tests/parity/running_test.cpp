@@ -208,6 +208,18 @@ TEST(Running, RefusesBadArguments) {
     refuse_run("receive", {.receive = [](const eb::DrawBlock<float>&) {}}, {});
 }
 
+// std::bad_alloc of a vector, which says nothing.
+TEST(Running, SaysWhatDoesNotFitInMemory) {
+    constexpr std::int64_t chains = std::int64_t{1} << 31;
+    const std::vector<std::string> names(1000, "x");
+    try {
+        diagnostics::Running running(names, {.chains = chains, .draws = 1});
+        FAIL() << "80 TB fit";
+    } catch (const eb::OutOfMemory& error) {
+        EXPECT_GE(error.asked_bytes(), 1000 * 40 * static_cast<std::size_t>(chains));
+    }
+}
+
 // Draws of another block, of a chain that is not theirs, or without what bounds them.
 CUEBM_TEST(RunningOn, DrawsAreThoseOfSample) {
     const auto context = backend.make();
