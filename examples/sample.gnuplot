@@ -30,7 +30,7 @@ plot folder.'/plane.txt' using 1:2:(band($3)) with image notitle, \
      for [c = 1:3] folder.'/descents.txt' index c - 1 every ::0::0 with points pt 7 ps 4 lc rgb colour[c] notitle, \
      for [c = 1:3] folder.'/descents.txt' index c - 1 every ::0::0 using 1:2:(sprintf("%d", c)) with labels tc rgb "white" font "Sans Bold,11.5" notitle, \
      NaN with lines lw 5 lc rgb "black" title "gradient descent, 150 steps from 1, 2, 3", \
-     NaN with lines lw 2 lc rgb colour[1] title "the same with noise: Langevin, a colour each", \
+     NaN with lines lw 2 lc rgb colour[1] title "the same with noise: unadjusted Langevin", \
      NaN with lines lw 1.5 lc rgb grey title "E = 0.5, 2, 4.5; paler: 10, 20, 40, 80"
 
 eval box(0.565, 0.955)
@@ -42,7 +42,7 @@ plot folder.'/plane.txt' using 1:2:(band($3)) with image notitle, \
      NaN with lines lw 1.5 lc rgb grey title "E = 0.5, 2, 4.5: 39, 86, 99% lie within"
 
 eval box(0.07, 0.42)
-set title "Three such chains forget where they began"
+set title "Three Hamiltonian chains forget where they began"
 set xrange [-6:150]; set yrange [-8:46]; set xtics 25; set xlabel "draw"; set ylabel "x_1" offset 0.5,0
 set ytics ()
 do for [c = 1:3] {
@@ -58,7 +58,7 @@ plot for [c = 1:3] folder.'/traces.txt' index c - 1 using 0:($1 + 16 * (3 - c)) 
 unset label 1; unset object 1; unset object 2; unset object 3
 
 eval box(0.565, 0.42)
-set title "Draws of x_2 against the density that is known"
+set title "Draws of x_2 against the exact density"
 set xrange [-5:9]; set yrange [0:*]; set xtics 2; set ytics 0.1; set xlabel "x_2"; set ylabel "density"
 set key at graph 0.98, graph 0.96 top right vertical Right noreverse samplen 2 maxcols 1
 width = 0.25

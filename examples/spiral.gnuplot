@@ -36,6 +36,7 @@ plot folder.'/plane.txt' using 1:2:4 with image notitle, \
      folder.'/points.txt' every 4 with points pt 7 ps 0.35 lc rgb "black" notitle, \
      folder.'/prototypes.txt' with points pt 7 ps 1.5 lc rgb "black" notitle, \
      folder.'/prototypes.txt' with points pt 7 ps 1.1 lc rgb orange title "prototypes", \
+     NaN with points pt 7 ps 0.6 lc rgb "black" title "points", \
      folder.'/paths.txt' with lines lw 2 lc rgb blue notitle, \
      folder.'/places.txt' with points pt 6 ps 0.9 lw 2 lc rgb blue notitle, \
      folder.'/ends.txt' with points pt 5 ps 0.8 lc rgb blue notitle, \
@@ -51,7 +52,7 @@ plot folder.'/points.txt' every 4 with points pt 7 ps 0.35 lc rgb "black" notitl
      folder.'/prototypes.txt' with points pt 7 ps 1.1 lc rgb orange title "prototypes", \
      NaN with points pt 7 ps 0.6 lc rgb "black" title "points", \
      folder.'/candidates.txt' using 1:2:(5*sqrt($3)) with points pt 7 ps variable lc rgb blue notitle, \
-     NaN with points pt 7 ps 2 lc rgb blue title "best four, probability", \
+     NaN with points pt 7 ps 2 lc rgb blue title "the best four of 24, with probabilities", \
      folder.'/candidates.txt' using ($1+0.07):($2 + ($2 > 0 ? 0.09 : -0.09)):(sprintf("%.0f%%", 100*$3)) with labels left tc rgb blue font "Sans Bold,16" notitle, \
      folder.'/mean.txt' with points pt 2 ps 2.2 lw 4 lc rgb "black" title "mean (least squares)"
 unset arrow 1
@@ -60,10 +61,10 @@ eval box(0.56, 0.462)
 set title "Learning the prototypes: median of 15 starts"
 set size noratio; set xrange [0:60]; set yrange [0.0055:0.035]; set logscale y
 set xtics 10; set ytics (0.006,0.008,0.01,0.015,0.02,0.03); set format y "%g"; set grid
-set xlabel "steps, each with one inference over all points"; set ylabel "mean of F over the points" offset 0.5,0
+set xlabel "steps, each with one inference over all points"; set ylabel "mean of F over the points (log scale)" offset 0.5,0
 set key at graph 0.98, graph 0.97 top right vertical Right noreverse samplen 4 maxcols 1
 plot folder.'/race.txt' index 0 using 1:2:4 with filledcurves fs transparent solid 0.25 lc rgb orange notitle, \
-     folder.'/race.txt' index 0 using 1:3 with lines lw 4 lc rgb orange title "coordinate descent (no rate), quartiles", \
+     folder.'/race.txt' index 0 using 1:3 with lines lw 4 lc rgb orange title "coordinate descent; band: quartiles", \
      folder.'/race.txt' index 2 using 1:3 with lines lw 3 dt 4 lc rgb blue title "gradient descent, rate 2", \
      folder.'/race.txt' index 3 using 1:3 with lines lw 3 dt 2 lc rgb blue title "rate 4", \
      folder.'/race.txt' index 4 using 1:3 with lines lw 3 dt (18,6) lc rgb blue title "rate 8", \

@@ -1,5 +1,6 @@
 """Checks the documentation: `links`: every relative link in a *.md file leads somewhere; `snippets`: every ```cpp
-block of README.md and docs/ compiles, and the whole programs among them run."""
+block of README.md and docs/ compiles, as the calls that head a public header do, and the whole programs among them
+run."""
 import argparse
 import pathlib
 import re
@@ -36,6 +37,36 @@ def as_program(block):
                       "void snippet() {", *body, "}"])
 
 
+# What the calls in headers take for granted.
+GIVEN = """auto context = eb::Context::cpu();
+const auto E = eb::energy::banana();
+const std::vector<double> rows{1, 2, 3, 4, 5, 6};
+const std::vector<float> coordinates{1, 2, 3, 4, 5, 6};
+const auto X = eb::view(rows, 2, 3);
+const std::vector<double> t{0, 1};
+const auto y = eb::view(coordinates, 2, 3);
+auto values = context.vector<float>(2);
+auto gradients = context.matrix<float>(2, 3);
+"""
+
+
+def header_calls():
+    """The calls in the first comment of each public header, indented there: a name and a program."""
+    for header in sorted((ROOT / "include/cuebm").glob("*.hpp")):
+        comment = re.match(r"(?://.*\n)*", header.read_text())[0]
+        lines = [line[5:] for line in comment.splitlines() if line.startswith("//   ")]
+        code = "\n".join(lines)
+        if re.match(r"(const )?auto |eb::", code):
+            yield header, as_program("#include <cstdio>\n#include <vector>\n" + GIVEN + "{\n" + code + "\n}")
+
+
+def compiles(compiler, source, options):
+    command = [compiler, "-std=c++20", "-Wall", "-Wextra", "-Werror", "-Wno-unused-variable",
+               "-Wno-unused-but-set-variable", f"-I{ROOT}/include", f"-I{ROOT}/src",
+               f"-I{ROOT}/kernels", str(source), *options]
+    return subprocess.run(command).returncode == 0
+
+
 def check_snippets(compiler, library, folder):
     folder.mkdir(parents=True, exist_ok=True)
     failed = 0
@@ -48,17 +79,20 @@ def check_snippets(compiler, library, folder):
             where = f"{document.relative_to(ROOT)}:{line}"
             source = folder / f"{document.stem}_{line}.cpp"
             source.write_text(as_program(match[1]))
-            command = [compiler, "-std=c++20", "-Wall", "-Wextra", "-Werror", "-Wno-unused-variable",
-                       "-Wno-unused-but-set-variable", f"-I{ROOT}/include", f"-I{ROOT}/src", f"-I{ROOT}/kernels",
-                       str(source)]
             program = "int main(" in match[1]
             run = folder / source.stem
-            command += [str(library), f"-Wl,-rpath,{library.parent}", "-o", str(run)] if program else ["-fsyntax-only"]
-            good = subprocess.run(command).returncode == 0
+            linked = [str(library), f"-Wl,-rpath,{library.parent}", "-o", str(run)]
+            good = compiles(compiler, source, linked if program else ["-fsyntax-only"])
             if good and program:
                 good = subprocess.run([str(run)], stdout=subprocess.DEVNULL, cwd=folder).returncode == 0
             print(f"{where}: {'ok' if good else 'FAILED'}{', and runs' if good and program else ''}")
             failed += not good
+    for header, program in header_calls():
+        source = folder / f"{header.stem}_header.cpp"
+        source.write_text(program)
+        good = compiles(compiler, source, ["-fsyntax-only"])
+        print(f"{header.relative_to(ROOT)}: {'ok' if good else 'FAILED'}")
+        failed += not good
     return failed
 
 

@@ -2,7 +2,9 @@
 // draws, and prints the summary of the chains.
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <fstream>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,6 +14,12 @@
 namespace eb = cuebm;
 
 namespace {
+
+std::ofstream open(const std::string& path) {
+    std::ofstream out(path);
+    if (!out) throw std::runtime_error(path + " cannot be written");
+    return out;
+}
 
 void write_plane(const eb::Context& context, const eb::Energy& energy, const std::string& path) {
     constexpr int grid = 121;
@@ -24,12 +32,13 @@ void write_plane(const eb::Context& context, const eb::Energy& energy, const std
     const auto values = context.vector<float>(grid * grid);
     eb::energy::evaluate(context, energy, eb::energy::Evaluate<float>{.points = points, .values = values});
     const auto e = eb::to_host(context, values);
-    std::ofstream out(path);
+    auto out = open(path);
     for (std::size_t p = 0; p < e.size(); ++p)
         out << (p > 0 && p % grid == 0 ? "\n" : "") << places[2 * p] << ' ' << places[2 * p + 1] << ' ' << e[p] << '\n';
 }
 
 void run(const std::string& folder) {
+    std::filesystem::create_directories(folder);
     const auto context = eb::Context::best();
     const auto energy = eb::energy::custom({.name = "TwoMoons", .parameters = {2, 0.4, 1}});
     write_plane(context, energy, folder + "/plane.txt");
@@ -37,13 +46,16 @@ void run(const std::string& folder) {
                                        {.chains = 256, .warmup = 300, .draws = 1000, .seed = 1});
     std::printf("%s\n", eb::diagnostics::to_string(run.summary()).c_str());
     const auto draws = eb::to_host(context, run.draws);
-    std::ofstream out(folder + "/draws.txt");
+    auto out = open(folder + "/draws.txt");
     for (std::size_t i = 0; i < draws.size(); i += 320) out << draws[i] << ' ' << draws[i + 1] << '\n';  // each 160th
 }
 
 }  // namespace
 
-int main(int argc, char** argv) try { run(argc > 1 ? argv[1] : "."); } catch (const std::exception& problem) {
+int main(int argc, char** argv) try {
+    if (argc != 2 || argv[1][0] == '-') return std::fputs("usage: custom_energy FOLDER\n", stderr), 2;
+    run(argv[1]);
+} catch (const std::exception& problem) {
     std::fprintf(stderr, "%s\n", problem.what());
     return 1;
 }

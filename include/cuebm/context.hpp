@@ -148,8 +148,8 @@ private:
 
 // An in-order queue of work on a device: a CUDA stream, or on the CPU a queue with a thread of its own.
 // Calls that take a Stream check their arguments and throw at once, then only enqueue; what is wrong in the
-// data is thrown by wait(). Views and arrays that are passed must live until the work is done. One thread
-// at a time may use a stream.
+// data is thrown by wait(). Those whose loops need the host (kmeans::fit and its kin, project, sample) block, and say
+// so. Views and arrays that are passed must live until the work is done. One thread at a time may use a stream.
 class CUEBM_API Stream {
 public:
     // Non-blocking: it does not wait for CUDA's default stream.

@@ -38,7 +38,7 @@
 // A Number is a register of them, one a chain: no `if` on it, but select(x < 0, a, b). There are + - * /, comparisons,
 // & and | of them, fused(a, b, c) = a b + c rounded once, square, abs, sqrt, exp, log, log1p, sigmoid, log1p_exp,
 // max, min, and sinpi, cospi of x half turns; constants and parameters are doubles, and rounded to the points' type.
-// Their errors are in kernels/math/functions_*.hpp, at most 2.1 ulp; sqrt is exact.
+// Their errors are in kernels/math/functions_*.hpp, at most 2.01 ulp; sqrt is exact.
 //
 // The file is compiled several times, for processors that may not be there, so nothing in it may be inline and
 // untemplated, nor have a constructor that runs at start-up. By hand: g++ -O3 -ffp-contract=off -fno-math-errno with

@@ -2,7 +2,7 @@
 // sketch, and what many chains say of each other.
 //
 //   const auto run = eb::sample_running(context, E, eb::Hmc{}, {.chains = 100'000, .draws = 200});
-//   std::cout << to_string(run.summary);
+//   std::puts(to_string(run.summary).c_str());
 #pragma once
 
 #include <cstdint>

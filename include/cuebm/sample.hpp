@@ -1,7 +1,7 @@
 // Samples of exp(-E(x)): many Markov chains at once, that move by the gradient of the energy or without it.
 //
 //   auto run = eb::sample(context, E, eb::Hmc{.leapfrogs = 16}, {.chains = 4096, .warmup = 500, .draws = 1000});
-//   std::cout << run.summary();
+//   std::puts(to_string(run.summary()).c_str());
 //
 // Same seed, same bits: a chain's draws depend on the energy, the options, the seed and its own number alone, on no
 // device, instruction set or thread count. What warm-up learns is pooled over the chains, so with adaptation they
@@ -150,9 +150,8 @@ struct Samples {
 // 150 transitions 15%, one window, and 10%; of fewer than 20 the step size alone. Step sizes by dual averaging of the
 // acceptance of all chains, from 1; no search before. HMC and NUTS aim at its harmonic mean (M. Hoffman, A. Radul
 // and P. Sountsov, AISTATS 2021), in which a chain that never moves counts as ten: some that are stuck make the steps
-// shorter. Blocks the calling thread, and waits for the
-// device at least every 64 transitions of warm-up and, to report or to be cancelled, some ten times a second while it
-// draws.
+// shorter. Both forms block the calling thread, and wait for the device at least every 64 transitions of warm-up and,
+// to report or to be cancelled, some ten times a second while they draw.
 //
 // Memory on the device: of chains rounded up to 64, 2 d + 11 elements each and (3 + 2 d) / 64 doubles; d + 3 elements
 // and a byte a draw, with NUTS 5 more; of a dense mass d^2 elements and d (d + 1) doubles; scratch of a transition, 3 d
