@@ -39,7 +39,7 @@ void check(const Assign<T>& a, Device here) {
         check_optional(function, "best_labels", a.best_labels, n, m, here);
         check_optional(function, "best_energies", a.best_energies, n, m, here);
     }
-    if (!a.labels && !a.energies && !a.free_energies && !a.all_energies && !a.best_labels && !a.best_energies)
+    if (n > 0 && !a.labels && !a.energies && !a.free_energies && !a.all_energies && !a.best_labels && !a.best_energies)
         refuse(function, "labels", "no output at all", "at least one output view");
     check_apart(function,
                 {region("labels", a.labels), region("energies", a.energies), region("best_labels", a.best_labels),
@@ -102,7 +102,7 @@ struct UpdateLayout : SumsLayout {
     std::byte* scratch;
 };
 
-// The inference that the gradient needs: F_beta at a finite beta, else labels.
+// The inference that the gradient needs: energies and F_beta at a finite beta, else labels.
 template <class T>
 struct GradientLayout {
     GradientLayout(Carver& carver, const AssignOperations<T>& operations, const AssignGradient<T>& a)
@@ -110,10 +110,13 @@ struct GradientLayout {
         const std::int64_t n = a.points.rows;
         const Device here = a.points.device;
         inference = {.points = a.points, .prototypes = a.prototypes, .beta = a.beta};
-        if (a.beta < infinity)
+        if (a.beta < infinity) {
+            inference.energies = {carver.take<T>(n), n, 1, here};
             inference.free_energies = {carver.take<T>(n), n, 1, here};
-        else
+            gaps = carver.take<T>(n);
+        } else {
             inference.labels = {carver.take<std::int32_t>(n), n, 1, here};
+        }
         accumulation = {.points = a.points,
                         .weights = a.weights,
                         .labels = inference.labels,
@@ -128,6 +131,7 @@ struct GradientLayout {
     }
     SumsLayout sums;
     Assign<T> inference;
+    T* gaps = nullptr;
     Accumulate<T> accumulation;
     std::byte* scratch;
 };
@@ -145,7 +149,7 @@ template <class T>
 void dispatch(Queue& queue, const AssignOperations<T>& operations, const Assign<T>& a) {
     if (a.metric == Metric::cosine) return assign_cosine(queue, operations, a);
     const auto layout = carve<AssignLayout<T>>(queue, operations, a);
-    operations.assign(queue, a, layout.scratch, nullptr);
+    operations.assign(queue, a, layout.scratch, nullptr, nullptr);
 }
 
 template <class T>
@@ -166,14 +170,14 @@ void dispatch(Queue& queue, const AssignOperations<T>& operations, const AssignG
     const bool soft = a.beta < infinity;
     const auto layout = carve<GradientLayout<T>>(queue, operations, a);
     const VectorView<const std::int32_t> labels = layout.inference.labels;
-    const T* free_energies = layout.inference.free_energies.data;
-    operations.assign(queue, layout.inference, layout.scratch, nullptr);
+    const T* least = layout.inference.energies.data;
+    operations.assign(queue, layout.inference, layout.scratch, nullptr, layout.gaps);
     if (a.point_gradients)
         operations.soft_mean(queue, {.points = a.points,
                                      .prototypes = a.prototypes,
                                      .known = {},
                                      .labels = labels,
-                                     .free_energies = free_energies,
+                                     .least = least,
                                      .weights = a.weights,
                                      .beta = a.beta,
                                      .gradient = true,
@@ -185,7 +189,8 @@ void dispatch(Queue& queue, const AssignOperations<T>& operations, const AssignG
         operations.accumulate_soft(queue, {.points = a.points,
                                            .prototypes = a.prototypes,
                                            .weights = a.weights,
-                                           .free_energies = free_energies,
+                                           .least = least,
+                                           .gaps = layout.gaps,
                                            .beta = a.beta,
                                            .into = sums});
     else

@@ -77,7 +77,7 @@ void assign_cosine(Queue& queue, const AssignOperations<T>& operations, const As
         const auto from = a.points.slice(first, std::min(layout.points.rows, a.points.rows - first));
         const auto points = layout.points.slice(0, from.rows);
         operations.normalise(queue, unit_points<T>(from, points, first, a.check_finite));
-        operations.assign(queue, unit_task<T>(a, points, layout.prototypes, first), layout.scratch, nullptr);
+        operations.assign(queue, unit_task<T>(a, points, layout.prototypes, first), layout.scratch, nullptr, nullptr);
     }
     const auto column = [](VectorView<T> v) { return MatrixView<T>{v.data, v.size, 1, v.stride, v.device}; };
     for (const auto& energies : {column(a.energies), a.best_energies, a.all_energies, column(a.free_energies)})

@@ -59,7 +59,8 @@ struct AccumulateSoft {
     PointsView<T> points;
     MatrixView<const T> prototypes;
     VectorView<const T> weights;
-    const T* free_energies;  // [n]; a row whose value is not finite has been reported, and adds nothing
+    const T *least, *gaps;  // [n]: min E, F_beta - min E; a row whose least is not finite has been reported, and adds
+                            // nothing
     double beta;
     FixedSums into;
 };
@@ -85,7 +86,7 @@ struct SoftMean {
     MatrixView<const T> prototypes;
     MatrixView<const std::uint8_t> known;   // [n x d] or [1 x d]; absent: E sums over all coordinates
     VectorView<const std::int32_t> labels;  // for beta = infinity
-    const T* free_energies;                 // [n], for finite beta
+    const T* least;                         // [n]: min E, for finite beta
     VectorView<const T> weights;            // for the gradient; absent: all 1
     double beta;
     bool gradient;
@@ -94,15 +95,15 @@ struct SoftMean {
 };
 
 // Row i m + c of `completed`: the known coordinates of points row i, the others of prototypes row labels(i, c).
-// probabilities(i, c) = exp(-beta (energies(i, c) - free_energies_i)).
+// probabilities(i, c) = exp(-beta (energies(i, c) - F_i)), F_i = energies(i, 0) + gaps_i.
 template <class T>
 struct FillIn {
     PointsView<T> points;
     MatrixView<const T> prototypes;
     MatrixView<const std::uint8_t> known;
     MatrixView<const std::int32_t> labels;  // [n x m]
-    MatrixView<const T> energies;           // [n x m]
-    const T* free_energies;                 // [n]
+    MatrixView<const T> energies;           // [n x m], the m least
+    const T* gaps;                          // [n]
     double beta;
     MatrixView<T> completed;      // [n m x d]
     MatrixView<T> probabilities;  // [n x m]
@@ -147,7 +148,8 @@ public:
     virtual std::string explain(const Assign<T>&) const = 0;
     virtual std::size_t scratch_bytes(const Assign<T>&) const = 0;
     // `kept`: what keep() has made of the same points for the same outputs and number of prototypes; null: nothing.
-    virtual void assign(Queue&, const Assign<T>&, std::byte* scratch, std::byte* kept) const = 0;
+    // `gaps`: [n], free energies less the least energies, where the former are wanted; null: not wanted.
+    virtual void assign(Queue&, const Assign<T>&, std::byte* scratch, std::byte* kept, T* gaps) const = 0;
     // For several calls of assign() with the same points: bytes that it pays to keep between them, perhaps 0, and what
     // makes them, with the scratch of assign(). No bit depends on it.
     virtual std::size_t kept_bytes(const Assign<T>&) const = 0;

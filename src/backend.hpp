@@ -96,7 +96,7 @@ const ChainsOperations<T>& chains_operations(const Backend& backend) {
 // that says what is missing (driver, device, a newer plug-in) and what to do; for a device beyond the last it begins
 // with `no_such_device`.
 inline constexpr const char* no_such_device = "no such device";
-inline constexpr int backend_interface = 10;
+inline constexpr int backend_interface = 11;
 inline constexpr const char* open_cuda_backend_name = "cuebm_open_cuda_backend";
 using OpenCudaBackend = Backend* (*)(int interface, int device, std::string* problem);
 

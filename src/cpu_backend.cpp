@@ -37,8 +37,8 @@ public:
 
     std::string explain(const Assign<T>& task) const override { return plan(task).text(); }
     std::size_t scratch_bytes(const Assign<T>& task) const override { return plan(task).scratch_bytes; }
-    void assign(Queue& queue, const Assign<T>& task, std::byte* scratch, std::byte* kept) const override {
-        enqueue(queue, [=, p = plan(task)](CpuQueue& q) { run(q, p, task, scratch, kept); });
+    void assign(Queue& queue, const Assign<T>& task, std::byte* scratch, std::byte* kept, T* gaps) const override {
+        enqueue(queue, [=, p = plan(task)](CpuQueue& q) { run(q, p, task, scratch, kept, gaps); });
     }
     std::size_t kept_bytes(const Assign<T>& task) const override {
         const auto p = plan(task);
@@ -106,8 +106,8 @@ private:
     cpu::AssignPlan plan(const Assign<T>& task) const { return cpu::plan(task, isa_, threads_, path_); }
 
     static void run(CpuQueue& queue, const cpu::AssignPlan& plan, const Assign<T>& task, std::byte* scratch,
-                    std::byte* kept) {
-        cpu::AssignRun<T> run(plan, task, scratch, kept);
+                    std::byte* kept, T* gaps) {
+        cpu::AssignRun<T> run(plan, task, scratch, kept, gaps);
         run.run(
             each_of(queue.team()),
             [&](std::int64_t bad) {

@@ -58,6 +58,7 @@ public:
         operations_.scales(queue_, {.points = y_, .weights = o_.weights, .scales = scales_.data()});
         stream_.wait();  // throws what is wrong with the data
         if (o_.tolerance > 0) limit_ = o_.tolerance * mean_variance(stream_, y_);
+        if (!(limit_ < infinity)) limit_ = 0;  // squares that overflow: until no point moves
     }
 
     Model<T> run() {
@@ -141,7 +142,7 @@ private:
 
     void label(const Model<T>& model, bool energies) {
         const auto now = task(model, energies);
-        operations_.assign(queue_, now, scratch(now), kept_.size() > 0 ? kept_.data() : nullptr);
+        operations_.assign(queue_, now, scratch(now), kept_.size() > 0 ? kept_.data() : nullptr, nullptr);
     }
 
     // No point is in any cluster.
@@ -197,7 +198,8 @@ private:
         return read(stream_, total_)[0] * (spherical() ? 0.5 : 1.0);
     }
 
-    // Gives the empty clusters the points of highest energy, as scikit-learn does. Returns how many stay empty.
+    // Gives the empty clusters the points of highest energy, as scikit-learn does, but never a cluster's only point.
+    // Returns how many stay empty.
     std::int64_t relocate(const Model<T>& model, const std::vector<std::int64_t>& counts, bool have_energies) {
         std::vector<std::int32_t> empty;
         for (std::int64_t z = 0; z < o_.k; ++z)
@@ -206,15 +208,26 @@ private:
         if (!have_energies) label(model, true);
         const auto energies = read(stream_, model.energies);
         auto labels = read(stream_, model.labels);
-        std::vector<std::size_t> far;
-        for (std::size_t i = 0; i < labels.size(); ++i)
-            if (energies[i] > 0 && (weights_.empty() || weights_[i] > 0)) far.push_back(i);
-        const auto count = std::min(far.size(), empty.size());
-        std::partial_sort(far.begin(), far.begin() + static_cast<std::ptrdiff_t>(count), far.end(),
-                          [&](std::size_t a, std::size_t b) {
-                              return energies[a] > energies[b] || (energies[a] == energies[b] && a < b);
-                          });
-        for (std::size_t c = 0; c < count; ++c) labels[far[c]] = empty[c];
+        std::vector<std::size_t> far;  // a heap, the point of highest energy first
+        std::vector<std::int64_t> points(static_cast<std::size_t>(o_.k));
+        for (std::size_t i = 0; i < labels.size(); ++i) {
+            if (!weights_.empty() && !(weights_[i] > 0)) continue;
+            ++points[static_cast<std::size_t>(labels[i])];
+            if (energies[i] > 0) far.push_back(i);
+        }
+        const auto nearer = [&](std::size_t a, std::size_t b) {
+            return energies[a] < energies[b] || (energies[a] == energies[b] && a > b);
+        };
+        std::make_heap(far.begin(), far.end(), nearer);
+        std::size_t count = 0;
+        for (; count < empty.size() && !far.empty(); far.pop_back()) {
+            std::pop_heap(far.begin(), far.end(), nearer);
+            auto& label = labels[far.back()];
+            auto& left = points[static_cast<std::size_t>(label)];
+            if (left < 2) continue;
+            --left;
+            label = empty[count++];
+        }
         if (count == 0) return static_cast<std::int64_t>(empty.size());
         const auto relocated = context_.vector<std::int32_t>(y_.rows);
         const WaitAtEnd wait(stream_);

@@ -47,7 +47,9 @@ public:
           sums_(context_.matrix<std::int64_t>(o.k, y_.cols)),
           counts_(context_.vector<std::int64_t>(o.k)),
           scales_(context_.vector<double>(y_.cols + 1)),
-          shifts_(context_.vector<double>(o.k)) {}
+          shifts_(context_.vector<double>(o.k)),
+          least_(context_.vector<T>(y_.rows)),
+          gaps_(context_.vector<T>(y_.rows)) {}
 
     SoftModel<T> run() {
         const WaitAtEnd wait(stream_);
@@ -55,6 +57,13 @@ public:
         stream_.wait();  // throws what is wrong with the data
         weights_ = weights_of(soft_function, stream_, o_.weights);
         variance_ = mean_variance(stream_, y_);
+        if (!(variance_ < infinity))
+            refuse(soft_function, "points", "a variance that overflows",
+                   "smaller points: divide them, and beta times the square");
+        limit_ = o_.tolerance * variance_;
+        // Equals part slowly: stopped by the tolerance, they would be together at every beta.
+        if (o_.beta_start > 0 && o_.perturbation > 0)
+            limit_ = std::min(limit_, 0.01 * o_.perturbation * o_.perturbation * variance_);
         const FitOptions<T> start{.k = o_.k, .seed = o_.seed, .start = o_.start, .prototypes = o_.prototypes};
         SoftModel<T> model{.prototypes = choose_start(soft_function, stream_, y_, weights_, start, 0),
                            .free_energies = context_.vector<T>(y_.rows),
@@ -76,10 +85,7 @@ private:
     void settle(SoftModel<T>& model) {
         model.status = Status::iteration_limit;
         for (int iteration = 0;; ++iteration) {
-            assign(stream_, Assign<T>{.points = y_,
-                                      .prototypes = model.prototypes,
-                                      .free_energies = model.free_energies,
-                                      .beta = model.beta});
+            infer(model);
             if (model.status == Status::converged || iteration == o_.max_iterations) break;
             if (o_.cancel.stop_requested()) {
                 model.status = Status::cancelled;
@@ -87,8 +93,17 @@ private:
             }
             ++model.iterations;
             if (o_.progress) o_.progress({model.beta, model.iterations, objective(model)});
-            if (update(model) <= o_.tolerance * variance_) model.status = Status::converged;
+            if (update(model) <= limit_) model.status = Status::converged;
         }
+    }
+
+    void infer(const SoftModel<T>& model) {
+        const Assign<T> task{.points = y_,
+                             .prototypes = model.prototypes,
+                             .energies = least_,
+                             .free_energies = model.free_energies,
+                             .beta = model.beta};
+        operations_.assign(queue_, task, queue_.workspace(operations_.scratch_bytes(task)), nullptr, gaps_.data());
     }
 
     // Prototypes to the means; returns sum_k ||w_k' - w_k||^2.
@@ -99,7 +114,8 @@ private:
         operations_.accumulate_soft(queue_, {.points = y_,
                                              .prototypes = model.prototypes,
                                              .weights = o_.weights,
-                                             .free_energies = model.free_energies.data(),
+                                             .least = least_.data(),
+                                             .gaps = gaps_.data(),
                                              .beta = model.beta,
                                              .into = sums});
         operations_.finish(queue_, {.from = sums,
@@ -143,7 +159,8 @@ private:
     Matrix<std::int64_t> sums_;
     Vector<std::int64_t> counts_;
     Vector<double> scales_, shifts_;
-    double variance_ = 0;
+    Vector<T> least_, gaps_;           // min E, and F_beta less it
+    double variance_ = 0, limit_ = 0;  // of sum_k ||w_k' - w_k||^2, where an iteration has converged
 };
 
 template <class T>

@@ -9,6 +9,7 @@
 #include "context_state.hpp"
 #include "float_environment.hpp"
 #include "host_copy.hpp"
+#include "workspace.hpp"
 
 namespace cuebm::kmeans {
 namespace {
@@ -36,14 +37,27 @@ Matrix<T> run_transform(Stream& stream, MatrixView<const T> prototypes, PointsVi
 }
 
 template <class T>
+struct CompleteLayout {
+    CompleteLayout(Carver& carver, const AssignOperations<T>& operations, Assign<T> inference)
+        : least{carver.take<T>(inference.points.rows), inference.points.rows, 1, inference.points.device},
+          gaps(carver.take<T>(inference.points.rows)) {
+        inference.energies = least;
+        scratch = carver.take<std::byte>(static_cast<std::int64_t>(operations.scratch_bytes(inference)));
+    }
+    VectorView<T> least;
+    T* gaps;
+    std::byte* scratch;
+};
+
+template <class T>
 Completions<T> run_complete(Stream& stream, MatrixView<const T> prototypes, const Complete<T>& o) {
     constexpr auto function = "kmeans::complete";
     const DefaultFloatEnvironment environment;
     const Context context = stream.context();
     const std::int64_t n = o.points.rows, d = o.points.cols, m = o.candidates;
     check_points_and_prototypes(function, o.points, prototypes, 0, context.device());
-    if (!o.known) refuse(function, "known", "nullptr", "a mask of n x d or 1 x d");
-    check_shape(function, "known", o.known, o.known.rows == 1 ? 1 : n, d, context.device());
+    if (n > 0 && !o.known) refuse(function, "known", "nullptr", "a mask of n x d or 1 x d");
+    if (o.known) check_shape(function, "known", o.known, o.known.rows == 1 ? 1 : n, d, context.device());
     if (m < 1 || m > std::min<std::int64_t>(prototypes.rows, 32))
         refuse(function, "candidates", std::to_string(m),
                "1 to min(k, 32) = " + std::to_string(std::min<std::int64_t>(prototypes.rows, 32)));
@@ -55,21 +69,24 @@ Completions<T> run_complete(Stream& stream, MatrixView<const T> prototypes, cons
                           .mean = context.matrix<T>(n, d),
                           .free_energies = context.vector<T>(n)};
     if (n == 0) return result;
-    assign(stream, Assign<T>{.points = o.points,
-                             .prototypes = prototypes,
-                             .known = o.known,
-                             .best_labels = result.labels,
-                             .best_energies = result.energies,
-                             .free_energies = result.free_energies,
-                             .beta = o.beta});
     const auto& operations = assign_operations<T>(*context.state().backend);
     auto& queue = *stream.state().queue;
+    Assign<T> inference{.points = o.points,
+                        .prototypes = prototypes,
+                        .known = o.known,
+                        .best_labels = result.labels,
+                        .best_energies = result.energies,
+                        .free_energies = result.free_energies,
+                        .beta = o.beta};
+    const auto layout = carve<CompleteLayout<T>>(queue, operations, inference);
+    inference.energies = layout.least;
+    operations.assign(queue, inference, layout.scratch, nullptr, layout.gaps);
     operations.fill_in(queue, {.points = o.points,
                                .prototypes = prototypes,
                                .known = o.known,
                                .labels = result.labels,
                                .energies = result.energies,
-                               .free_energies = result.free_energies.data(),
+                               .gaps = layout.gaps,
                                .beta = o.beta,
                                .completed = result.points,
                                .probabilities = result.probabilities});
@@ -77,7 +94,7 @@ Completions<T> run_complete(Stream& stream, MatrixView<const T> prototypes, cons
                                  .prototypes = prototypes,
                                  .known = o.known,
                                  .labels = {},
-                                 .free_energies = result.free_energies.data(),
+                                 .least = layout.least.data,
                                  .weights = {},
                                  .beta = o.beta,
                                  .gradient = false,
@@ -109,6 +126,7 @@ public:
           prototypes_(prototypes),
           o_(o),
           labels_(context_.vector<std::int32_t>(o.points.rows)),
+          least_(context_.vector<T>(o.beta < infinity ? o.points.rows : 0)),
           moves_(context_.vector<double>(o.points.rows)) {}
 
     Projection<T> run() {
@@ -144,7 +162,7 @@ private:
         assign(stream_, Assign<T>{.points = at.points,
                                   .prototypes = prototypes_,
                                   .labels = labels_,
-                                  .energies = o_.beta < infinity ? VectorView<T>{} : at.energies.view(),
+                                  .energies = o_.beta < infinity ? least_.view() : at.energies.view(),
                                   .free_energies = o_.beta < infinity ? at.energies.view() : VectorView<T>{},
                                   .beta = o_.beta});
     }
@@ -156,7 +174,7 @@ private:
                                                 .prototypes = prototypes_,
                                                 .known = {},
                                                 .labels = labels_,
-                                                .free_energies = at.energies.data(),
+                                                .least = least_.data(),
                                                 .weights = {},
                                                 .beta = o_.beta,
                                                 .gradient = false,
@@ -173,6 +191,7 @@ private:
     const Project<T>& o_;
     Matrix<T> next_;
     Vector<std::int32_t> labels_;
+    Vector<T> least_;  // min E, at finite beta
     Vector<double> moves_;
 };
 

@@ -34,7 +34,10 @@ struct SoftOptions {
     double perturbation = 1e-3;  // >= 0: after each rise of beta every coordinate of a prototype moves by up to this
                                  // times the root of the mean variance of Y's features, so that equals can split
     int max_iterations = 300;    // >= 1, at each beta
-    double tolerance = 1e-4;     // >= 0: at each beta, as in FitOptions; 0: until no prototype moves
+    // >= 0: at each beta, as in FitOptions; 0: until no prototype moves. With annealing at most perturbation^2 / 100,
+    // or equals would be left before they part: they move by a factor an iteration. Just above a critical beta the
+    // factor is near 1, and they are left all the same, to part at the next beta.
+    double tolerance = 1e-4;
     std::function<void(const SoftProgress&)> progress{};
     std::stop_token cancel{};  // looked at between iterations
 };
@@ -53,7 +56,7 @@ struct SoftModel {
 
 // Errors: as fit(); InvalidArgument for beta, beta_start, factor or perturbation out of range. Cost: an iteration is an
 // Assign of free energies, and for each prototype whose probability has not underflowed n d roundings to fixed point;
-// with `progress`, n free energies to the host. Memory on the device: 4 n (8 n), 8 k d, and the prototypes once more.
+// with `progress`, n free energies to the host. Memory on the device: 12 n (24 n), 8 k d, and the prototypes once more.
 // Both forms block the calling thread.
 CUEBM_API SoftModel<float> fit_soft(const Context& context, PointsView<float> points,
                                     const SoftOptions<float>& options);

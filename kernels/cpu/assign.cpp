@@ -157,7 +157,7 @@ AssignScratch<T> carve(std::byte* scratch, const AssignPlan& plan, std::int64_t 
 }  // namespace
 
 template <class T>
-AssignRun<T>::AssignRun(const AssignPlan& plan, const Assign<T>& task, std::byte* scratch, std::byte* kept,
+AssignRun<T>::AssignRun(const AssignPlan& plan, const Assign<T>& task, std::byte* scratch, std::byte* kept, T* gaps,
                         float bound_factor)
     : plan_(plan), task_(task), scratch_(carve<T>(scratch, plan, task.prototypes.rows, task.prototypes.cols)) {
     data_ = {.points = rows_of(task.points),
@@ -173,6 +173,7 @@ AssignRun<T>::AssignRun(const AssignPlan& plan, const Assign<T>& task, std::byte
              .best_energies = task.best_energies.data,
              .all_energies = task.all_energies.data,
              .free_energies = task.free_energies.data,
+             .gaps = gaps,
              .labels_stride = task.labels.stride,
              .energies_stride = task.energies.stride,
              .best_labels_stride = task.best_labels.stride,

@@ -62,7 +62,7 @@ class AssignRun {
 public:
     // bound_factor: for the test that a bound which is too small gives wrong labels.
     AssignRun(const AssignPlan& plan, const Assign<T>& task, std::byte* scratch, std::byte* kept = nullptr,
-              float bound_factor = 1);
+              T* gaps = nullptr, float bound_factor = 1);
 
     // `each(tasks, body)` calls body(task, slot) for all tasks; `bad_prototype(row)` and `bad_point(row)` are told of
     // rows that are not finite, or have an energy that is not.

@@ -176,9 +176,12 @@ CUEBM_INLINE void finish(const AssignData<T>& task, std::int64_t i, const PointS
         if (task.best_labels != nullptr) task.best_labels[i * task.best_labels_stride + c] = state.labels[c];
         if (task.best_energies != nullptr) task.best_energies[i * task.best_energies_stride + c] = state.best[c];
     }
-    if (task.free_energies != nullptr)
-        task.free_energies[i * task.free_energies_stride] =
-            math::free_energy_of_classes(state.least, state.sum, task.beta);
+    if (task.free_energies != nullptr) {
+        const auto all = math::free_energy_of_classes(state.least, state.sum, task.beta);
+        const T gap = math::free_energy_gap(all, task.beta);
+        task.free_energies[i * task.free_energies_stride] = all.least + gap;
+        if (task.gaps != nullptr) task.gaps[i] = gap;
+    }
 }
 
 // Row i, padded with zeros; what is hidden may be NaN, and becomes 0.

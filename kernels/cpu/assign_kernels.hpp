@@ -27,6 +27,7 @@ struct AssignData {
     T* best_energies;
     T* all_energies;
     T* free_energies;
+    T* gaps;  // of stride 1: free energies less the least ones
     std::int64_t labels_stride, energies_stride, best_labels_stride, best_energies_stride, all_energies_stride,
         free_energies_stride;
     std::int64_t m;  // columns of best_labels and best_energies, or 1
@@ -46,7 +47,8 @@ struct SoftData {
     std::int64_t prototype_stride = 0, k = 0, depth = 0;
     const std::int32_t* labels = nullptr;  // null: soft
     std::int64_t labels_stride = 0;
-    const T *free_energies = nullptr, *weights = nullptr;  // weights null: all 1
+    const T *least = nullptr, *gaps = nullptr;  // min E, and F_beta less it; gaps null: 0
+    const T* weights = nullptr;                 // null: all 1
     std::int64_t weights_stride = 0;
     T beta = 0;
     bool gradient = false;

@@ -58,10 +58,12 @@ template <class T, bool masked>
 CUEBM_INLINE void tile_probabilities(const SoftData<T>& task, std::int64_t i, int points, const T* y, const T* mask,
                                      const T* w, T (*probabilities)[lanes]) {
     group_energies<T, masked>(y, mask, w, task.depth, probabilities);
-    for (int p = 0; p < points; ++p)
+    for (int p = 0; p < points; ++p) {
+        const T least = task.least[i + p], gap = task.gaps != nullptr ? task.gaps[i + p] : T(0);
         for (int at = 0; at < lanes; at += width<T>)
             math::store(probabilities[p] + at,
-                        math::probability(math::load(probabilities[p] + at), task.free_energies[i + p], task.beta));
+                        math::probability(math::load(probabilities[p] + at), least, gap, task.beta));
+    }
 }
 
 // sums[j] += p_c w_cj for the listed prototypes, in order of c.
@@ -205,8 +207,8 @@ CUEBM_INLINE void share_out(const SoftData<T>& task, std::int64_t i, int points,
     for (int p = 0; p < points; ++p, shares += lanes) {
         const double weight =
             task.weights != nullptr ? static_cast<double>(task.weights[(i + p) * task.weights_stride]) : 1.0;
-        const double free_energy = static_cast<double>(task.free_energies[i + p]);
-        const bool valid = weight >= 0 && weight < __builtin_inf() && free_energy - free_energy == 0;
+        const double least = static_cast<double>(task.least[i + p]);
+        const bool valid = weight >= 0 && weight < __builtin_inf() && least - least == 0;
         for (int c = 0; c < lanes; ++c) {
             const double share = weight * static_cast<double>(probabilities[p][c]);
             shares[c] = valid && c < prototypes && share > 0 ? share : 0.0;

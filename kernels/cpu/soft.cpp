@@ -49,7 +49,7 @@ void soft_mean(CpuQueue& queue, const AssignKernels& isa, const detail::SoftMean
                            .depth = padded(task.points.cols),
                            .labels = soft ? nullptr : task.labels.data,
                            .labels_stride = task.labels.stride,
-                           .free_energies = task.free_energies,
+                           .least = task.least,
                            .weights = task.weights.data,
                            .weights_stride = task.weights.stride,
                            .beta = static_cast<T>(task.beta),
@@ -73,7 +73,8 @@ void accumulate_soft(CpuQueue& queue, const AssignKernels& isa, const detail::Ac
                            .prototype_stride = task.prototypes.stride,
                            .k = task.prototypes.rows,
                            .depth = padded(task.points.cols),
-                           .free_energies = task.free_energies,
+                           .least = task.least,
+                           .gaps = task.gaps,
                            .weights = task.weights.data,
                            .weights_stride = task.weights.stride,
                            .beta = static_cast<T>(task.beta),
@@ -98,12 +99,13 @@ void fill_in(CpuQueue& queue, const detail::FillIn<T>& task) {
         for (std::int64_t i = first; i < last; ++i) {
             const T* y = row_of(points, i, d, row.data());
             const std::uint8_t* known = task.known.data + (task.known.rows == 1 ? 0 : i * task.known.stride);
+            const T* energies = task.energies.data + i * task.energies.stride;
             for (std::int64_t c = 0; c < m; ++c) {
                 std::int64_t label = task.labels.data[i * task.labels.stride + c];
                 if (label < 0 || label >= k) label = 0;  // assign() has reported the row
                 const T* w = task.prototypes.data + label * task.prototypes.stride;
                 task.probabilities.data[i * task.probabilities.stride + c] =
-                    math::probability(task.energies.data[i * task.energies.stride + c], task.free_energies[i], beta);
+                    math::probability(energies[c], energies[0], task.gaps[i], beta);
                 T* out = task.completed.data + (i * m + c) * task.completed.stride;
                 for (std::int64_t j = 0; j < d; ++j) {
                     const T given = y[j], predicted = w[j];  // both read, so that the loop is packed

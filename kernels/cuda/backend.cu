@@ -97,7 +97,7 @@ public:
     }
     std::size_t kept_bytes(const Assign<T>&) const override { return 0; }
     void keep(detail::Queue&, const Assign<T>&, std::byte*, std::byte*) const override {}
-    void assign(detail::Queue& queue, const Assign<T>& task, std::byte* scratch, std::byte*) const override {
+    void assign(detail::Queue& queue, const Assign<T>& task, std::byte* scratch, std::byte*, T* gaps) const override {
         auto& q = cuda_queue(queue);
         const AssignPath path = plan(task, properties_, forced_).path;  // the scratch is for this one
         for_chunks(q, task.points, 1, [&](const PointsView<T>& points, std::int64_t first) {
@@ -110,7 +110,7 @@ public:
             part.best_energies = slice(task.best_energies, first, points.rows);
             part.all_energies = slice(task.all_energies, first, points.rows);
             part.free_energies = slice(task.free_energies, first, points.rows);
-            cuda::assign(q, plan(part, properties_, path), part, scratch);
+            cuda::assign(q, plan(part, properties_, path), part, scratch, gaps != nullptr ? gaps + first : nullptr);
         });
     }
     void scales(detail::Queue& queue, const detail::Scales<T>& task) const override {
@@ -147,7 +147,7 @@ public:
     void candidates(detail::Queue& queue, const detail::Candidates<T>& task) const override {
         const Assign<T> all{
             .points = task.points, .prototypes = task.prototypes, .all_energies = task.energies, .check_finite = false};
-        assign(queue, all, nullptr, nullptr);  // every energy: directly, without scratch
+        assign(queue, all, nullptr, nullptr, nullptr);  // every energy: directly, without scratch
     }
     void choose(detail::Queue& queue, const detail::Choose<T>& task) const override {
         cuda::choose(cuda_queue(queue), task);

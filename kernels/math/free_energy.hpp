@@ -40,25 +40,28 @@ CUEBM_MATH FreeEnergy<R> free_energy_add(FreeEnergy<R> a, R energy, T beta) {
     return free_energy_join(a, FreeEnergy<R>{energy, one}, beta);
 }
 
+// F_beta - min_k E_k <= 0. Added to the least energy it is F_beta, and where energies are large most of it is rounded
+// off.
 template <class T>
-CUEBM_MATH T free_energy_value(FreeEnergy<T> a, T beta) {
-    return a.least - log_positive(a.sum) / beta;
+CUEBM_MATH T free_energy_gap(FreeEnergy<T> a, T beta) {
+    return T(0) - log_positive(a.sum) / beta;
 }
 
 // The 16 classes to one, by the tree of canonical.hpp.
 template <class T>
-CUEBM_MATH T free_energy_of_classes(const T (&least)[canonical_lanes], const T (&sum)[canonical_lanes], T beta) {
+CUEBM_MATH FreeEnergy<T> free_energy_of_classes(const T (&least)[canonical_lanes], const T (&sum)[canonical_lanes],
+                                                T beta) {
     FreeEnergy<T> s[canonical_lanes];
     for (int i = 0; i < canonical_lanes; ++i) s[i] = {least[i], sum[i]};
     for (int half = canonical_lanes / 2; half >= 1; half /= 2)
         for (int i = 0; i < half; ++i) s[i] = free_energy_join(s[i], s[i + half], beta);
-    return free_energy_value(s[0], beta);
+    return s[0];
 }
 
-// p_k = exp(-beta (E_k - F_beta)), at most 1.
+// p_k = exp(-beta (E_k - F_beta)), at most 1, with F_beta = least + gap. With a gap of 0: p_k / max p.
 template <class R, class T>
-CUEBM_MATH R probability(R energy, T free_energy, T beta) {
-    const R x = (R{} + free_energy - energy) * beta;
+CUEBM_MATH R probability(R energy, T least, T gap, T beta) {
+    const R x = ((R{} + least - energy) + gap) * beta;
     return exp_nonpositive(select(x > T(0), R{}, x));
 }
 

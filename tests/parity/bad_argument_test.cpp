@@ -313,6 +313,8 @@ CUEBM_TEST(BadArguments, EmptyDataIsNoError) {
     eb::assign(context,
                eb::Assign<T>{
                    .points = none, .prototypes = prototypes, .labels = {labels.vector().data, 0, 1, context.device()}});
+    const auto no_labels = context.template vector<std::int32_t>(0);  // of an empty array there may be no address
+    eb::assign(context, eb::Assign<T>{.points = none, .prototypes = prototypes, .labels = no_labels});
     EXPECT_EQ(eb::kmeans::predict(context, prototypes, none).size(), 0);
     EXPECT_EQ(eb::kmeans::transform(context, prototypes, none).rows(), 0);
     const auto projection = eb::kmeans::project(context, prototypes, eb::kmeans::Project<T>{.points = none, .beta = 1});
@@ -322,6 +324,10 @@ CUEBM_TEST(BadArguments, EmptyDataIsNoError) {
     const auto completions =
         eb::kmeans::complete(context, prototypes, eb::kmeans::Complete<T>{.points = none, .known = known.view()});
     EXPECT_EQ(completions.points.rows(), 0);
+    const eb::MatrixView<const std::uint8_t> no_mask{nullptr, 0, 3, 3, context.device()};
+    EXPECT_EQ(eb::kmeans::complete(context, prototypes, eb::kmeans::Complete<T>{.points = none, .known = no_mask})
+                  .points.rows(),
+              0);
 }
 
 // One point, one prototype, one dimension, a thousand of them, and duplicates of every point.

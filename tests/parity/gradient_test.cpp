@@ -115,6 +115,18 @@ CUEBM_TEST(Gradient, FiniteDifferences) {
     differ(w, got.prototypes, [&](const auto& prototypes) { return total(y, prototypes); });
 }
 
+// Probabilities that do not add up to 1, as where F_beta is rounded at the size of the energies: then they had the
+// wrong sign here. Two equal prototypes have half of each point.
+CUEBM_TEST(Gradient, OfLargeEnergies) {
+    auto context = backend.make();
+    const std::vector<T> y{0, 1000, 2000, 3000, 5000, 9000}, w{4000, 4000};
+    Problem<T> problem{.n = 6, .k = 2, .d = 1, .points = y, .prototypes = w};
+    problem.beta = 1;
+    const auto got = gradients(context, problem, {});
+    EXPECT_TRUE(close_to(got.prototypes, {4000, 4000}, 8, 4000));  // sum_i (w - y_i)
+    EXPECT_TRUE(close_to(got.points, {-8000, -6000, -4000, -2000, 2000, 10000}, 8, 10000));
+}
+
 // A step of half the gradient of F is Lloyd's update of a prototype that owns weight 1.
 CUEBM_TEST(Gradient, VanishesAtTheMeans) {
     auto context = backend.make();

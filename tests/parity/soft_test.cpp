@@ -127,7 +127,7 @@ CUEBM_TEST(SoftFit, AnnealingForgetsItsStart) {
         y[static_cast<std::size_t>(i)] += static_cast<T>(i % 3 == 0 ? 0 : i % 3 == 1 ? 40 : 50);
     const std::vector<T> start{-1, 1, 45};
     auto options = given(start, k, 1, 20.0);
-    options.tolerance = 1e-6;
+    options.tolerance = SoftOptions<T>{}.tolerance;
     const auto trapped = fit_soft(context, y, n, 1, options);
     options.beta_start = 1e-4;
     const auto annealed = fit_soft(context, y, n, 1, options);
@@ -142,6 +142,16 @@ CUEBM_TEST(SoftFit, AnnealingForgetsItsStart) {
     double mean = 0;
     for (const T value : y) mean += static_cast<double>(value) / static_cast<double>(n);
     for (const T w : one.prototypes) EXPECT_NEAR(static_cast<double>(w), mean, 0.05);
+}
+
+// Shares that do not add up to 1, as they did where F_beta was rounded at the size of the energies, here 10^6 to 10^7.
+CUEBM_TEST(SoftFit, SharesOfLargeEnergies) {
+    const auto context = backend.make();
+    const std::vector<T> y{0, 1000, 2000, 3000, 5000, 9000}, start{4000, 4000, 4000};
+    auto options = given(start, 3, 1, 1.0);
+    options.max_iterations = 1;
+    const auto got = fit_soft(context, y, 6, 1, options);
+    for (const double weight : got.weights) EXPECT_NEAR(weight, 2, 1e-5);
 }
 
 // A schedule that jumps, overshoots or stops short.

@@ -132,6 +132,16 @@ CUEBM_TEST(Uses, CompleteByHand) {
     EXPECT_TRUE(close_to(got.free_energies, {-std::log(z) / 2}, 8, 1));
 }
 
+// Probabilities of a far point: two equal prototypes have half each.
+CUEBM_TEST(Uses, CompleteFromFarAway) {
+    const auto context = backend.make();
+    const Problem<T> p{
+        .n = 1, .k = 2, .d = 2, .points = {4000, 0}, .prototypes = {0, 5, 0, -5}, .known = {1, 0}, .beta = 1};
+    const auto got = complete(context, p, 2);
+    EXPECT_TRUE(close_to(got.probabilities, {0.5, 0.5}, 8, 1));
+    EXPECT_TRUE(close_to(got.mean, {4000, 0}, 8, 1));
+}
+
 // Another prototype than the nearest, or an energy that is not 0 on a prototype.
 CUEBM_TEST(Uses, ProjectAtZeroTemperatureIsTheNearestPrototype) {
     const auto context = backend.make();

@@ -70,7 +70,7 @@ int wrong_labels(const ScreeningProblem& p, const std::vector<Values>& steps,
         auto task = task_of(now, answer);
         if (s % 3 != 2) task.energies = {};
         if (s == 0) eb::cpu::AssignRun<float>(plan, task, scratch, kept).keep(each);
-        eb::cpu::AssignRun<float> run(plan, task, scratch, kept, factor);
+        eb::cpu::AssignRun<float> run(plan, task, scratch, kept, nullptr, factor);
         run.run(
             each, [](std::int64_t) {}, [](std::int64_t) {});
         const ScreeningAnswer& right = rights[s];

@@ -114,7 +114,7 @@ std::vector<std::int32_t> labels_with_bound(const ScreeningProblem& p, const eb:
     const auto plan = eb::cpu::plan(task, isa, 1, screen.name);
     std::vector<std::byte> scratch(plan.scratch_bytes + 256);
     auto* aligned = scratch.data() + (256 - reinterpret_cast<std::uintptr_t>(scratch.data()) % 256) % 256;
-    eb::cpu::AssignRun<float> run(plan, task, aligned, nullptr, factor);
+    eb::cpu::AssignRun<float> run(plan, task, aligned, nullptr, nullptr, factor);
     const auto each = [](std::int64_t tasks, const auto& body) {
         for (std::int64_t t = 0; t < tasks; ++t) body(t, 0);
     };

@@ -40,7 +40,7 @@ struct TensorLayout {
 };
 
 template <class T>
-void direct(CudaQueue& queue, const AssignConfig& config, const Assign<T>& task) {
+void direct(CudaQueue& queue, const AssignConfig& config, const Assign<T>& task, T* gaps) {
     const EnergyTask<T> energies{detail::values_of(task.points), task.prototypes, task.known, config.wide_points,
                                  config.wide_prototypes};
     const bool list = task.best_labels || task.best_energies;
@@ -50,7 +50,8 @@ void direct(CudaQueue& queue, const AssignConfig& config, const Assign<T>& task)
     const bool product = task.metric == Metric::inner_product;
     launch(task.known ? (product ? assign_direct<T, true, true> : assign_direct<T, true, false>)
                       : (product ? assign_direct<T, false, true> : assign_direct<T, false, false>),
-           tiled(queue, config.tiles, dim3(EnergyTile<T>::threads), list_bytes), task, energies, m, queue.status());
+           tiled(queue, config.tiles, dim3(EnergyTile<T>::threads), list_bytes), task, energies, m, gaps,
+           queue.status());
 }
 
 void screened(CudaQueue& queue, const AssignConfig& config, const Assign<float>& task, std::byte* scratch) {
@@ -105,7 +106,7 @@ std::size_t assign_scratch_bytes(const AssignConfig& config, const Assign<T>& ta
 }
 
 template <class T>
-void assign(CudaQueue& queue, const AssignConfig& config, const Assign<T>& task, std::byte* scratch) {
+void assign(CudaQueue& queue, const AssignConfig& config, const Assign<T>& task, std::byte* scratch, T* gaps) {
     const DeviceScope scope(queue.device());
     if (task.check_finite)
         launch(check_prototypes<T>, strided(queue, ceil_div(task.prototypes.rows, rows_a_row_block), row_threads),
@@ -115,12 +116,12 @@ void assign(CudaQueue& queue, const AssignConfig& config, const Assign<T>& task,
         if (config.path == AssignPath::tensor) return tensor(queue, config, task, scratch);
         if (config.path == AssignPath::small) return small<2>(queue, config, task);
     }
-    direct(queue, config, task);
+    direct(queue, config, task, gaps);
 }
 
 #define CUEBM_INSTANTIATE(T)                                                             \
     template std::size_t assign_scratch_bytes<T>(const AssignConfig&, const Assign<T>&); \
-    template void assign<T>(CudaQueue&, const AssignConfig&, const Assign<T>&, std::byte*);
+    template void assign<T>(CudaQueue&, const AssignConfig&, const Assign<T>&, std::byte*, T*);
 CUEBM_INSTANTIATE(float)
 CUEBM_INSTANTIATE(double)
 

@@ -76,7 +76,7 @@ __device__ void report_row(const Assign<T>& task, std::uint64_t* status, std::in
 // point. Order: a class sees its prototypes in order of z; the classes are joined by the fixed tree.
 template <class T, bool Masked, bool Product>
 __global__ void __launch_bounds__(EnergyTile<T>::threads, 1)
-    assign_direct(Assign<T> task, EnergyTask<T> energy_task, int m, std::uint64_t* status) {
+    assign_direct(Assign<T> task, EnergyTask<T> energy_task, int m, T* gaps, std::uint64_t* status) {
     using Tile = EnergyTile<T>;
     constexpr int each = Tile::points_each;
     CUEBM_SHARED(T, points, [2 * Tile::point_elements]);
@@ -137,8 +137,11 @@ __global__ void __launch_bounds__(EnergyTile<T>::threads, 1)
         if (lane == 0) {
             if (task.labels.data != nullptr) task.labels.data[i * task.labels.stride] = label[p];
             if (task.energies.data != nullptr) task.energies.data[i * task.energies.stride] = least[p];
-            if (soft)
-                task.free_energies.data[i * task.free_energies.stride] = math::free_energy_value(free_energy[p], beta);
+            if (soft) {
+                const T gap = math::free_energy_gap(free_energy[p], beta);
+                task.free_energies.data[i * task.free_energies.stride] = free_energy[p].least + gap;
+                if (gaps != nullptr) gaps[i] = gap;
+            }
         }
         for (int c = lane; list && c < m; c += half_warp) {
             if (task.best_labels.data != nullptr)

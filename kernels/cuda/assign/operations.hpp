@@ -13,7 +13,7 @@ namespace cuebm::cuda {
 template <class T>
 std::size_t assign_scratch_bytes(const AssignConfig& config, const Assign<T>& task);
 template <class T>
-void assign(CudaQueue& queue, const AssignConfig& config, const Assign<T>& task, std::byte* scratch);
+void assign(CudaQueue& queue, const AssignConfig& config, const Assign<T>& task, std::byte* scratch, T* gaps);
 template <class T>
 void scales(CudaQueue& queue, const detail::Scales<T>& task, const DeviceProperties& properties);
 template <class T>

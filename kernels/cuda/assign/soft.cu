@@ -55,7 +55,7 @@ void soft_mean(CudaQueue& queue, const detail::SoftMean<T>& task, const DevicePr
         part.points = points;
         part.known = rows_of_mask(task.known, first, points.rows);
         part.labels = slice(task.labels, first, points.rows);
-        if (task.free_energies != nullptr) part.free_energies = task.free_energies + first;
+        if (task.least != nullptr) part.least = task.least + first;
         part.weights = slice(task.weights, first, points.rows);
         part.out = task.out.slice(first, points.rows);
         if (task.moves != nullptr) part.moves = task.moves + first;
@@ -72,7 +72,7 @@ void fill_in(CudaQueue& queue, const detail::FillIn<T>& task) {
         part.known = rows_of_mask(task.known, first, points.rows);
         part.labels = task.labels.slice(first, points.rows);
         part.energies = task.energies.slice(first, points.rows);
-        part.free_energies = task.free_energies + first;
+        part.gaps = task.gaps + first;
         part.completed = task.completed.slice(first * m, points.rows * m);
         part.probabilities = task.probabilities.slice(first, points.rows);
         fill_in_chunk(queue, part);

@@ -74,7 +74,7 @@ __global__ void __launch_bounds__(EnergyTile<T>::threads, 1)
 #pragma unroll
         for (int p = 0; p < each; ++p) {
             const T own_probability = there[p] && z + lane < k
-                                          ? math::probability(energies[p], task.free_energies[first + own + p], beta)
+                                          ? math::probability(energies[p], task.least[first + own + p], T(0), beta)
                                           : T(0);
 #pragma unroll
             for (int c = 0; c < half_warp; ++c) {
@@ -112,9 +112,11 @@ __global__ void __launch_bounds__(256) fill_in_rows(detail::FillIn<T> task) {
     for (std::int64_t r = std::int64_t{blockIdx.x} * rows + half_warp_index(); r < task.points.rows * m;
          r += std::int64_t{gridDim.x} * rows) {
         const std::int64_t i = r / m, c = r % m;
-        if (lane == 0)
-            task.probabilities.data[i * task.probabilities.stride + c] = math::probability(
-                task.energies.data[i * task.energies.stride + c], task.free_energies[i], static_cast<T>(task.beta));
+        if (lane == 0) {
+            const T* energies = task.energies.data + i * task.energies.stride;
+            task.probabilities.data[i * task.probabilities.stride + c] =
+                math::probability(energies[c], energies[0], task.gaps[i], static_cast<T>(task.beta));
+        }
         const std::int64_t label = task.labels.data[i * task.labels.stride + c];
         for (std::int64_t j = lane; j < d; j += half_warp)
             task.completed.data[r * task.completed.stride + j] =

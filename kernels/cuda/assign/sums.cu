@@ -69,7 +69,8 @@ void accumulate_soft(CudaQueue& queue, const detail::AccumulateSoft<T>& task) {
         auto part = task;
         part.points = points;
         part.weights = slice(task.weights, first, points.rows);
-        part.free_energies = task.free_energies + first;
+        part.least = task.least + first;
+        part.gaps = task.gaps + first;
         const EnergyTask<T> energies{
             detail::values_of(points), task.prototypes, {}, is_wide(points), is_wide(task.prototypes)};
         const std::int64_t tiles = ceil_div(points.rows, EnergyTile<T>::points);

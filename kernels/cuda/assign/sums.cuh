@@ -146,9 +146,9 @@ __global__ void __launch_bounds__(EnergyTile<T>::threads, 1)
             share[p] = 0;
             if (i < n && z + lane < k) {
                 const double weight = weight_of(task.weights, i);
-                const T free_energy = task.free_energies[i];
-                if (valid_weight(weight) && is_finite(free_energy))  // else reported already
-                    share[p] = weight * static_cast<double>(math::probability(energies[p], free_energy, beta));
+                const T least = task.least[i];
+                if (valid_weight(weight) && is_finite(least))  // else reported already
+                    share[p] = weight * static_cast<double>(math::probability(energies[p], least, task.gaps[i], beta));
             }
             sharing |= __ballot_sync(mask, share[p] > 0) >> base & 0xffffu;
         }
