@@ -143,6 +143,29 @@ CUEBM_TEST(MiniBatches, NearLloyd) {
     EXPECT_EQ(all, n);
 }
 
+// Weights whose product with a prototype overflows, and is written as infinity.
+CUEBM_TEST(MiniBatches, HeavyStatesAreRefused) {
+    const auto context = backend.make();
+    const std::vector<T> y{1, 2, 3};
+    for (const double seen : {1e150, 1.1e150}) {
+        auto state = state_of(context, std::vector<T>{2}, 1, 1, {seen});
+        if (seen <= 1e150) {
+            take(context, state, y, 3, 1);
+            EXPECT_EQ(eb::to_host(context, state.prototypes), std::vector<T>{2});
+            continue;
+        }
+        try {
+            take(context, state, y, 3, 1);
+            FAIL() << "no error";
+        } catch (const eb::DataError& error) {
+            EXPECT_EQ(error.argument(), "state.weights");
+        }
+    }
+    MiniBatch<T> state;
+    state.weights = context.template vector<double>(3);
+    EXPECT_THROW(take(context, state, y, 3, 1, {.k = 1}), eb::InvalidArgument);
+}
+
 // A state that is half changed when the data are bad, and errors that do not say what to do.
 CUEBM_TEST(MiniBatches, BadInputLeavesTheState) {
     auto context = backend.make();

@@ -79,6 +79,37 @@ CUEBM_TEST(ScikitLearn, relocate_empty_clusters) {
     EXPECT_EQ(f.status, eb::Status::iteration_limit);
 }
 
+// A cluster's only point, the farthest of all, is moved to an empty one, and so its own is empty.
+CUEBM_TEST(ScikitLearn, relocation_keeps_single_points) {
+    auto context = backend.make();
+    const std::vector<T> y{0, 1, 100}, start{60, 0, 1e6};
+    const auto f = fit(context, y, 3, 1, given(start, 3, 1));
+    EXPECT_EQ(f.inertia, 0);
+    EXPECT_EQ(f.empty_clusters, 0);
+    EXPECT_EQ(f.prototypes, (std::vector<T>{100, 0, 1}));
+    EXPECT_EQ(f.status, eb::Status::converged);
+}
+
+// A tolerance relative to a variance that overflows, which ended a fit after one iteration. The same points a power of
+// two smaller take as many as they want.
+TEST(ScikitLearnDouble, variance_overflows) {
+    auto context = eb::Context::cpu();
+    const double large = 0x1p508, small = 1;
+    std::vector<int> iterations;
+    for (const double scale : {large, small}) {
+        auto y = normal<double>(300, 5);
+        for (double& value : y) value *= scale;
+        const std::vector<double> start(y.begin(), y.begin() + 4);
+        auto options = given(start, 4, 1);
+        options.tolerance = 1e-4;
+        const auto f = fit(context, y, 300, 1, options);
+        EXPECT_EQ(f.status, eb::Status::converged);
+        iterations.push_back(f.iterations);
+    }
+    EXPECT_GE(iterations[0], iterations[1]);
+    EXPECT_GT(iterations[1], 2);
+}
+
 // Relocation that forgets the weights.
 CUEBM_TEST(ScikitLearn, kmeans_empty_cluster_relocated) {
     auto context = backend.make();
