@@ -43,7 +43,8 @@ inline SamplerKind kind_of(const Sampler& sampler) {
         .harmonic = true, .leapfrogs = h.leapfrogs, .lengths = h.lengths, .step_size = h.step_size, .target = h.target};
 }
 
-// Transitions of warm-up after which the mass is learnt anew, and from which moments are collected.
+// Transitions of warm-up after which the mass is learnt anew, and from which moments are collected: Stan's, but for a
+// rest of fewer than 25 after the first window, from which a mass would be learnt badly: it joins that window.
 struct WarmupWindows {
     std::int64_t first = 0, last = 0;  // moments are collected in [first, last)
     std::vector<std::int64_t> ends;    // of each window, exclusive
@@ -56,6 +57,7 @@ inline WarmupWindows windows_of(std::int64_t warmup) {
         after = warmup / 10;
         window = warmup - before - after;
     }
+    if (warmup - after < before + 2 * window) window = warmup - after - before;
     WarmupWindows windows{.first = before, .last = warmup - after, .ends = {before + window}};
     while (windows.ends.back() < windows.last) {
         window *= 2;

@@ -224,7 +224,8 @@ CUEBM_API Energy named(const Energy& energy, const std::vector<std::string>& nam
 // Memory: on the CPU 2 d and the energy's scratch for 64 points a thread (for a pack of them, if d > 4096); on a GPU
 // the parameters, and where d and the energy's scratch do not fit in shared memory, a few n d. Errors: InvalidArgument
 // for shapes, null or misaligned views, other devices, outputs that overlap; DataError for the first row of points that
-// has a NaN or infinity, or whose energy is NaN (it overflowed on the way). An energy of +infinity is no error.
+// has a NaN or infinity, or whose energy, if values are wanted, is NaN (it overflowed on the way). An energy of
+// +infinity is no error.
 template <class T>
 struct Evaluate {
     MatrixView<const T> points;  // [n x d], n >= 0

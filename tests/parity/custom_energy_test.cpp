@@ -153,6 +153,29 @@ void evaluate_on(const eb::Context& context, const eb::Energy& energy) {
 }
 
 // A kernel that is taken for another, or compiled again and again: a file for each of them.
+// A chain that steps to an energy of -infinity, and never leaves it. Such a step is a divergence; what is left is the
+// normal density below 1, whose mean is -phi(1) / Phi(1).
+TEST(CustomEnergies, OfMinusInfinityAreDivergences) {
+    const auto context = eb::Context::cpu();
+    const auto E = eb::energy::custom({.name = "Abyss"});
+    const std::vector<float> start(64, 0.0f);
+    for (const eb::Sampler& sampler :
+         {eb::Sampler(eb::Metropolis{.step_size = 1}), eb::Sampler(eb::Langevin{.step_size = 1}),
+          eb::Sampler(eb::Hmc{.leapfrogs = 3, .step_size = 0.5}), eb::Sampler(eb::Nuts{.step_size = 0.5})}) {
+        const auto run =
+            eb::sample<float>(context, E, sampler,
+                              {.chains = 64, .warmup = 0, .draws = 2000, .seed = 3, .start = eb::view(start, 64, 1)});
+        double sum = 0;
+        for (const float x : eb::to_host(context, run.draws)) {
+            ASSERT_LE(x, 1.0f);
+            sum += x;
+        }
+        EXPECT_GT(run.divergences, 0);
+        const double error = run.summary().quantities[0].mcse_mean;
+        EXPECT_NEAR(sum / (64 * 2000), -0.2875999, 5 * error);
+    }
+}
+
 TEST(CustomEnergies, AreKeptOnDisk) {
     namespace fs = std::filesystem;
     for (const Backend& backend : gpus()) {

@@ -8,12 +8,14 @@
 namespace detail = cuebm::detail;
 
 // A window that is lost, overlaps the end, or is half: masses from too few transitions.
-TEST(Warmup, WindowsAreStans) {
+TEST(Warmup, WindowsAreStansOrLonger) {
     const auto ends = [](std::int64_t warmup) { return detail::windows_of(warmup).ends; };
     using Ends = std::vector<std::int64_t>;
     EXPECT_EQ(ends(1000), (Ends{100, 150, 250, 450, 950}));
     EXPECT_EQ(ends(500), (Ends{100, 150, 250, 450}));
     EXPECT_EQ(ends(175), (Ends{100, 125}));
+    EXPECT_EQ(ends(174), (Ends{124}));  // Stan: 100, and 24 transitions after it
+    EXPECT_EQ(ends(151), (Ends{101}));  // Stan: 100, and one
     EXPECT_EQ(ends(150), (Ends{100}));
     EXPECT_EQ(ends(100), (Ends{90}));  // 15, 75, 10
     EXPECT_EQ(ends(19), Ends{});

@@ -102,14 +102,15 @@ CUEBM_MATH R start_coordinate(PhiloxKey key, LaneIndex<R> index, std::uint32_t a
     return fused(uniform, spread<R>(T(2) * spread_of_start), spread<R>(-spread_of_start));
 }
 
-// min(1, exp(change)), and 0 of NaN.
+// min(1, exp(change)); 0 of NaN and of infinity, which comes of an energy of -infinity that no chain would leave.
 template <class R, class T>
 CUEBM_MATH R acceptance_of(R change) {
-    return select(change == change, exponential_of_nonpositive(select(change < T(0), change, R{})), R{});
+    const auto possible = change < static_cast<T>(__builtin_inf());
+    return select(possible, exponential_of_nonpositive(select(change < T(0), change, R{})), R{});
 }
 
-// Keeps the proposal with probability exp(change), change = H before - H after; NaN keeps nothing. Adds up what is
-// counted, and selects the state. Without a trajectory a large step up is no divergence, but NaN is.
+// Keeps the proposal with probability exp(change), change = H before - H after; NaN and infinity keep nothing. Adds up
+// what is counted, and selects the state. Without a trajectory a large step up is no divergence, but these two are.
 template <class R, class T>
 CUEBM_MATH void accept(const Transition<T>& t, const ChainTile<R>& tile, LaneIndex<R> index, std::uint32_t step,
                        R value, R before, R after, bool with_gradient) {
@@ -122,7 +123,8 @@ CUEBM_MATH void accept(const Transition<T>& t, const ChainTile<R>& tile, LaneInd
     else
         uniform = uniform_open<R>(join_words(block.word[0], block.word[1]));
     const auto kept = uniform < probability;
-    const auto followed = with_gradient ? change >= T(-divergence_limit) : change == change;
+    const R least_change = spread<R>(with_gradient ? T(-divergence_limit) : static_cast<T>(-__builtin_inf()));
+    const auto followed = (change >= least_change) & (change < static_cast<T>(__builtin_inf()));
     const R diverged = select(followed, R{}, spread<R>(T(1)));
     const auto& numbers = tile.numbers;
     numbers.acceptance.set(0, probability);

@@ -149,7 +149,7 @@ CUEBM_MATH bool nuts_advance(const Transition<T>& t, int max_depth, NutsChain<T>
     using Row = typename NutsColumn<T>::Row;
     const auto block = random_block(t.accept_key, index, chain.step, static_cast<std::uint32_t>(chain.leaves));
     const T weight = chain.energy - hamiltonian;
-    chain.diverged = !(weight >= T(-divergence_limit));
+    chain.diverged = !(weight >= T(-divergence_limit) && weight < static_cast<T>(__builtin_inf()));
     ++chain.leaves;
     chain.acceptance += chain.diverged ? T(0) : exponential_of_nonpositive(weight < T(0) ? weight : T(0));
     bool turning = false;

@@ -34,3 +34,12 @@ struct OwnMixture {
     }
 };
 CUEBM_CUSTOM_ENERGY(OwnMixture)
+
+struct Abyss {  // x^2 / 2, and beyond 1 no bottom
+    static constexpr int dimension = 1, parameters = 0;
+    template <class Number>
+    static Number value(const cuebm::custom::Point<Number>& x) {
+        return select(x[0] > 1, Number(-__builtin_inf()), 0.5 * x[0] * x[0]);
+    }
+};
+CUEBM_CUSTOM_ENERGY(Abyss)
