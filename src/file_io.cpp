@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <filesystem>
 #include <system_error>
 #include <utility>
 
@@ -57,9 +58,15 @@ void InputFile::fail(std::int64_t at, const std::string& got, const std::string&
     throw FileError(path_, at, "got " + got + ", wanted " + wanted);
 }
 
-OutputFile::OutputFile(std::string path) : path_(std::move(path)) {
+OutputFile::OutputFile(std::string path) : path_(std::move(path)), target_(path_) {
+    std::error_code missing;
+    if (const auto there = std::filesystem::canonical(path_, missing); !missing) {
+        if (!std::filesystem::is_regular_file(there))
+            throw FileError(path_, 0, "got a directory, pipe or device, wanted a regular file or none");
+        target_ = there.string();
+    }
     static std::atomic<unsigned> count{0};  // two threads may write the same file
-    temporary_ = path_ + "." + std::to_string(::getpid()) + "." + std::to_string(count++) + ".part";
+    temporary_ = target_ + "." + std::to_string(::getpid()) + "." + std::to_string(count++) + ".part";
     const int descriptor = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (descriptor < 0) throw FileError(path_, 0, system_problem("cannot be created"));
     file_.reset(::fdopen(descriptor, "wb"));
@@ -82,7 +89,7 @@ void OutputFile::commit() {
     // To the disk before the name is: after a crash there is the old file or the new one.
     if (std::fflush(file_.get()) != 0 || ::fsync(::fileno(file_.get())) != 0) fail("cannot be written");
     if (std::fclose(file_.release()) != 0) fail("cannot be written");
-    if (std::rename(temporary_.c_str(), path_.c_str()) != 0) fail("cannot be renamed to");
+    if (std::rename(temporary_.c_str(), target_.c_str()) != 0) fail("cannot be renamed to");
     temporary_.clear();
 }
 

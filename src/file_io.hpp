@@ -45,7 +45,7 @@ public:
 private:
     [[noreturn]] void fail(const char* action) const;
 
-    std::string path_, temporary_;
+    std::string path_, target_, temporary_;  // target: what a symbolic link leads to
     File file_;
     std::int64_t offset_ = 0;
 };

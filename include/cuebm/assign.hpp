@@ -38,7 +38,7 @@ inline constexpr double infinity = std::numeric_limits<double>::infinity();
 enum class Metric : std::uint8_t {
     squared_euclidean,  // ||y - w||^2
     inner_product,      // -y.w, of the same 16 accumulators of y_j w_j and the same tree, taken from 0
-    cosine,             // 1 - y.w / (|y| |w|), in [0, 2]; nothing hidden. A row of zeros is a DataError
+    cosine,             // 1 - y.w / (|y| |w|), in [0, 2] to rounding; nothing hidden. A row of zeros is a DataError
 };
 
 // Inference. Give the outputs that are wanted, leave the others absent; at least one.

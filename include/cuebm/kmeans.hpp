@@ -87,8 +87,8 @@ struct Model {
 // mean; a mean of length zero leaves its prototype as it was. Prototypes are then of unit length, energies and inertia
 // those of the cosine, tolerance and variance those of the unit points, of which the device holds a copy, n d.
 //
-// Empty clusters are relocated to the points of highest energy, as scikit-learn does; where those already
-// lie on a prototype (fewer distinct points than k) they stay, and the status says so.
+// Empty clusters are relocated to the points of highest energy, as scikit-learn does, but for a cluster's only point;
+// where those already lie on a prototype (fewer distinct points than k) they stay, and the status says so.
 // Errors: as Assign, and InvalidArgument for k < 1 or k > n, n_init < 1, max_iterations < 1, tolerance < 0, the metric
 // inner_product (whose energy no mean lowers). Cost: at most an Assign, without energies unless `progress` is given,
 // and an Update of the points that moved, each iteration; bounds from one iteration to the next save most of it later.

@@ -292,6 +292,19 @@ TEST_F(Files, AreReplacedWholeOrNotAtAll) {
     EXPECT_EQ(count(), 2u) << "a temporary file is left";
 }
 
+// A link that is replaced by a file, a device that is.
+TEST_F(Files, AreWrittenThroughLinks) {
+    const std::vector<float> values{1, 2, 3};
+    eb::write_npy(path("there.npy"), eb::view(values, 3, 1));
+    std::filesystem::create_symlink(path("there.npy"), path("link.npy"));
+    const std::vector<float> others{4, 5};
+    eb::write_npy(path("link.npy"), eb::view(others, 2, 1));
+    EXPECT_TRUE(std::filesystem::is_symlink(path("link.npy")));
+    EXPECT_EQ(eb::read_npy<float>(path("there.npy")).values, others);
+    std::filesystem::create_directory(path("folder"));
+    EXPECT_THROW(eb::write_npy(path("folder"), eb::view(others, 2, 1)), eb::FileError);
+}
+
 // The bytes of a file are points as they are: no copy in float between.
 TEST_F(Files, BytesArePoints) {
     const auto context = eb::Context::cpu({.threads = 1});
