@@ -19,8 +19,12 @@ from pathlib import Path
 NAMES = r"__syncthreads|__syncwarp|__threadfence|copy_async_commit|copy_async_wait<[^<>;]*>"
 SYNCHRONISATION = re.compile(rf"\b({NAMES})\((?:[^()]|\([^()]*\))*\);")
 ACCEPTED = re.compile(r"// (redundant|unseen):")
-# Every kernel of assign() and update(), several tiles of points and prototypes; small, since it runs so often.
-SHAPES = ["n65_k40_d19"]
+# For each folder of kernels, tests that run all of them on a few tiles; small, since they run so often.
+TESTS = {
+    "assign": "*SameBitsOfShape*n65_k40_d19*",
+    "energy": "EnergyValues.FollowTheirFormulas/cuda_*:EnergyValues.AreTheSameBitsForParametersOfAnySize/cuda_float",
+    "chains": "ChainsOn.HaveTheSameBits/cuda_float:ChainsOn.DoNotDependOnOthersOrOnLaunches/cuda_float",
+}
 
 
 def find_sites(file):
@@ -91,7 +95,7 @@ def main():
     root = Path(__file__).resolve().parents[2]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kernels", default="kernels/cuda", help="folder below the root")
-    parser.add_argument("--filter", default=":".join(f"*SameBitsOfShape*{s}*" for s in SHAPES), help="of parity_tests")
+    parser.add_argument("--filter", help="of parity_tests, instead of the tests that belong to each folder")
     parser.add_argument("--seeds", type=int, default=3, help="runs in random order")
     parser.add_argument("--timeout", type=float, default=120, help="seconds a run, ten times that under ThreadSanitizer")
     parser.add_argument("--scratch", type=Path, default=root / "build/mutate")
@@ -102,23 +106,28 @@ def main():
     copy_tree(root, source)
     targets = ["parity_tests", "cuebm_cuda_emulated"]
     asan, tsan = (Build(source, scratch / preset, preset, targets) for preset in ("emulated", "tsan"))
-    test = ["bin/parity_tests", "--gtest_brief=1", f"--gtest_filter={options.filter}"]
-    modes = (asan, tsan, test, options.timeout, options.seeds)
 
+    def look(filter):
+        test = ["bin/parity_tests", "--gtest_brief=1", f"--gtest_filter={options.filter or filter}"]
+        return try_all(asan, tsan, test, options.timeout, options.seeds)
+
+    files = sorted((source / options.kernels).rglob("*.cuh"))
+    folders = {file.parent.name for file in files if find_sites(file)}
+    everything = ":".join(TESTS.values())
     begun = time.monotonic()
-    baseline = try_all(*modes)
+    baseline = look(":".join(TESTS.get(folder, everything) for folder in sorted(folders)))
     if any(baseline.values()):
         sys.exit(f"mutate: the tests fail before anything is deleted: {baseline}")
     print(f"nothing deleted: all pass; built and run in {time.monotonic() - begun:.0f} s", flush=True)
 
     failures = sites = 0
     print(f"{'deleted':50s} " + " ".join(f"{mode:>8s}" for mode in baseline), flush=True)
-    for file in sorted((source / options.kernels).rglob("*.cuh")):
+    for file in files:
         original = file.read_text()
         for start, end, number, line, name in find_sites(file):
             file.write_text(original[:start] + "(void)0;" + original[end:])
             try:
-                noticed = try_all(*modes)
+                noticed = look(TESTS.get(file.parent.name, everything))
             finally:
                 file.write_text(original)
             accepted, seen = ACCEPTED.search(line), any(noticed.values())
