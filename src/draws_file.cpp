@@ -31,39 +31,57 @@ void append(std::string& line, Value value) {
     line.append(text, std::to_chars(text, text + sizeof text, value).ptr);
 }
 
-// How many numbers without leading zeros, with this between them, the text consists of; 0: it does not.
-std::size_t count_indices(std::string_view text, char between) {
-    std::size_t count = 0;
+// The numbers without leading zeros, with this between them, that the text consists of; none: it does not.
+std::vector<std::uint64_t> indices_in(std::string_view text, char between) {
+    std::vector<std::uint64_t> indices;
     for (;; text.remove_prefix(1)) {
         const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
-        if (digits == 0 || text[0] == '0') return 0;
-        ++count;
+        std::uint64_t index = 0;
+        if (digits == 0 || text[0] == '0' ||
+            std::from_chars(text.data(), text.data() + digits, index).ec != std::errc{})
+            return {};
+        indices.push_back(index);
         text.remove_prefix(digits);
-        if (text.empty()) return count;
-        if (text[0] != between) return 0;
+        if (text.empty()) return indices;
+        if (text[0] != between) return {};
     }
+}
+
+// The columns of one name.
+struct Array {
+    std::string first;                // its name, as given
+    std::vector<std::uint64_t> most;  // of each index
+    std::uint64_t elements = 0;
+};
+// Each element is there once, so that there is a gap unless there are as many as the largest indices say.
+bool is_whole(const Array& array) {
+    std::uint64_t size = 1;
+    for (const auto most : array.most)
+        if (__builtin_mul_overflow(size, most, &size)) return false;
+    return array.elements == size;
 }
 
 // Names as columns: theta[2,1] becomes theta.2.1. What ArviZ would read as something else is refused.
 std::vector<std::string> columns_of(const std::vector<std::string>& names) {
     std::vector<std::string> columns;
     std::set<std::string> seen;
-    std::map<std::string, std::size_t> indices_of;
+    std::map<std::string, Array> arrays;
     for (const auto& name : names) {
         std::string column = name;
         if (name.ends_with(']') && name.find('[') != std::string::npos) {
             column.pop_back();
             const std::size_t open = column.find('[');
-            if (count_indices(std::string_view(column).substr(open + 1), ',') == 0)
+            if (indices_in(std::string_view(column).substr(open + 1), ',').empty())
                 refuse(function, "names", "\"" + name + "\"", "indices from 1, as in name[2,1]");
             std::replace(column.begin() + static_cast<std::ptrdiff_t>(open), column.end(), ',', '.');
             column[open] = '.';
         }
         const std::size_t dot = std::min(column.find('.'), column.size());
         const std::string base = column.substr(0, dot);
-        const std::size_t indices =
-            dot == column.size() ? 0 : count_indices(std::string_view(column).substr(dot + 1), '.');
-        if (dot < column.size() && indices == 0)
+        const bool element = dot < column.size();
+        const auto indices =
+            element ? indices_in(std::string_view(column).substr(dot + 1), '.') : std::vector<std::uint64_t>{};
+        if (element && indices.empty())
             refuse(function, "names", "\"" + name + "\"", "no dot but before an index from 1, as in name.2.1");
         const bool plain = std::none_of(base.begin(), base.end(), [](char c) {
             return static_cast<unsigned char>(c) <= ' ' || c == '\x7f' ||
@@ -73,10 +91,16 @@ std::vector<std::string> columns_of(const std::vector<std::string>& names) {
             refuse(function, "names", "\"" + name + "\"",
                    "a name without blanks, commas, quotes, # or brackets, and without __ at its end");
         if (!seen.insert(column).second) refuse(function, "names", "\"" + name + "\" twice", "each name once");
-        if (indices_of.emplace(base, indices).first->second != indices)
+        Array& array = arrays.emplace(base, Array{.first = name, .most = indices}).first->second;
+        if (array.most.size() != indices.size())
             refuse(function, "names", "\"" + name + "\"", "as many indices as the others of its name");
+        for (std::size_t i = 0; i < indices.size(); ++i) array.most[i] = std::max(array.most[i], indices[i]);
+        ++array.elements;
         columns.push_back(std::move(column));
     }
+    for (const auto& [base, array] : arrays)
+        if (!is_whole(array))
+            refuse(function, "names", "the array of \"" + array.first + "\" with gaps", "all of its elements, from 1");
     return columns;
 }
 

@@ -12,7 +12,7 @@ using detail::refuse;
 
 namespace {
 
-// Draws of the coordinates that people know and that are not held.
+// Draws of the coordinates that people know.
 struct KnownDraws {
     std::vector<std::string> names;
     std::vector<double> values;  // [rows x names]
@@ -22,9 +22,10 @@ struct KnownDraws {
     }
 };
 template <class T>
-KnownDraws known_draws(const Samples<T>& samples, MatrixView<const T> rows) {
+KnownDraws known_draws(const Samples<T>& samples, MatrixView<const T> rows, bool with_held) {
     const auto points = to_host(*samples.context, rows);
-    const auto held = samples.energy.held();
+    auto held = samples.energy.held();
+    if (with_held) held.assign(held.size(), false);
     const auto names = samples.energy.names();
     KnownDraws known;
     for (std::size_t j = 0; j < names.size(); ++j)
@@ -52,7 +53,7 @@ void check_drawn(const char* where, const Samples<T>& samples) {
 template <class T>
 diagnostics::Summary Samples<T>::summary() const {
     check_drawn("Samples::summary", *this);
-    const auto known = known_draws<T>(*this, draws);
+    const auto known = known_draws<T>(*this, draws, false);
     diagnostics::SamplerReport report{.divergences = divergences, .max_treedepth_hits = deepest};
     if (draws_a_chain >= 4 && hamiltonian && thin == 1) {  // else neighbours are no transition of energy
         const auto hamiltonians = to_host(*context, energies);
@@ -67,7 +68,8 @@ void Samples<T>::save_cmdstan_csv(const std::string& path, std::int64_t chain) c
     check_drawn(where, *this);
     if (chain < 0 || chain >= chains)
         refuse(where, "chain", std::to_string(chain), "0 to " + std::to_string(chains - 1));
-    const auto known = known_draws<T>(*this, draws.view().slice(chain * draws_a_chain, draws_a_chain));
+    // Held ones too: readers fill the gaps of an array with zeros.
+    const auto known = known_draws<T>(*this, draws.view().slice(chain * draws_a_chain, draws_a_chain), true);
     const auto row = [&]<class Number>(const auto& matrix, Number factor) {
         std::vector<Number> numbers;
         if (matrix.rows() > 0)

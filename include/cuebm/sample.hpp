@@ -135,13 +135,13 @@ struct Samples {
     Energy energy;
     std::shared_ptr<const Context> context;  // where the draws lie
 
-    // What follows is of the coordinates that people know (Energy::names), but for those that are held, and copies the
-    // draws to the host. Errors: InvalidArgument where there are no draws.
-    // Quantiles, R-hat, ESS, and a verdict.
+    // What follows is of the coordinates that people know (Energy::names), and copies the draws to the host. Errors:
+    // InvalidArgument where there are no draws.
+    // Quantiles, R-hat, ESS, and a verdict, but for the coordinates that are held.
     CUEBM_API diagnostics::Summary summary() const;
-    // The draws of a chain as diagnostics::save_cmdstan_csv writes them, whose errors it has, with what the sampler
-    // noted of each: lp__, accept_stat__, stepsize__, divergent__, energy__, and of NUTS treedepth__ and n_leapfrog__;
-    // 0 <= chain < chains.
+    // The draws of a chain as diagnostics::save_cmdstan_csv writes them, whose errors it has, those that are held as
+    // constants, with what the sampler noted of each: lp__, accept_stat__, stepsize__, divergent__, energy__, and of
+    // NUTS treedepth__ and n_leapfrog__; 0 <= chain < chains.
     CUEBM_API void save_cmdstan_csv(const std::string& path, std::int64_t chain) const;
 };
 

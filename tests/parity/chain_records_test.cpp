@@ -118,3 +118,21 @@ TEST(ChainRecordsFile, AreSavedForOthers) {
                                             of(run.tree_leapfrogs), of(run.divergent), of(run.energies),
                                             std::exp(draws[40]), draws[41]}));
 }
+
+// A held coordinate that is left out: readers take it for 0.
+TEST(ChainRecordsFile, HoldsWhatAClampHolds) {
+    const auto context = eb::Context::cpu();
+    const auto e =
+        eb::energy::clamp(eb::energy::gaussian({.precision = {1, 1, 1}}), {.known = {0, 1, 0}, .values = {0, 5, 0}});
+    const auto run = eb::sample<double>(context, e, eb::Hmc{.step_size = 0.1}, {.chains = 1, .warmup = 0, .draws = 4});
+    const auto path = testing::TempDir() + "chain_records_held.csv";
+    run.save_cmdstan_csv(path, 0);
+    std::ifstream file(path);
+    std::string line, header, last;
+    while (std::getline(file, line)) (line.rfind("lp__", 0) == 0 ? header : last) = line;
+    std::remove(path.c_str());
+    EXPECT_TRUE(header.ends_with(",energy__,x.1,x.2,x.3")) << header;
+    const auto before = last.substr(0, last.rfind(','));
+    EXPECT_EQ(before.substr(before.rfind(',')), ",5") << last;
+    EXPECT_EQ(run.summary().quantities.size(), 2u);
+}

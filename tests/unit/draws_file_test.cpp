@@ -116,14 +116,13 @@ TEST_F(DrawsFile, CsvGivesBackEveryBit) {
     EXPECT_FALSE(std::getline(file, line));
 }
 
-// Names that ArviZ reads as others, or cannot read: arrays of no or other numbers of indices, sampler's columns, two
-// cells. The file that was there stays.
+// Names that ArviZ reads as others, or cannot read: arrays of no or other numbers of indices or with gaps, sampler's
+// columns, two cells. The file that was there stays.
 TEST_F(DrawsFile, CsvOfNamesThatWouldNotComeBackIsRefused) {
     const std::vector<double> draws{1, 2};
     const auto two = eb::view(draws, 1, 2);
     using Names = std::vector<std::string>;
-    for (const auto& good :
-         {Names{"a", "b"}, Names{"θ[1]", "θ[2]"}, Names{"x_1", "X-1(2)"}, Names{"x.10.2", "x[10,3]"}})
+    for (const auto& good : {Names{"a", "b"}, Names{"θ[1]", "θ[2]"}, Names{"x_1", "X-1(2)"}, Names{"x.1.2", "x[1,1]"}})
         EXPECT_EQ(refused(good, two), "nothing") << good[0];
     const auto before = bytes();
     for (const char* bad :
@@ -133,6 +132,11 @@ TEST_F(DrawsFile, CsvOfNamesThatWouldNotComeBackIsRefused) {
     EXPECT_EQ(refused(Names{"b[1]", "b.1"}, two), "names");
     EXPECT_EQ(refused(Names{"b[1]", "b[1,2]"}, two), "names");
     EXPECT_EQ(refused(Names{"a"}, two), "names");
+    EXPECT_EQ(refused(Names{"b[1]", "b[3]"}, two), "names");
+    EXPECT_EQ(refused(Names{"b[2,1]", "b[2,2]"}, two), "names");
+    EXPECT_EQ(refused(Names{"b[4294967296,4294967296]", "a"}, two), "names");
+    const std::vector<double> three{1, 2, 3};
+    EXPECT_EQ(refused(Names{"b[1,1]", "b[2,1]", "b[1,2]"}, eb::view(three, 1, 3)), "names");
     EXPECT_EQ(bytes(), before);
 }
 
