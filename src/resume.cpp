@@ -31,14 +31,27 @@ std::uint64_t fingerprint_of(const char* function, const Energy& energy) {
     return print.value();
 }
 
-// What a file begins with; the lengths of what follows it.
+// What a file begins with; the lengths of what follows it. The last byte of the magic is the format's version.
 struct Header {
-    char magic[8] = {'c', 'u', 'e', 'b', 'm', 'M', 'C', '2'};
+    char magic[8] = {'c', 'u', 'e', 'b', 'm', 'M', 'C', '3'};
     std::int64_t element = 0, chains = 0, dimension = 0, masses = 0, transitions = 0, text = 0;
     std::uint64_t seed = 0, fingerprint = 0;
     double step_size = 0;
     std::int64_t trajectory = 0;
+    std::uint64_t checksum = 0;  // of the file, with 0 here
 };
+static_assert(sizeof(Header) == 96);  // no padding
+
+template <class T>
+std::uint64_t checksum_of(Header header, const ChainsState<T>& state) {
+    header.checksum = 0;
+    Fingerprint print;
+    print.add(header);
+    for (const char letter : state.energy) print.add(letter);
+    print.add(state.inverse_mass);
+    print.add(state.points);
+    return print.value();
+}
 
 }  // namespace
 
@@ -114,6 +127,7 @@ void write(const std::string& path, const ChainsState<T>& state) {
     if (state.chains < 1 || static_cast<std::int64_t>(state.points.size()) != state.chains * state.dimension ||
         !are_masses(header.masses, state.dimension))
         refuse("save", "state", "points and masses of other sizes", "what state_of() returned");
+    header.checksum = checksum_of(header, state);
     OutputFile file(path);
     file.write(&header, sizeof header);
     file.write(state.energy.data(), state.energy.size());
@@ -133,10 +147,10 @@ ChainsState<T> load_chains(const std::string& path) {
     Header header;
     const Header expected;
     file.read(&header, sizeof header, "a header of chains");
-    if (std::memcmp(header.magic, expected.magic, sizeof header.magic) != 0)
+    if (std::memcmp(header.magic, expected.magic, sizeof header.magic - 1) != 0)
         file.fail(0, "another format", "chains that cuebm::save() wrote");
-    if (header.trajectory < 0 || header.trajectory > 1 << 30)
-        file.fail(0, std::to_string(header.trajectory) + " leapfrog steps", "0 to 2^30");
+    if (header.magic[7] != expected.magic[7])
+        file.fail(7, "chains of another version's format", "format 3: chains that this version of cuebm saved");
     if (header.element != sizeof(T))
         file.fail(8, "numbers of " + std::to_string(header.element) + " bytes", std::to_string(sizeof(T)) + " bytes");
     std::int64_t points = 0, wanted = 0;
@@ -161,6 +175,10 @@ ChainsState<T> load_chains(const std::string& path) {
     file.read(state.energy.data(), header.text, "an energy's text");
     file.read(state.inverse_mass.data(), 8 * header.masses, "masses");
     file.read(state.points.data(), points * header.element, "points");
+    if (checksum_of(header, state) != header.checksum)
+        file.fail(0, "a damaged file: its checksum is another", "what cuebm::save() wrote");
+    if (header.trajectory < 0 || header.trajectory > 1 << 30)
+        file.fail(80, std::to_string(header.trajectory) + " leapfrog steps", "0 to 2^30");
     return state;
 }
 

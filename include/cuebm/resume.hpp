@@ -41,8 +41,9 @@ template <class T>
 CUEBM_API Samples<T> resume(const Context& context, const Energy& energy, const Sampler& sampler,
                             const ChainsState<T>& state, const SampleOptions<T>& options);
 
-// A file of its own format, little endian: whole, or as before, not there. Errors: FileError, for reading also where it
-// is no such file, of another type, or truncated.
+// A file of its own format, little endian: whole, or as before, not there. It has a checksum of 64 bits. Errors:
+// FileError, for reading also where it is no such file, of another type or an older version's format, truncated, or
+// damaged.
 CUEBM_API void save(const std::string& path, const ChainsState<float>& state);
 CUEBM_API void save(const std::string& path, const ChainsState<double>& state);
 template <class T>
