@@ -36,6 +36,7 @@ void check_summary(const std::vector<std::string>& names, const MatrixView<const
     };
     check_count("sampler.divergences", sampler.divergences);
     check_count("sampler.max_treedepth_hits", sampler.max_treedepth_hits);
+    check_count("sampler.transitions", sampler.transitions);
     if (!sampler.e_bfmi.empty() && static_cast<std::int64_t>(sampler.e_bfmi.size()) != chains)
         refuse(function, "sampler.e_bfmi", std::to_string(sampler.e_bfmi.size()) + " values",
                std::to_string(chains) + ", one a chain, or none");

@@ -112,7 +112,8 @@ std::vector<std::string> Summary::problems() const {
             "The effective sample size is under 400 for " + some(bad.count, all) + ", least for " + bad.worst->name +
             (running ? " (" : " (bulk " + text_of("%.0f", bad.worst->ess_bulk) + ", tail ") +
             text_of("%.0f", bad.worst->ess_tail) + "): R-hat and errors are rough. Draw more, or reparameterise.");
-    const std::string in_all = " of " + std::to_string(chains * draws_a_chain) + " transitions ";
+    const std::string in_all =
+        " of " + std::to_string(sampler.transitions.value_or(chains * draws_a_chain)) + " transitions ";
     if (sampler.divergences.value_or(0) > 0)
         found.push_back(std::to_string(*sampler.divergences) + in_all +
                         "diverged: a region is left out, and estimates " +

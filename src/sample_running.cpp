@@ -127,8 +127,10 @@ RunningSamples<T> sample_running(const Context& context, const Energy& energy, c
     };
     RunningSamples<T> result{.run = sample(context, energy, sampler, o), .summary = {}, .covariance = {}};
     if (result.run.status == Status::cancelled) return result;
-    result.summary = running.summary(
-        {.divergences = result.run.divergences, .max_treedepth_hits = result.run.deepest, .e_bfmi = {}});
+    result.summary = running.summary({.divergences = result.run.divergences,
+                                      .max_treedepth_hits = result.run.deepest,
+                                      .e_bfmi = {},
+                                      .transitions = o.chains * o.draws * o.thin});
     if (wanted.covariance) result.covariance = running.covariance();
     return result;
 }

@@ -54,7 +54,10 @@ template <class T>
 diagnostics::Summary Samples<T>::summary() const {
     check_drawn("Samples::summary", *this);
     const auto known = known_draws<T>(*this, draws, false);
-    diagnostics::SamplerReport report{.divergences = divergences, .max_treedepth_hits = deepest};
+    diagnostics::SamplerReport report{.divergences = divergences,
+                                      .max_treedepth_hits = deepest,
+                                      .e_bfmi = {},
+                                      .transitions = chains * draws_a_chain * thin};
     if (draws_a_chain >= 4 && hamiltonian && thin == 1) {  // else neighbours are no transition of energy
         const auto hamiltonians = to_host(*context, energies);
         report.e_bfmi = diagnostics::e_bfmi(view(hamiltonians, chains, draws_a_chain));

@@ -102,6 +102,7 @@ struct SamplerReport {
     std::optional<std::int64_t> divergences{};         // >= 0, transitions in all chains
     std::optional<std::int64_t> max_treedepth_hits{};  // >= 0, likewise
     std::vector<double> e_bfmi{};                      // [chains], from e_bfmi(energies)
+    std::optional<std::int64_t> transitions{};  // >= 0, in all chains, that these are counts of; none: one a draw
 };
 
 // What a run was worth.

@@ -6,6 +6,7 @@
 #include <numeric>
 #include <sstream>
 
+#include <cuebm/running.hpp>
 #include <cuebm/sample.hpp>
 
 #include "support/backends.hpp"
@@ -135,4 +136,16 @@ TEST(ChainRecordsFile, HoldsWhatAClampHolds) {
     const auto before = last.substr(0, last.rfind(','));
     EXPECT_EQ(before.substr(before.rfind(',')), ",5") << last;
     EXPECT_EQ(run.summary().quantities.size(), 2u);
+}
+
+// Divergences of all transitions, said to be of the draws: 7997 of 400.
+TEST(ChainRecordsCounts, AreOfAllTransitions) {
+    const auto context = eb::Context::cpu();
+    const eb::SampleOptions<float> options{.chains = 4, .warmup = 0, .draws = 100, .thin = 20};
+    const eb::Hmc sampler{.leapfrogs = 10, .step_size = 1.5};
+    const auto wanted = " of 8000 transitions diverged";
+    const auto stored = eb::sample(context, steep(), sampler, options).summary().verdict();
+    EXPECT_NE(stored.find(wanted), std::string::npos) << stored;
+    const auto added = eb::sample_running(context, steep(), sampler, options).summary.verdict();
+    EXPECT_NE(added.find(wanted), std::string::npos) << added;
 }
