@@ -61,6 +61,36 @@ std::int64_t superchains_of(const RunningOptions& o) {
     return o.superchains > 0 ? o.superchains : std::max(o.chains / 64, std::min<std::int64_t>(o.chains, 4));
 }
 
+// Draws of a quantity before its bins are set: the first values, all equal, and those that came after them.
+struct FirstDraws {
+    double value = 0;
+    std::int64_t equal = 0;
+    std::vector<double> others{};
+
+    void add(double x) {
+        if (equal == 0) value = x;
+        if (others.empty() && x == value)
+            ++equal;
+        else
+            others.push_back(x);
+    }
+    // Of R's type 7.
+    double quantile(double prob) const {
+        auto sorted = others;
+        std::sort(sorted.begin(), sorted.end());
+        const auto below = std::lower_bound(sorted.begin(), sorted.end(), value) - sorted.begin();
+        const auto size = equal + static_cast<std::int64_t>(sorted.size());
+        const auto at = [&](std::int64_t i) {
+            if (i >= below && i < below + equal) return value;
+            return sorted[static_cast<std::size_t>(i < below ? i : i - equal)];
+        };
+        const double place = prob * static_cast<double>(size - 1);
+        const auto i = static_cast<std::int64_t>(place);
+        const double low = at(i), high = at(std::min(i + 1, size - 1));
+        return low == high ? low : low + (place - static_cast<double>(i)) * (high - low);
+    }
+};
+
 struct Moments {
     double mean = 0, variance = 0;
 };
@@ -76,7 +106,10 @@ struct Running::Sums {
     RunningOptions options;
     ThreadTeam team;
     std::int64_t superchains, batch_length, left_out, done = 0;  // draws of each chain
-    std::vector<Bins> bins{};
+    std::vector<double> centres{};                               // [quantities]: sums are of deviations from them
+    std::vector<Bins> bins{};                                    // [quantities]
+    std::vector<std::uint8_t> binned{};   // [quantities]: bins are set, and all draws counted in them
+    std::vector<FirstDraws> firsts{};     // [quantities], until then
     std::vector<std::uint64_t> counts{};  // [quantities x bins]
     std::vector<std::uint8_t> finite{};   // [quantities]
     std::vector<Sum> sums{};              // [chains x quantities]
@@ -89,7 +122,10 @@ struct Running::Sums {
           superchains(superchains_of(o)),
           batch_length(static_cast<std::int64_t>(std::sqrt(static_cast<double>(o.draws)))),
           left_out(o.draws % batch_length),
+          centres(names.size()),
           bins(names.size()),
+          binned(names.size()),
+          firsts(names.size()),
           counts(names.size() * Bins::count),
           finite(names.size(), 1),
           sums(names.size() * static_cast<std::size_t>(o.chains)),
@@ -123,7 +159,12 @@ struct Running::Sums {
         const auto value = [&](std::int64_t row, std::size_t j) {
             return static_cast<double>(block.data[row * block.stride + static_cast<std::int64_t>(j)]);
         };
-        if (done == 0) set_bins(block.rows, value);
+        if (std::find(binned.begin(), binned.end(), 0) != binned.end())
+            team.parallel_for(columns, [&](std::int64_t quantity, int) {
+                const auto j = static_cast<std::size_t>(quantity);
+                if (done == 0) set_centre(j, block.rows, value);
+                if (binned[j] == 0) set_bins(j, block.rows, value);
+            });
         const std::int64_t tasks = (options.chains + chains_a_task - 1) / chains_a_task;
         team.parallel_for(tasks, [&](std::int64_t task, int) {
             const std::int64_t last = std::min(options.chains, (task + 1) * chains_a_task);
@@ -135,31 +176,57 @@ struct Running::Sums {
             team.parallel_for(columns, [&](std::int64_t row, int) {
                 const auto i = static_cast<std::size_t>(row);
                 for (std::int64_t n = 0; n < block.rows; ++n) {
-                    const double mine = value(n, i) - bins[i].centre;
-                    for (std::size_t j = 0; j <= i; ++j)
-                        products[i * size() + j] += mine * (value(n, j) - bins[j].centre);
+                    const double mine = value(n, i) - centres[i];
+                    for (std::size_t j = 0; j <= i; ++j) products[i * size() + j] += mine * (value(n, j) - centres[j]);
                 }
             });
         done += count;
     }
 
-    // A block of equal draws, or one that is not finite, has bins of some width too.
     template <class Value>
-    void set_bins(std::int64_t rows, const Value& value) {
-        team.parallel_for(static_cast<std::int64_t>(size()), [&](std::int64_t quantity, int) {
-            const auto j = static_cast<std::size_t>(quantity);
-            const double first = value(0, j), n = static_cast<double>(rows);
-            double sum = 0, squares = 0;
-            for (std::int64_t row = 0; row < rows; ++row) {
-                sum += value(row, j) - first;
-                squares += square(value(row, j) - first);
-            }
-            const auto moments = moments_of(n, sum, squares);
-            const double deviation = std::sqrt(moments.variance), centre = first + moments.mean;
-            if (std::isfinite(centre)) bins[j].centre = centre;
-            if (std::isfinite(deviation))
-                bins[j].scale = deviation > 0 ? deviation : std::max(std::abs(centre), 1e-300);
-        });
+    void set_centre(std::size_t j, std::int64_t rows, const Value& value) {
+        const double first = value(0, j);
+        double sum = 0;
+        for (std::int64_t row = 0; row < rows; ++row) sum += value(row, j) - first;
+        const double centre = first + sum / static_cast<double>(rows);
+        if (std::isfinite(centre)) centres[j] = centre;
+    }
+
+    // From the first draws, once there are enough that differ from the very first: neither a constant nor two draws
+    // tell how wide a distribution is.
+    template <class Value>
+    void set_bins(std::size_t j, std::int64_t rows, const Value& value) {
+        constexpr std::int64_t enough = 64;
+        FirstDraws& first = firsts[j];
+        if (first.equal == 0) first.value = value(0, j);
+        double n = 0, sum = 0, squares = 0;
+        const auto look_at = [&](double x) {
+            if (n == 0 && x == first.value) return;  // one of the equal ones
+            n += 1;
+            sum += x - first.value;
+            squares += square(x - first.value);
+        };
+        for (const double x : first.others) look_at(x);
+        for (std::int64_t row = 0; row < rows; ++row)
+            if (std::isfinite(value(row, j))) look_at(value(row, j));
+        if (n < enough) {
+            for (std::int64_t row = 0; row < rows; ++row)
+                if (std::isfinite(value(row, j))) first.add(value(row, j));
+            return;
+        }
+        const auto moments = moments_of(n + 1, sum, squares);
+        const double deviation = std::sqrt(moments.variance), centre = first.value + moments.mean;
+        if (std::isfinite(centre)) bins[j].centre = centre;
+        if (std::isfinite(deviation)) bins[j].scale = deviation > 0 ? deviation : std::max(std::abs(centre), 1e-300);
+        binned[j] = 1;
+        count(j, first.value, static_cast<std::uint64_t>(first.equal));
+        for (const double x : first.others) count(j, x, 1);
+        first = {};
+    }
+
+    void count(std::size_t j, double x, std::uint64_t times) {
+        const auto bin = static_cast<std::size_t>(bins[j].bin_of(x));
+        std::atomic_ref(counts[j * Bins::count + bin]).fetch_add(times, std::memory_order_relaxed);
     }
 
     void add_one(std::int64_t chain, std::int64_t draw, std::size_t j, double x) {
@@ -168,11 +235,10 @@ struct Running::Sums {
             return;
         }
         Sum& s = sums[static_cast<std::size_t>(chain) * size() + j];
-        const double off = x - bins[j].centre;
+        const double off = x - centres[j];
         s.sum += off;
         s.squares += off * off;
-        const auto bin = static_cast<std::size_t>(bins[j].bin_of(x));
-        std::atomic_ref(counts[j * Bins::count + bin]).fetch_add(1, std::memory_order_relaxed);
+        if (binned[j] != 0) count(j, x, 1);
         if (draw < left_out) return;
         s.batch += off;
         if ((draw - left_out + 1) % batch_length != 0) return;
@@ -235,6 +301,7 @@ struct Running::Sums {
 
     double quantile(std::size_t j, double prob) const {
         if (finite[j] == 0) return nan;
+        if (binned[j] == 0) return firsts[j].quantile(prob);
         const std::uint64_t* const of_bin = counts.data() + j * Bins::count;
         const double wanted = prob * draws() * static_cast<double>(options.chains);
         double below = 0;
@@ -253,11 +320,11 @@ struct Running::Sums {
         Quantity row{names[j], nan, nan, nan, nan, nan, nan, nan, nan, nan};
         if (finite[j] == 0) return row;
         const auto moments = of_all(j);
-        row.mean = bins[j].centre + moments.mean;
+        row.mean = centres[j] + moments.mean;
         row.sd = std::sqrt(moments.variance);
-        row.median = row.sd == 0 ? row.mean : quantile(j, 0.5);
-        row.q5 = row.sd == 0 ? row.mean : quantile(j, 0.05);
-        row.q95 = row.sd == 0 ? row.mean : quantile(j, 0.95);
+        row.median = quantile(j, 0.5);
+        row.q5 = quantile(j, 0.05);
+        row.q95 = quantile(j, 0.95);
         row.ess_bulk = row.ess_tail = batch_means_ess(j, moments.variance);
         row.mcse_mean = row.sd / std::sqrt(row.ess_bulk);
         row.r_hat = nested_r_hat(j);

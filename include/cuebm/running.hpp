@@ -34,8 +34,10 @@ struct RunningOptions {
 // Sums over the draws of some chains, on the host. From them: mean and sd; nested R-hat (see nested_r_hat) and the
 // effective sample size by batch means (see batch_means_ess), which are those of the stored draws to rounding; and
 // quantiles. They come from counts in bins of 1/128 of the standard deviation of the first block, up to 8 of them from
-// its mean and an eighth of an octave beyond, in which draws are taken to lie evenly.
-// No bit depends on the threads and, but for covariances, on where blocks end after the first one.
+// its mean and an eighth of an octave beyond, in which draws are taken to lie evenly. A first block without 64 draws
+// that differ from the very first is too little for that: then bins are those of the blocks up to the one that brings
+// them, and quantiles before that are of the draws themselves.
+// No bit depends on the threads and, but for covariances, on where blocks end after those.
 // Memory: 40 bytes a chain and quantity, 41 KB a quantity. Cost: some 20 ns a value on one thread (by hand, not
 // recorded).
 class Running {

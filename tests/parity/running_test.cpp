@@ -121,6 +121,44 @@ TEST(Running, KnowsTheTails) {
     }
 }
 
+// Bins that are set by draws without a spread: nothing of the distribution would be left. Draw by draw, and after a
+// long rest; 60 draws are too few for bins, and have the quantiles of stored ones.
+TEST(Running, KnowsQuantilesWhateverComesFirst) {
+    struct Case {
+        std::int64_t chains, rest, draws;
+        double centre;
+    };
+    for (const auto& [chains, rest, draws, centre] :
+         {Case{2, 1, 2000, 0}, Case{1, 0, 4000, 1000}, Case{1, 300, 4000, -3}, Case{2, 5, 25, 7}}) {
+        SCOPED_TRACE(std::to_string(chains) + " chains, " + std::to_string(rest) + " equal");
+        const std::int64_t all = rest + draws;
+        auto x = normal<double>(chains * all, 8);
+        for (std::int64_t c = 0; c < chains; ++c)
+            for (std::int64_t t = 0; t < all; ++t) {
+                double& value = x[static_cast<std::size_t>(c * all + t)];
+                value = t < rest ? centre : centre + 0.5 * value;
+            }
+        std::vector<std::vector<double>> got;
+        for (const int threads : {1, 2}) {
+            diagnostics::Running running({"x"}, {.chains = chains, .draws = all, .threads = threads});
+            for (std::int64_t t = 0; t < all; ++t) {
+                std::vector<double> block;
+                for (std::int64_t c = 0; c < chains; ++c) block.push_back(x[static_cast<std::size_t>(c * all + t)]);
+                running.add(eb::view(std::as_const(block), chains, 1));
+                EXPECT_TRUE(t >= rest || running.quantile(0, 0.3) == centre) << t;
+            }
+            const auto q = running.summary().quantities[0];
+            got.push_back({q.mean, q.sd, q.median, q.q5, q.q95});
+        }
+        EXPECT_EQ(got[0], got[1]);
+        const auto q =
+            diagnostics::summarise({"x"}, eb::view(std::as_const(x), chains * all, 1), chains, all).quantities[0];
+        const std::vector<double> wanted{q.mean, q.sd, q.median, q.q5, q.q95};
+        const double most = draws < 32 ? 1e-12 : 0.02;
+        for (std::size_t i = 0; i < wanted.size(); ++i) EXPECT_NEAR(got[0][i], wanted[i], most) << i;
+    }
+}
+
 // Sums that depend on who adds them, or on where blocks end.
 TEST(Running, HasTheSameBitsForAnyThreadsAndBlocks) {
     constexpr std::int64_t chains = 200, draws = 30;
