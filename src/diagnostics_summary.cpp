@@ -37,6 +37,8 @@ void check_summary(const std::vector<std::string>& names, const MatrixView<const
     check_count("sampler.divergences", sampler.divergences);
     check_count("sampler.max_treedepth_hits", sampler.max_treedepth_hits);
     check_count("sampler.transitions", sampler.transitions);
+    if (sampler.acceptance && !(*sampler.acceptance >= 0 && *sampler.acceptance <= 1))
+        refuse(function, "sampler.acceptance", text_of(*sampler.acceptance), "0 to 1, or none");
     if (!sampler.e_bfmi.empty() && static_cast<std::int64_t>(sampler.e_bfmi.size()) != chains)
         refuse(function, "sampler.e_bfmi", std::to_string(sampler.e_bfmi.size()) + " values",
                std::to_string(chains) + ", one a chain, or none");
@@ -69,6 +71,7 @@ Summary run_summarise(const std::vector<std::string>& names, const MatrixView<co
     Summary summary{.quantities = {}, .chains = chains, .draws_a_chain = draws_a_chain, .sampler = sampler};
     const std::int64_t size = draws.rows, most = std::min<std::int64_t>(draws.cols, 64 / sizeof(T));
     QuantityDraws quantity(chains, draws_a_chain);
+    std::vector<std::uint8_t> moved(static_cast<std::size_t>(chains));
     std::vector<double> columns(static_cast<std::size_t>(most * size));
     for (std::int64_t first = 0; first < draws.cols; first += most) {
         const std::int64_t count = std::min(most, draws.cols - first);
@@ -76,10 +79,17 @@ Summary run_summarise(const std::vector<std::string>& names, const MatrixView<co
             for (std::int64_t j = 0; j < count; ++j)
                 columns[static_cast<std::size_t>(j * size + i)] =
                     static_cast<double>(draws.data[i * draws.stride + first + j]);
-        for (std::int64_t j = 0; j < count; ++j)
-            summary.quantities.push_back(row_of(names[static_cast<std::size_t>(first + j)], quantity,
-                                                columns.data() + j * size, size, draws_a_chain));
+        for (std::int64_t j = 0; j < count; ++j) {
+            const double* const values = columns.data() + j * size;
+            summary.quantities.push_back(
+                row_of(names[static_cast<std::size_t>(first + j)], quantity, values, size, draws_a_chain));
+            for (std::size_t c = 0; c < moved.size(); ++c) {
+                const double* const chain = values + static_cast<std::int64_t>(c) * draws_a_chain;
+                if (std::any_of(chain, chain + draws_a_chain, [&](double x) { return x != *chain; })) moved[c] = 1;
+            }
+        }
     }
+    summary.stuck_chains = std::count(moved.begin(), moved.end(), 0);
     return summary;
 }
 

@@ -11,6 +11,7 @@ namespace cuebm::diagnostics {
 namespace {
 
 constexpr double most_r_hat = 1.01, least_ess = 400, least_e_bfmi = 0.3;
+constexpr std::int64_t enough_to_move = 100;  // draws: with an acceptance of 0.05 one chain in 160 has not
 
 std::string text_of(const char* format, double value) {
     char text[40];
@@ -52,7 +53,7 @@ std::string of_e_bfmi(const std::vector<double>& e_bfmi) {
     std::size_t count = 0;
     constexpr std::size_t most_named = 10;
     for (std::size_t c = 0; c < e_bfmi.size(); ++c) {
-        if (e_bfmi[c] >= least_e_bfmi) continue;
+        if (!(e_bfmi[c] < least_e_bfmi)) continue;
         if (count < most_named)
             chains += (chains.empty() ? "" : ", ") + std::to_string(c) + " (" + text_of("%.2f", e_bfmi[c]) + ")";
         if (count++ == most_named) chains += ", ...";
@@ -61,6 +62,13 @@ std::string of_e_bfmi(const std::vector<double>& e_bfmi) {
     return "E-BFMI does not reach 0.3 in " + std::to_string(count) + " of " + std::to_string(e_bfmi.size()) +
            " chains: " + chains +
            ". The energy is explored slowly, often because of heavy tails or a funnel: reparameterise, or draw more.";
+}
+
+std::string of_unknown_e_bfmi(const std::vector<double>& e_bfmi) {
+    const auto count = std::count_if(e_bfmi.begin(), e_bfmi.end(), [](double value) { return std::isnan(value); });
+    if (count == 0) return "";
+    return "E-BFMI is not defined in " + std::to_string(count) + " of " + std::to_string(e_bfmi.size()) +
+           " chains: their energies are all equal, or some are not finite.";
 }
 
 // Cells of one width a column, the first column to the left; a character of UTF-8 has one byte that is not 10xxxxxx.
@@ -89,25 +97,37 @@ std::string aligned(const std::vector<std::vector<std::string>>& rows) {
 std::vector<std::string> Summary::problems() const {
     std::vector<std::string> found;
     const std::size_t all = quantities.size();
+    // Then R-hat and sample sizes say nothing more. Quantities that are all constant may be meant so.
+    const bool none_moved =
+        stuck_chains == chains && std::any_of(quantities.begin(), quantities.end(), [](auto& q) { return q.sd > 0; });
     if (const Found bad(quantities, [](const Quantity& q) { return std::isnan(q.mean) ? 1.0 : 0.0; }); bad.worst)
         found.push_back("Draws of " + some(bad.count, all) + " are NaN or infinite, the first of them " +
                         bad.worst->name + ": look at the energy there, and at where chains begin.");
     if (draws_a_chain < 4 && !running) {
         found.emplace_back("Fewer than 4 draws a chain: no diagnostic is defined. Draw more.");
+    } else if (none_moved) {
+        found.emplace_back(
+            "No chain ever moved: steps are far too long there. Take smaller steps, or warm up so that their size is "
+            "learnt.");
     } else if (const Found bad(quantities, [](const Quantity& q) { return q.sd == 0 ? 1.0 : 0.0; }); bad.worst) {
         found.push_back("All draws are equal of " + some(bad.count, all) + ", the first of them " + bad.worst->name +
                         ": a constant, or chains that never moved; then take smaller steps.");
     }
+    if (stuck_chains > 0 && stuck_chains < chains && draws_a_chain >= enough_to_move)
+        found.push_back(std::to_string(stuck_chains) + " of " + std::to_string(chains) +
+                        " chains never moved: where they are, steps are too long. Take smaller steps (a higher target "
+                        "acceptance), or start them elsewhere.");
     const auto unknown = [](const Quantity& q) { return std::isnan(q.r_hat) || std::isnan(q.ess_bulk) ? q.sd : 0; };
-    if (const Found bad(quantities, unknown); running && bad.worst)
+    if (const Found bad(quantities, unknown); running && !none_moved && bad.worst)
         found.push_back("Too few chains or draws to tell how good they are for " + some(bad.count, all) +
                         ", the first of them " + bad.worst->name + ": two superchains and two batches are wanted.");
-    if (const Found bad(quantities, [](const Quantity& q) { return q.r_hat - most_r_hat; }); bad.worst)
+    if (const Found bad(quantities, [](const Quantity& q) { return q.r_hat - most_r_hat; }); !none_moved && bad.worst)
         found.push_back(
             "R-hat is over 1.01 for " + some(bad.count, all) + ", most for " + bad.worst->name + " (" +
             text_of("%.4g", bad.worst->r_hat) + "): chains have not mixed. Warm up and draw for longer; if " +
             "that does not help, chains may sit in modes of their own, or the energy wants other coordinates.");
-    if (const Found bad(quantities, [](const Quantity& q) { return least_ess - lesser_ess(q); }); bad.worst)
+    if (const Found bad(quantities, [](const Quantity& q) { return least_ess - lesser_ess(q); });
+        !none_moved && bad.worst)
         found.push_back(
             "The effective sample size is under 400 for " + some(bad.count, all) + ", least for " + bad.worst->name +
             (running ? " (" : " (bulk " + text_of("%.0f", bad.worst->ess_bulk) + ", tail ") +
@@ -121,7 +141,8 @@ std::vector<std::string> Summary::problems() const {
     if (sampler.max_treedepth_hits.value_or(0) > 0)
         found.push_back(std::to_string(*sampler.max_treedepth_hits) + in_all + "reached the greatest tree depth: " +
                         "right, but slow. Allow deeper trees, or scale the coordinates alike.");
-    if (auto text = of_e_bfmi(sampler.e_bfmi); !text.empty()) found.push_back(std::move(text));
+    for (auto* of : {of_e_bfmi, of_unknown_e_bfmi})
+        if (auto text = of(sampler.e_bfmi); !text.empty()) found.push_back(std::move(text));
     if (chains == 1 && !running)
         found.emplace_back(
             "One chain: R-hat compares its halves, and cannot see what the chain has missed. Run 4 or more.");
@@ -153,8 +174,11 @@ std::string to_string(const Summary& summary) {
         if (!summary.running) rows.back().push_back(text_of("%.0f", q.ess_tail));
         rows.back().push_back(text_of("%.3f", q.r_hat));
     }
+    const auto& acceptance = summary.sampler.acceptance;
     return std::to_string(summary.chains) + (summary.chains == 1 ? " chain of " : " chains of ") +
-           std::to_string(summary.draws_a_chain) + " draws\n" + aligned(rows) + summary.verdict() + "\n";
+           std::to_string(summary.draws_a_chain) + " draws" +
+           (acceptance ? ", mean acceptance " + text_of("%.2f", *acceptance) : "") + "\n" + aligned(rows) +
+           summary.verdict() + "\n";
 }
 
 }  // namespace cuebm::diagnostics

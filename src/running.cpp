@@ -331,6 +331,16 @@ struct Running::Sums {
         return row;
     }
 
+    // Of no quantity more than the rounding of its sums differs.
+    bool is_stuck(std::int64_t chain) const {
+        const double rounding = 4 * draws() * std::numeric_limits<double>::epsilon();
+        for (std::size_t j = 0; j < size(); ++j) {
+            const Sum& s = at(chain, j);
+            if (finite[j] == 0 || s.squares - s.sum * (s.sum / draws()) > rounding * s.squares) return false;
+        }
+        return true;
+    }
+
     void check_drawn() const {
         if (done == 0) refuse(function, "block", "no draw yet", "add() before what is asked of the draws");
     }
@@ -370,6 +380,7 @@ Summary Running::summary(const SamplerReport& sampler) const {
                     .sampler = sampler,
                     .running = true};
     for (std::size_t j = 0; j < sums_->size(); ++j) summary.quantities.push_back(sums_->row(j));
+    for (std::int64_t c = 0; c < sums_->options.chains; ++c) summary.stuck_chains += sums_->is_stuck(c) ? 1 : 0;
     return summary;
 }
 

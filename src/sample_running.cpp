@@ -130,7 +130,8 @@ RunningSamples<T> sample_running(const Context& context, const Energy& energy, c
     result.summary = running.summary({.divergences = result.run.divergences,
                                       .max_treedepth_hits = result.run.deepest,
                                       .e_bfmi = {},
-                                      .transitions = o.chains * o.draws * o.thin});
+                                      .transitions = o.chains * o.draws * o.thin,
+                                      .acceptance = result.run.acceptance});
     if (wanted.covariance) result.covariance = running.covariance();
     return result;
 }

@@ -103,6 +103,7 @@ struct SamplerReport {
     std::optional<std::int64_t> max_treedepth_hits{};  // >= 0, likewise
     std::vector<double> e_bfmi{};                      // [chains], from e_bfmi(energies)
     std::optional<std::int64_t> transitions{};  // >= 0, in all chains, that these are counts of; none: one a draw
+    std::optional<double> acceptance{};         // 0 to 1, the mean probability of it
 };
 
 // What a run was worth.
@@ -113,10 +114,12 @@ struct Summary {
     // Of sums alone (cuebm/running.hpp): r_hat is nested_r_hat, ess_bulk and ess_tail are both batch_means_ess, and the
     // table says so.
     bool running = false;
+    std::int64_t stuck_chains = 0;  // in which no quantity ever changed; of sums alone, to rounding
 
     // What is wrong, a sentence each, with what to try; empty if nothing was found. By the rules of VGSCB and Stan:
     // R-hat over 1.01, bulk or tail ESS under 400 in all, any divergence or hit of the greatest tree depth, E-BFMI
-    // under 0.3; also draws that are not finite or all equal, a single chain, fewer than 4 draws a chain.
+    // under 0.3 or NaN; also draws that are not finite or all equal, chains that never moved, if none did or there are
+    // 100 draws of each, a single chain, fewer than 4 draws a chain.
     CUEBM_API std::vector<std::string> problems() const;
     // These, a line each, or one line that says that nothing was found.
     CUEBM_API std::string verdict() const;

@@ -356,6 +356,26 @@ TEST(Running, SaysWhatItCannotTell) {
     EXPECT_FALSE(one.summary().problems().empty());
 }
 
+// Steps far too long, of stored draws and of sums: to be run for longer would be the wrong advice.
+TEST(Running, SeesChainsThatNeverMove) {
+    const auto context = eb::Context::cpu();
+    const auto e = eb::energy::gaussian({.precision = {1, 4, 0.25}});
+    const eb::SampleOptions<float> options{.chains = 8, .warmup = 0, .draws = 200};
+    const eb::Metropolis sampler{.step_size = 1e6};
+    for (const auto& summary : {eb::sample(context, e, sampler, options).summary(),
+                                eb::sample_running(context, e, sampler, options).summary}) {
+        EXPECT_EQ(summary.stuck_chains, 8);
+        EXPECT_EQ(summary.sampler.acceptance, 0);
+        const auto verdict = summary.verdict();
+        EXPECT_NE(verdict.find("smaller steps"), std::string::npos) << verdict;
+        EXPECT_EQ(verdict.find("longer"), std::string::npos) << verdict;
+        EXPECT_EQ(verdict.find("Draw more"), std::string::npos) << verdict;
+    }
+    const auto moving = eb::sample_running(context, e, eb::Metropolis{.step_size = 1}, options).summary;
+    EXPECT_EQ(moving.stuck_chains, 0);
+    EXPECT_GT(moving.sampler.acceptance.value_or(0), 0.1);
+}
+
 // A run that is stopped while blocks are handed over, and a receiver that throws.
 TEST(Running, StopsAndThrows) {
     const auto context = eb::Context::cpu();

@@ -109,12 +109,30 @@ TEST(Summary, SaysWhatIsWrong) {
     expect_problem(changed(nothing, 4, {.divergences = 7}), {"7 of 2000 transitions diverged", "smaller steps"});
     expect_problem(changed(nothing, 4, {.max_treedepth_hits = 5}), {"5 of 2000 transitions", "tree depth"});
     expect_problem(changed(nothing, 4, {.e_bfmi = {1, 0.25, 1, 0.1}}), {"2 of 4 chains: 1 (0.25), 3 (0.10)."});
+    const auto undefined = changed(nothing, 4, {.e_bfmi = {1, NAN, 1, 1}});
+    expect_problem(undefined, {"E-BFMI is not defined in 1 of 4 chains"});
+    EXPECT_EQ(undefined.verdict().find("0.3"), std::string::npos) << undefined.verdict();
     EXPECT_TRUE(changed(nothing, 1).problems().back().starts_with("One chain: "));
     const std::vector<double> few{1, 2, 3, 4, 5, 6};
     const auto summary = diagnostics::summarise({"x"}, eb::view(few, 6, 1), 2, 3);
     expect_problem(summary, {"Fewer than 4 draws"});
     EXPECT_EQ(summary.quantities[0].median, 3.5);
     EXPECT_TRUE(std::isnan(summary.quantities[0].r_hat));
+}
+
+// Chains that stay where they began are told to be run for longer.
+TEST(Summary, SeesChainsThatNeverMoved) {
+    const auto stay = [](std::int64_t chains) {
+        return [chains](std::int64_t chain, double* x) {
+            for (int j = 0; chain < chains && j < 3; ++j) x[j] = static_cast<double>(chain + j);
+        };
+    };
+    expect_problem(changed(stay(4)), {"No chain ever moved", "smaller steps"});
+    const auto two = changed(stay(2));
+    EXPECT_EQ(two.stuck_chains, 2);
+    EXPECT_TRUE(two.problems()[0].starts_with("2 of 4 chains never moved")) << two.verdict();
+    const auto one_column = changed([](std::int64_t, double* x) { x[0] = 1; });
+    EXPECT_EQ(one_column.stuck_chains, 0);
 }
 
 // Columns that are not aligned, also under a name in UTF-8; "-nan".
@@ -129,6 +147,8 @@ TEST(Summary, PrintsATable) {
         "a long name   nan  nan     nan   nan   nan        nan       nan       nan    nan\n"
         "Draws of 1 of 2 quantities are NaN or infinite, the first of them a long name: ";
     EXPECT_EQ(text.substr(0, wanted.size()), wanted);
+    EXPECT_TRUE(to_string(changed(nothing, 4, {.acceptance = 0.806}))
+                    .starts_with("4 chains of 500 draws, mean acceptance 0.81\n"));
     const auto one = to_string(diagnostics::summarise({"x"}, eb::view(std::as_const(x), 1, 1), 1, 1));
     EXPECT_EQ(one.find("-nan"), std::string::npos) << one;
 }
@@ -156,4 +176,5 @@ TEST(Summary, NamesTheArgumentThatIsWrong) {
     EXPECT_EQ(call(2, good, 3, 4, {.divergences = -1}), "sampler.divergences");
     EXPECT_EQ(call(2, good, 3, 4, {.max_treedepth_hits = -1}), "sampler.max_treedepth_hits");
     EXPECT_EQ(call(2, good, 3, 4, {.e_bfmi = {1, 1}}), "sampler.e_bfmi");
+    EXPECT_EQ(call(2, good, 3, 4, {.acceptance = 1.1}), "sampler.acceptance");
 }
