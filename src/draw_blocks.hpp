@@ -46,6 +46,12 @@ public:
                     .count = (end - first(end - 1)) / o_.thin});
     }
 
+    // [chains x d], of the block.
+    MatrixView<const T> last_draw() const {
+        const std::int64_t count = values_.cols();
+        return {draws_.data() + (count - 1) * d_, o_.chains, d_, count * d_, context_.device()};
+    }
+
 private:
     std::int64_t length() const {
         constexpr std::int64_t most_bytes = 64 << 20;

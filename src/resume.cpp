@@ -57,11 +57,15 @@ std::uint64_t checksum_of(Header header, const ChainsState<T>& state) {
 
 template <class T>
 ChainsState<T> state_of(const Samples<T>& run) {
-    if (!run.energy || run.draws_a_chain == 0)
-        refuse("state_of", "run", "one without draws", "what sample() returned, not cancelled and with draws");
-    const std::int64_t n = run.draws_a_chain, d = run.draws.cols();
-    const MatrixView<const T> last{run.draws.data() + (n - 1) * d, run.chains, d, n * d, run.draws.view().device};
-    return {.points = to_host(*run.context, last),
+    const std::int64_t n = run.draws_a_chain, d = run.energy ? run.energy.dimension() : 0;
+    if (n == 0 && run.points.empty())
+        refuse("state_of", "run", "one without a transition, or cancelled", "what sample() returned, not cancelled");
+    const auto points = [&] {
+        if (n == 0) return run.points;
+        return to_host(*run.context, MatrixView<const T>{run.draws.data() + (n - 1) * d, run.chains, d, n * d,
+                                                         run.draws.view().device});
+    };
+    return {.points = points(),
             .chains = run.chains,
             .dimension = d,
             .seed = run.seed,
@@ -101,6 +105,7 @@ Samples<T> resume(const Context& context, const Energy& energy, const Sampler& s
                       .first_transition = state.transitions,
                       .start = start,
                       .inverse_mass = state.inverse_mass,
+                      .receive = options.receive,
                       .progress = options.progress,
                       .cancel = options.cancel});
 }

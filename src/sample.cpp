@@ -77,6 +77,7 @@ public:
         begin_adaptation();
         const bool whole = warm_up() && draw(result);
         finish(result);
+        if (whole && last_.rows() > 0) result.points = read(stream_, last_.view());
         if (whole) return result;
         result.draws = {};
         result.values = {};
@@ -85,6 +86,7 @@ public:
         result.divergent = {};
         result.tree_leapfrogs = {};
         result.tree_depths = {};
+        result.points = {};
         result.draws_a_chain = 0;
         result.status = Status::cancelled;
         return result;
@@ -231,6 +233,11 @@ private:
             task.sums = sums_.data();
             task.origin = learn.collect || kind_.learns_length ? learn.origin : nullptr;
             if (kind_.learns_length) task.transition.centre = learn.centre;
+            if (o_.draws == 0 && t + 1 == o_.warmup) {
+                last_ = context_.matrix<T>(o_.chains, d_);
+                task.kept.draws_a_chain = 1;
+                task.kept.points = last_.data();
+            }
             operations_.run(queue_, task, scratch());
             if (collects && dense_) {
                 operations_.add_products(
@@ -296,6 +303,7 @@ private:
             }
             if (blocks_ && done_ == blocks_->last(done_ - 1)) {
                 stream_.wait();
+                if (done_ == all) result.points = read(stream_, blocks_->last_draw());
                 blocks_->hand_over(done_);
             }
             if (!tells || (done_ < std::min(reported + report, all) && !o_.cancel.stop_requested())) continue;
@@ -381,6 +389,7 @@ private:
     Vector<T> masses_, factor_;  // inverse_mass, mass_root, origin, centre; L of a dense mass
     Vector<math::Tuning> tuning_;
     Vector<double> sums_, moments_, products_;
+    Matrix<T> last_;  // points after warm-up, if there are no draws
     std::optional<DrawBlocks<T>> blocks_;
     std::vector<double> inverse_mass_;  // [d x d] of a dense mass, else empty
     math::ChainState<T> state_{};

@@ -1,5 +1,6 @@
-// Chains that go on where they ended: in the same program, or from a file. A run of 1000 draws, and one of 400 that is
-// resumed for 600 more, have the same bits.
+// Chains that go on where they ended: in the same program, or from a file. A run of 1000 draws, and one of 400, or of
+// warm-up alone, that is resumed for the rest, have the same bits; so has one whose draws went to a receiver, that of
+// sample_running too.
 //
 //   const auto run = eb::sample(context, E, eb::Hmc{}, {.chains = 64, .draws = 400});
 //   eb::save("chains.bin", eb::state_of(run));
@@ -30,13 +31,13 @@ struct ChainsState {
     std::uint64_t fingerprint = 0;     // of the energy's parameters in T
 };
 
-// Errors: InvalidArgument for a run without draws.
+// Errors: InvalidArgument for a run that was cancelled, or had neither warm-up nor draws.
 template <class T>
 CUEBM_API ChainsState<T> state_of(const Samples<T>& run);
 
 // The chains go on, without warm-up, with their step size and mass, whatever the sampler says of its step size; Hmc of
-// 0 leapfrogs takes the state's trajectory, and its lengths are halton. Of the options draws, thin, progress and cancel
-// are looked at. Errors: also InvalidArgument for a state of another energy.
+// 0 leapfrogs takes the state's trajectory, and its lengths are halton. Of the options draws, thin, receive, progress
+// and cancel are looked at. Errors: also InvalidArgument for a state of another energy.
 template <class T>
 CUEBM_API Samples<T> resume(const Context& context, const Energy& energy, const Sampler& sampler,
                             const ChainsState<T>& state, const SampleOptions<T>& options);

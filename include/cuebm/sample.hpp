@@ -124,6 +124,7 @@ struct Samples {
     std::int64_t transitions = 0;  // of the seed's, up to the last draw
     double step_size = 0;
     std::vector<double> inverse_mass;  // [d], or [d x d] of a dense mass
+    std::vector<T> points{};           // [chains x d] on the host: where chains ended, if there are no draws
     int trajectory = 0;                // Hmc::leapfrogs, given or learnt; 1 of Langevin, 0 of others
     double acceptance = 0;             // mean probability after warm-up
     // Transitions after warm-up whose H was NaN or, but for Metropolis, rose by over 1000.
@@ -156,7 +157,8 @@ struct Samples {
 // Memory on the device: of chains rounded up to 64, 2 d + 11 elements each and (3 + 2 d) / 64 doubles; d + 3 elements
 // and a byte a draw, with NUTS 5 more; of a dense mass d^2 elements and d (d + 1) doubles; scratch of a transition, 3 d
 // elements and the energy's, or for NUTS about (17 + 2 max_depth) d: on the CPU for 64 chains a thread, on a GPU for
-// every chain, unless it fits in shared memory.
+// every chain, unless it fits in shared memory. Where no draws are stored, d elements a chain on the host, and
+// for a moment on the device, for where chains ended.
 //
 // Errors: InvalidArgument for an energy that is none, sizes and step sizes out of range, nothing given to be learnt
 // without warm-up, no step size for ULA, a dense mass of more than 2048 coordinates, a wrong start; DataError for the

@@ -8,6 +8,7 @@
 
 #include <cuebm/diagnostics.hpp>
 #include <cuebm/resume.hpp>
+#include <cuebm/running.hpp>
 #include <cuebm/sample.hpp>
 
 #include "support/backends.hpp"
@@ -288,6 +289,41 @@ CUEBM_TEST(ChainsOn, GoOnAsIfTheyHadNotStopped) {
     }
 }
 
+// Chains of warm-up alone, and those whose draws were handed over or added up: there was nothing to go on from.
+CUEBM_TEST(ChainsOn, GoOnWithoutStoredDraws) {
+    const auto context = backend.make();
+    const eb::Energy energy = eb::energy::eight_schools();
+    for (const auto& [name, sampler] : samplers()) {
+        SCOPED_TRACE(name);
+        const std::size_t chains = name == "mala" ? 66 : 9;  // of two tiles
+        eb::SampleOptions<T> options{
+            .chains = static_cast<std::int64_t>(chains), .warmup = 40, .draws = 5, .thin = 2, .seed = 6};
+        const auto whole = eb::sample<T>(context, energy, sampler, options);
+        const auto whole_added = eb::sample_running<T>(context, energy, sampler, options).run;
+        options.draws = 2;
+        const auto added = eb::sample_running<T>(context, energy, sampler, options).run;
+        auto handing = options;
+        handing.receive = [](const eb::DrawBlock<T>&) {};
+        const auto handed = eb::sample<T>(context, energy, sampler, handing);
+        options.draws = 0;
+        const auto warm = eb::sample<T>(context, energy, sampler, options);
+        const auto expect_whole = [&](const eb::Samples<T>& part, std::int64_t left, const eb::Samples<T>& wanted) {
+            const auto rest = eb::resume<T>(context, energy, sampler, eb::state_of(part), {.draws = left, .thin = 2});
+            EXPECT_EQ(rest.transitions, wanted.transitions);
+            EXPECT_TRUE(same_bits(eb::state_of(rest).points, eb::state_of(wanted).points));
+        };
+        expect_whole(added, 3, whole_added);
+        expect_whole(handed, 3, whole);
+        expect_whole(warm, 5, whole);
+        std::int64_t received = 0;  // and go on without storing them
+        const auto rest = eb::resume<T>(
+            context, energy, sampler, eb::state_of(handed),
+            {.draws = 3, .thin = 2, .receive = [&](const eb::DrawBlock<T>& block) { received += block.count; }});
+        EXPECT_EQ(received, 3);
+        EXPECT_TRUE(same_bits(rest.points, eb::state_of(whole).points));
+    }
+}
+
 // A file of another energy that chains go on with, or one that was cut short or damaged, wherever that is.
 TEST(Chains, RefuseOtherStates) {
     const auto context = eb::Context::cpu();
@@ -300,6 +336,10 @@ TEST(Chains, RefuseOtherStates) {
     expect_other(make(2));
     expect_other(eb::energy::banana());
     expect_other(eb::energy::gaussian({.precision = {1, 1, 1}}));
+    const eb::Hmc given{.step_size = 0.1};
+    const auto none = eb::sample(context, make(1), given, {.chains = 3, .warmup = 0, .draws = 0});
+    expect_refused("run", [&] { (void)eb::state_of(none); });
+    expect_refused("run", [&] { (void)eb::state_of(eb::Samples<float>{}); });
     const auto path = testing::TempDir() + "chains_state.bin";
     eb::save(path, state);
     EXPECT_THROW((void)eb::load_chains<double>(path), eb::FileError);
