@@ -11,25 +11,12 @@
 #include <type_traits>
 
 #include "check.hpp"
+#include "csv_columns.hpp"
 #include "file_io.hpp"
 
-namespace cuebm::diagnostics {
+namespace cuebm {
+namespace detail {
 namespace {
-
-using namespace detail;
-
-constexpr auto function = "diagnostics::save_cmdstan_csv";
-
-template <class Value>
-void append(std::string& line, Value value) {
-    if constexpr (!std::is_integral_v<Value>)
-        if (std::isnan(value)) {  // to_chars may say -nan
-            line += "nan";
-            return;
-        }
-    char text[32];
-    line.append(text, std::to_chars(text, text + sizeof text, value).ptr);
-}
 
 // The numbers without leading zeros, with this between them, that the text consists of; none: it does not.
 std::vector<std::uint64_t> indices_in(std::string_view text, char between) {
@@ -48,24 +35,25 @@ std::vector<std::uint64_t> indices_in(std::string_view text, char between) {
 }
 
 // The columns of one name.
-struct Array {
+struct ArrayExtent {
     std::string first;                // its name, as given
     std::vector<std::uint64_t> most;  // of each index
     std::uint64_t elements = 0;
 };
 // Each element is there once, so that there is a gap unless there are as many as the largest indices say.
-bool is_whole(const Array& array) {
+bool is_whole(const ArrayExtent& array) {
     std::uint64_t size = 1;
     for (const auto most : array.most)
         if (__builtin_mul_overflow(size, most, &size)) return false;
     return array.elements == size;
 }
 
-// Names as columns: theta[2,1] becomes theta.2.1. What ArviZ would read as something else is refused.
-std::vector<std::string> columns_of(const std::vector<std::string>& names) {
+}  // namespace
+
+std::vector<std::string> csv_columns(const char* function, const std::vector<std::string>& names) {
     std::vector<std::string> columns;
     std::set<std::string> seen;
-    std::map<std::string, Array> arrays;
+    std::map<std::string, ArrayExtent> arrays;
     for (const auto& name : names) {
         std::string column = name;
         if (name.ends_with(']') && name.find('[') != std::string::npos) {
@@ -91,7 +79,7 @@ std::vector<std::string> columns_of(const std::vector<std::string>& names) {
             refuse(function, "names", "\"" + name + "\"",
                    "a name without blanks, commas, quotes, # or brackets, and without __ at its end");
         if (!seen.insert(column).second) refuse(function, "names", "\"" + name + "\" twice", "each name once");
-        Array& array = arrays.emplace(base, Array{.first = name, .most = indices}).first->second;
+        ArrayExtent& array = arrays.emplace(base, ArrayExtent{.first = name, .most = indices}).first->second;
         if (array.most.size() != indices.size())
             refuse(function, "names", "\"" + name + "\"", "as many indices as the others of its name");
         for (std::size_t i = 0; i < indices.size(); ++i) array.most[i] = std::max(array.most[i], indices[i]);
@@ -102,6 +90,26 @@ std::vector<std::string> columns_of(const std::vector<std::string>& names) {
         if (!is_whole(array))
             refuse(function, "names", "the array of \"" + array.first + "\" with gaps", "all of its elements, from 1");
     return columns;
+}
+
+}  // namespace detail
+
+namespace diagnostics {
+namespace {
+
+using namespace detail;
+
+constexpr auto function = "diagnostics::save_cmdstan_csv";
+
+template <class Value>
+void append(std::string& line, Value value) {
+    if constexpr (!std::is_integral_v<Value>)
+        if (std::isnan(value)) {  // to_chars may say -nan
+            line += "nan";
+            return;
+        }
+    char text[32];
+    line.append(text, std::to_chars(text, text + sizeof text, value).ptr);
 }
 
 void check_on_host(const char* argument, Device device) {
@@ -155,7 +163,7 @@ void save(const std::string& path, const std::vector<std::string>& names, const 
         check_column(("transitions." + name).c_str(), column, draws.rows);
         if (column) title += name + "__,";
     });
-    for (const auto& column : columns_of(names)) title += column + ",";
+    for (const auto& column : csv_columns(function, names)) title += column + ",";
     title.back() = '\n';
 
     OutputFile file(path);
@@ -190,4 +198,5 @@ void save_cmdstan_csv(const std::string& path, const std::vector<std::string>& n
     save(path, names, draws, transitions, head);
 }
 
-}  // namespace cuebm::diagnostics
+}  // namespace diagnostics
+}  // namespace cuebm

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "check.hpp"
+#include "csv_columns.hpp"
 #include "energy_node.hpp"
 
 namespace cuebm {
@@ -52,9 +53,28 @@ bool is_known_by_its_child(const Node& node) {
             (node.op == math::EnergyOp::clamp_forward || node.op == math::EnergyOp::constrain_forward));
 }
 
+// Names of the coordinates that it reads itself, if it was given some; those behind a constraint or clamp are others.
+const std::vector<std::string>* own_names(const Node& node) {
+    const auto child = [&](std::size_t c) -> const Node& { return *node.children[c]; };
+    switch (node.kind) {
+        case Node::Kind::term:
+        case Node::Kind::map: return nullptr;
+        case Node::Kind::weight: return own_names(child(0));
+        case Node::Kind::sum: {
+            const auto* names = own_names(child(0));
+            return names != nullptr ? names : own_names(child(1));
+        }
+        case Node::Kind::names: break;
+    }
+    const Node* known = &node;
+    while (known->kind == Node::Kind::names || known->kind == Node::Kind::weight) known = known->children[0].get();
+    return is_known_by_its_child(*known) ? nullptr : &node.names;
+}
+
 std::vector<std::string> names_of(const Node& node) {
     if (node.kind == Node::Kind::names) return node.names;
     if (is_known_by_its_child(node)) return names_of(*node.children[0]);
+    if (const auto* own = own_names(node)) return *own;
     std::vector<std::string> names;
     for (std::int64_t j = 0; j < node.d; ++j) names.push_back("x[" + std::to_string(j + 1) + "]");
     return names;
@@ -232,6 +252,7 @@ Energy named(const Energy& energy, const std::vector<std::string>& names) {
     const auto wanted = names_of(node_of(function, energy)).size();
     if (names.size() != wanted)
         refuse(function, "names", std::to_string(names.size()) + " names", std::to_string(wanted));
+    (void)csv_columns(function, names);  // now, and not when the draws are saved
     return Energy(std::make_shared<const Node>(Node{
         .kind = Node::Kind::names, .d = energy.dimension(), .text = {}, .names = names, .children = {energy.node()}}));
 }

@@ -35,7 +35,8 @@ public:
     std::int64_t dimension() const;  // d, of its points
     std::string text() const;        // for people: "logistic(n = 100, d = 3) + 0.5 gaussian(d = 3)"
     // Of the coordinates that people know it by, behind constraints and clamps: "x[1]", ... as Stan counts, unless
-    // named() gave others.
+    // named() gave others. A sum is known by its own coordinates; the first of its terms whose own coordinates have
+    // names gives them.
     std::vector<std::string> names() const;
     // Those coordinates of a point, [names().size()]: bounds applied, clamped values in their places.
     std::vector<double> coordinates(const std::vector<double>& point) const;
@@ -217,7 +218,8 @@ struct Support {
 // (high - low) sigmoid(u), or the coordinate before + exp(u) (Stan Reference Manual, Constraint transforms).
 CUEBM_API Energy constrain(const Energy& energy, const std::vector<Support>& supports);  // [d]
 
-// The same with names of its coordinates, [names().size()].
+// The same with names of its coordinates, [names().size()]. Errors: InvalidArgument for another number of them, and for
+// names that diagnostics::save_cmdstan_csv refuses (cuebm/draws_file.hpp): "mu", "theta[1]", "theta[2]".
 CUEBM_API Energy named(const Energy& energy, const std::vector<std::string>& names);
 
 // Values and gradients of n points, in one pass over them. Give the outputs that are wanted; at least one.

@@ -72,6 +72,15 @@ TEST(Energy, NamesGoWithTheirCoordinates) {
     EXPECT_EQ(eb::energy::clamp(bounded, {.known = {1, 1, 1, 0}, .values = {0, 0.5, 0, 9}}).held(),
               (std::vector<bool>{true, true, true, false}));
     EXPECT_EQ((e + e).names(), (std::vector<std::string>{"x[1]", "x[2]", "x[3]"}));
+    const auto plain = eb::energy::gaussian({.precision = {1, 1}});
+    const auto mu = eb::energy::named(plain, {"mu", "tau"}), other = eb::energy::named(plain, {"a", "b"});
+    const auto positive = [](const eb::Energy& of) {
+        return eb::energy::constrain(of, {Support::positive(), Support::positive()});
+    };
+    for (const auto& sum : {mu + plain, plain + mu, 0.5 * (plain + 2 * mu) + other, positive(other) + mu,
+                            eb::energy::named(positive(plain), {"a", "b"}) + mu, positive(plain + mu)})
+        EXPECT_EQ(sum.names(), (std::vector<std::string>{"mu", "tau"})) << sum.text();
+    EXPECT_EQ((positive(mu) + plain).names(), (std::vector<std::string>{"x[1]", "x[2]"}));  // theirs are unbounded
     EXPECT_EQ((0.5 * (eb::energy::banana() + eb::energy::ring())).text(), "0.5 (banana(d = 2) + ring(d = 2))");
 }
 
@@ -130,6 +139,8 @@ TEST(Energy, RefusesBadParameters) {
     expect_refused("supports", [&] { en::constrain(e, {Support::interval(1, 1), Support::real()}); });
     expect_refused("supports", [&] { en::constrain(e, {Support::positive()}); });
     expect_refused("names", [&] { en::named(e, {"a"}); });
+    for (const char* name : {"a", "", "b\nc", "b,c", "\"b\"", "b c", "b[2]"})
+        expect_refused("names", [&] { en::named(e, {"a", name}); });
     expect_refused("energy", [&] { (void)eb::Energy{}.dimension(); });
     expect_refused("point", [&] { (void)e.coordinates({1}); });
 }
