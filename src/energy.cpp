@@ -128,21 +128,25 @@ Energy gaussian(const Gaussian& p) {
     }
     if (p.precision_matrix.rows != d)
         refuse(function, "precision_matrix", shape(p.precision_matrix.rows, d), shape(d, d));
-    const auto at = [&](std::int64_t i, std::int64_t j) {
-        return p.precision_matrix.values[static_cast<std::size_t>(i * d + j)];
+    auto precision = p.precision_matrix.values;
+    const auto at = [&](std::int64_t i, std::int64_t j) -> double& {
+        return precision[static_cast<std::size_t>(i * d + j)];
     };
     for (std::int64_t i = 0; i < d; ++i) {
         if (!(at(i, i) > 0)) refuse(function, "precision_matrix", text_of(at(i, i)) + " on its diagonal", "values > 0");
-        for (std::int64_t j = 0; j < i; ++j)
+        for (std::int64_t j = 0; j < i; ++j) {
             if (!(std::abs(at(i, j) - at(j, i)) <= 1e-6 * std::sqrt(at(i, i) * at(j, j))))
                 refuse(function, "precision_matrix",
                        text_of(at(i, j)) + " at " + shape(i, j) + " and " + text_of(at(j, i)) + " across",
                        "a symmetric matrix");
+            // The energy knows the mean of both alone; its gradient, a row at a time, would not.
+            if (at(i, j) != at(j, i)) at(i, j) = at(j, i) = at(i, j) / 2 + at(j, i) / 2;
+        }
     }
-    if (!is_positive_definite(p.precision_matrix.values, d))
+    if (!is_positive_definite(precision, d))
         refuse(function, "precision_matrix", "one that is not positive definite",
                "a precision: exp(-E) has no integral");
-    const auto rows = grouped_rows(p.precision_matrix.values, d, d);
+    const auto rows = grouped_rows(precision, d, d);
     return term({.kind = {},
                  .d = d,
                  .text = sized("gaussian", {{"d", d}}) + " with a full precision",

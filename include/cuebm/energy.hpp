@@ -75,7 +75,8 @@ struct Table {
 struct Gaussian {
     std::vector<double> mean{};       // [d]; empty: 0
     std::vector<double> precision{};  // [d], > 0: of each coordinate
-    Table precision_matrix{};         // or [d x d], symmetric to rounding and positive definite
+    Table precision_matrix{};  // or [d x d], symmetric to rounding, of which the mean of both halves is taken, and
+                               // positive definite
 };
 CUEBM_API Energy gaussian(const Gaussian& parameters);
 

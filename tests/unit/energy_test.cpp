@@ -84,6 +84,19 @@ TEST(Energy, NamesGoWithTheirCoordinates) {
     EXPECT_EQ((0.5 * (eb::energy::banana() + eb::energy::ring())).text(), "0.5 (banana(d = 2) + ring(d = 2))");
 }
 
+// A precision that is symmetric to rounding alone: the gradient would be of another energy than the value.
+TEST(Energy, GaussianIsOfTheSymmetricPart) {
+    const auto e = eb::energy::gaussian({.precision_matrix = table({1, 5e-7, -4e-7, 1}, 2)});
+    const std::vector<double> point{1, 1000};
+    std::vector<double> value(1), gradient(2);
+    eb::energy::evaluate(
+        eb::Context::cpu(), e,
+        eb::energy::Evaluate<double>{
+            .points = eb::view(point, 1, 2), .values = eb::view(value), .gradients = eb::view(gradient, 1, 2)});
+    EXPECT_NEAR(gradient[0], 1 + 0.5e-7 * 1000, 1e-13);
+    EXPECT_NEAR(gradient[1], 1000 + 0.5e-7, 1e-12);
+}
+
 // A parameter that would give NaN or nonsense later.
 TEST(Energy, RefusesBadParameters) {
     namespace en = eb::energy;
