@@ -324,6 +324,28 @@ CUEBM_TEST(ChainsOn, GoOnWithoutStoredDraws) {
     }
 }
 
+// A mass that was learnt, and would not be taken from a user.
+TEST(Chains, GoOnWhereTheyAreWide) {
+    const auto context = eb::Context::cpu();
+    const auto wide = eb::energy::gaussian({.precision = {1e-30}});
+    const eb::Hmc hmc{.leapfrogs = 3};
+    const auto run = [&](std::int64_t draws) {
+        return eb::sample(context, wide, hmc, {.chains = 64, .warmup = 200, .draws = draws, .start_spread = 4e15});
+    };
+    const auto part = run(3), whole = run(8);
+    EXPECT_GT(part.inverse_mass[0], 1e30);
+    const auto rest = eb::resume(context, wide, hmc, eb::state_of(part), {.draws = 5});
+    EXPECT_TRUE(same_bits(eb::state_of(rest).points, eb::state_of(whole).points));
+    auto none = eb::state_of(part);
+    for (const double bad : {0.0, -1.0, HUGE_VAL, 1e39}) {
+        none.inverse_mass[0] = bad;
+        expect_refused("inverse_mass", [&] { (void)eb::resume(context, wide, hmc, none, {.draws = 1}); });
+    }
+    none = eb::state_of(part);
+    none.step_size = NAN;
+    expect_refused("step_size", [&] { (void)eb::resume(context, wide, hmc, none, {.draws = 1}); });
+}
+
 // A file of another energy that chains go on with, or one that was cut short or damaged, wherever that is.
 TEST(Chains, RefuseOtherStates) {
     const auto context = eb::Context::cpu();
