@@ -273,7 +273,8 @@ private:
         const std::int64_t report = (all + 49) / 50;
         std::int64_t at_once = tells ? 1 : most, reported = 0, folded = 0;
         while (done_ < all) {
-            // Launches are cut by the clock, and counts folded where no clock has a say: no bit depends on it.
+            // Launches are cut by the clock and by reports, and counts folded where neither has a say: no bit depends
+            // on them.
             const std::int64_t until = std::min({folded + most, tells ? reported + report : all, all});
             std::int64_t count = std::min(at_once, until - done_);
             if (blocks_) count = std::min(count, blocks_->last(done_) - done_);
@@ -299,7 +300,7 @@ private:
                 if (took < longest_launch / 2) at_once = std::min(2 * at_once, most);
                 if (took > longest_launch) at_once = std::max<std::int64_t>(at_once / 2, 1);
             }
-            if (done_ == until && done_ < all) {
+            if (done_ == folded + most) {
                 fold();
                 folded = done_;
             }
@@ -309,7 +310,6 @@ private:
                 blocks_->hand_over(done_);
             }
             if (!tells || (done_ < std::min(reported + report, all) && !o_.cancel.stop_requested())) continue;
-            if (done_ == all) fold();
             reported = done_;
             if (!tell(seen_, false)) return false;
         }
@@ -332,16 +332,18 @@ private:
         for (T* counted : {numbers.accepted, numbers.divergences, numbers.leapfrogs, numbers.deepest})
             queue_.fill(counted, 0, static_cast<std::size_t>(lanes) * sizeof(T));
     }
-    // What the device has counted is added to what the host has.
+    // What the host has, and what the device has counted since.
+    Counts counted() {
+        return {counts_.acceptance + sum_of(state_.numbers.accepted),
+                counts_.divergences + sum_of(state_.numbers.divergences),
+                counts_.leapfrogs + sum_of(state_.numbers.leapfrogs), counts_.deepest + sum_of(state_.numbers.deepest)};
+    }
     void fold() {
-        counts_.acceptance += sum_of(state_.numbers.accepted);
-        counts_.divergences += sum_of(state_.numbers.divergences);
-        counts_.leapfrogs += sum_of(state_.numbers.leapfrogs);
-        counts_.deepest += sum_of(state_.numbers.deepest);
+        counts_ = counted();
         clear_counts();
     }
-    double mean_acceptance() const {
-        return counts_.acceptance / static_cast<double>(std::max<std::int64_t>(done_, 1) * o_.chains);
+    double mean_acceptance(const Counts& counts) const {
+        return counts.acceptance / static_cast<double>(std::max<std::int64_t>(done_, 1) * o_.chains);
     }
     double step_size() {
         if (kind_.step_size > 0) return kind_.step_size;
@@ -352,14 +354,16 @@ private:
     // Reports how far it is; false: the user wants it to stop. What is in flight is over then.
     bool tell(std::int64_t transition, bool warmup) {
         stream_.wait();
-        if (o_.progress && !o_.cancel.stop_requested())
+        if (o_.progress && !o_.cancel.stop_requested()) {
+            const auto counts = warmup ? Counts{} : counted();
             o_.progress({.transition = transition,
                          .transitions = o_.warmup + o_.draws * o_.thin,
                          .warmup = warmup,
                          .step_size = step_size(),
                          .acceptance = warmup ? sum_of(state_.numbers.acceptance) / static_cast<double>(o_.chains)
-                                              : mean_acceptance(),
-                         .divergences = warmup ? 0 : static_cast<std::int64_t>(counts_.divergences)});
+                                              : mean_acceptance(counts),
+                         .divergences = static_cast<std::int64_t>(counts.divergences)});
+        }
         return !o_.cancel.stop_requested();
     }
 
@@ -372,7 +376,7 @@ private:
         const auto masses = read(stream_, VectorView<T>{masses_.data(), d_, 1, context_.device()});
         result.inverse_mass.assign(masses.begin(), masses.end());
         if (dense_) result.inverse_mass = inverse_mass_;
-        result.acceptance = mean_acceptance();
+        result.acceptance = mean_acceptance(counts_);
         result.divergences = static_cast<std::int64_t>(counts_.divergences);
         result.leapfrogs = static_cast<std::int64_t>(counts_.leapfrogs);
         result.deepest = static_cast<std::int64_t>(counts_.deepest);
