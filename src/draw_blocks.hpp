@@ -28,20 +28,24 @@ public:
         if (values_.cols() != draws) {
             draws_ = {};  // before there is another, so that there is one at a time
             values_ = {};
+            energies_ = {};
             draws_ = context_.matrix<T>(o_.chains * draws, d_);
             values_ = context_.matrix<T>(o_.chains, draws);
+            energies_ = context_.matrix<T>(o_.chains, draws);
         }
         math::KeptDraws<T> kept;
         kept.draws_a_chain = draws;
         kept.thin = static_cast<std::int32_t>(o_.thin);
         kept.points = draws_.data();
         kept.values = values_.data();
+        kept.energies = energies_.data();
         return {transition - begin, kept};
     }
     // The block that ends at this transition, whose work is done.
     void hand_over(std::int64_t end) {
         o_.receive({.draws = draws_,
                     .values = values_,
+                    .energies = energies_,
                     .first = first(end - 1) / o_.thin,
                     .count = (end - first(end - 1)) / o_.thin});
     }
@@ -55,7 +59,7 @@ public:
 private:
     std::int64_t length() const {
         constexpr std::int64_t most_bytes = 64 << 20;
-        const std::int64_t bytes = o_.chains * (d_ + 1) * static_cast<std::int64_t>(sizeof(T));
+        const std::int64_t bytes = o_.chains * (d_ + 2) * static_cast<std::int64_t>(sizeof(T));
         return std::clamp<std::int64_t>(most_bytes / bytes, 1, o_.draws) * o_.thin;
     }
     std::int64_t first(std::int64_t transition) const { return transition / length() * length(); }
@@ -63,7 +67,7 @@ private:
     const Context context_;
     const SampleOptions<T>& o_;
     std::int64_t d_;
-    Matrix<T> draws_, values_;
+    Matrix<T> draws_, values_, energies_;
 };
 
 }  // namespace cuebm::detail

@@ -6,6 +6,7 @@
 #include <cuebm/running.hpp>
 
 #include "check.hpp"
+#include "energy_sums.hpp"
 #include "float_environment.hpp"
 #include "math/random_streams.hpp"
 #include "math/samplers/chain_tile.hpp"
@@ -88,6 +89,11 @@ RunningSamples<T> sample_running(const Context& context, const Energy& energy, c
                                               .covariance = wanted.covariance,
                                               .threads = threads_of(context)});
     ThreadTeam team(threads_of(context));
+    // Of few draws E-BFMI is noise, that some of many chains would always be found bad by.
+    constexpr std::int64_t enough = 100;
+    const SamplerKind kind = kind_of(sampler);
+    const bool of_energies = !kind.metropolis && kind.adjusted && options.thin == 1 && options.draws >= enough;
+    EnergySums energies(of_energies ? options.chains : 0);
     auto o = options;
     Matrix<T> start;
     if (!o.start) {
@@ -124,12 +130,13 @@ RunningSamples<T> sample_running(const Context& context, const Energy& energy, c
             }
         });
         running.add(view(std::as_const(known), rows, static_cast<std::int64_t>(quantities.size())));
+        if (of_energies) energies.add(to_host(context, block.energies), block.first);
     };
     RunningSamples<T> result{.run = sample(context, energy, sampler, o), .summary = {}, .covariance = {}};
     if (result.run.status == Status::cancelled) return result;
     result.summary = running.summary({.divergences = result.run.divergences,
                                       .max_treedepth_hits = result.run.deepest,
-                                      .e_bfmi = {},
+                                      .e_bfmi = of_energies ? energies.e_bfmi(o.draws) : std::vector<double>{},
                                       .transitions = o.chains * o.draws * o.thin,
                                       .acceptance = result.run.acceptance});
     if (wanted.covariance) result.covariance = running.covariance();

@@ -79,8 +79,9 @@ struct SampleProgress {
 // Draws that are handed over, on the context's device, until the function returns.
 template <class T>
 struct DrawBlock {
-    MatrixView<const T> draws;   // [chains count x d]: row c count + t is draw first + t of chain c
-    MatrixView<const T> values;  // [chains x count]: E of each
+    MatrixView<const T> draws;     // [chains count x d]: row c count + t is draw first + t of chain c
+    MatrixView<const T> values;    // [chains x count]: E of each
+    MatrixView<const T> energies;  // likewise: the Hamiltonian at the end of each transition, as in Samples
     std::int64_t first = 0, count = 0;
 };
 
@@ -138,7 +139,8 @@ struct Samples {
 
     // What follows is of the coordinates that people know (Energy::names), and copies the draws to the host. Errors:
     // InvalidArgument where there are no draws.
-    // Quantiles, R-hat, ESS, and a verdict, but for the coordinates that are held.
+    // Quantiles, R-hat, ESS, and a verdict, but for the coordinates that are held. E-BFMI of Hamiltonian samplers, but
+    // not where draws are thinned: it is of the steps of energies from one transition to the next.
     CUEBM_API diagnostics::Summary summary() const;
     // The draws of a chain as diagnostics::save_cmdstan_csv writes them, whose errors it has, those that are held as
     // constants, with what the sampler noted of each: lp__, accept_stat__, stepsize__, divergent__, energy__, and of

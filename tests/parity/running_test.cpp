@@ -293,19 +293,21 @@ TEST(Running, BlocksAreAllDrawsInOrder) {
     options.progress = [](const eb::SampleProgress&) {};                                   // of several launches
     const eb::Hmc hmc{.leapfrogs = 1, .step_size = 0.1};
     const auto stored = eb::sample(context, e, hmc, options);
-    const auto wanted = to_host(context, stored.draws), energies = to_host(context, stored.values);
+    const auto wanted = to_host(context, stored.draws), energies = to_host(context, stored.values),
+               wanted_hamiltonians = to_host(context, stored.energies);
     std::int64_t next = 0, wrong = 0, blocks = 0;
     options.receive = [&](const eb::DrawBlock<float>& block) {
         EXPECT_EQ(block.first, next);
-        const auto draws = to_host(context, block.draws), values = to_host(context, block.values);
+        const auto draws = to_host(context, block.draws), values = to_host(context, block.values),
+                   hamiltonians = to_host(context, block.energies);
         for (std::int64_t c = 0; c < 300; ++c)
             for (std::int64_t t = 0; t < block.count; ++t) {
                 const auto from = draws.begin() + (c * block.count + t) * 2000;
                 wrong += std::equal(from, from + 2000, wanted.begin() + (c * 60 + block.first + t) * 2000) ? 0 : 1;
-                wrong += values[static_cast<std::size_t>(c * block.count + t)] ==
-                                 energies[static_cast<std::size_t>(c * 60 + block.first + t)]
-                             ? 0
-                             : 1;
+                const auto at = static_cast<std::size_t>(c * block.count + t),
+                           of_stored = static_cast<std::size_t>(c * 60 + block.first + t);
+                wrong += values[at] == energies[of_stored] ? 0 : 1;
+                wrong += hamiltonians[at] == wanted_hamiltonians[of_stored] ? 0 : 1;
             }
         next += block.count;
         ++blocks;
@@ -354,6 +356,28 @@ TEST(Running, SaysWhatItCannotTell) {
     diagnostics::Running one({"x"}, {.chains = 1, .draws = 40});
     one.add(eb::view(values, 40, 1));
     EXPECT_FALSE(one.summary().problems().empty());
+}
+
+// Energies of another draw, or of a sampler that has none.
+TEST(Running, HasTheEBfmiOfStoredDraws) {
+    const auto context = eb::Context::cpu();
+    const auto e = eb::energy::gaussian({.precision = {1, 4}});
+    const auto start = context.copy(eb::view(normal<float>(10, 4), 5, 2));
+    eb::SampleOptions<float> options{.chains = 5, .warmup = 30, .draws = 115, .start = start};
+    const auto of = [&](const eb::Sampler& sampler) {
+        return eb::sample_running(context, e, sampler, options).summary.sampler.e_bfmi;
+    };
+    for (const eb::Sampler& sampler : {eb::Sampler{eb::Hmc{}}, eb::Sampler{eb::Nuts{}}}) {
+        const auto stored = eb::sample(context, e, sampler, options).summary().sampler.e_bfmi, added = of(sampler);
+        ASSERT_EQ(added.size(), 5u);
+        for (std::size_t c = 0; c < 5; ++c) EXPECT_NEAR(added[c], stored[c], 1e-10);
+    }
+    EXPECT_TRUE(of(eb::Metropolis{}).empty());
+    options.thin = 2;
+    EXPECT_TRUE(of(eb::Hmc{}).empty());
+    options.thin = 1;
+    options.draws = 99;
+    EXPECT_TRUE(of(eb::Hmc{}).empty());
 }
 
 // Steps far too long, of stored draws and of sums: to be run for longer would be the wrong advice.

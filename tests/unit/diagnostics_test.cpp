@@ -13,6 +13,7 @@
 
 #include <sys/mman.h>
 
+#include "energy_sums.hpp"
 #include "support/complaint.hpp"
 #include "support/data.hpp"
 
@@ -258,4 +259,26 @@ TEST(Diagnostics, NameTheArgumentThatIsWrong) {
         EXPECT_EQ(refused([&] { (void)diagnostics::nested_r_hat(good, superchains); }), "superchains");
     for (const std::int64_t lag : {-1, 10})
         EXPECT_EQ(refused([&] { (void)diagnostics::autocorrelation(good, lag); }), "most_lag");
+}
+
+// Sums that begin anew with each block, or lose their digits to large energies.
+TEST(Diagnostics, EBfmiOfBlocks) {
+    constexpr std::int64_t chains = 3, draws = 50;
+    auto energies = normal<double>(chains * draws, 4);
+    for (auto& energy : energies) energy += 1e6;
+    for (std::int64_t t = 0; t < draws; ++t) energies[static_cast<std::size_t>(2 * draws + t)] = 7;  // the last rests
+    cuebm::detail::EnergySums sums(chains);
+    std::int64_t first = 0;
+    for (const std::int64_t count : {1, 20, 29}) {
+        std::vector<double> block;
+        for (std::int64_t c = 0; c < chains; ++c)
+            for (std::int64_t t = 0; t < count; ++t)
+                block.push_back(energies[static_cast<std::size_t>(c * draws + first + t)]);
+        sums.add(block, first);
+        first += count;
+    }
+    const auto got = sums.e_bfmi(draws), wanted = diagnostics::e_bfmi(eb::view(std::as_const(energies), chains, draws));
+    EXPECT_NEAR(got[0], wanted[0], 1e-9);
+    EXPECT_NEAR(got[1], wanted[1], 1e-9);
+    EXPECT_TRUE(std::isnan(got[2]) && std::isnan(wanted[2]));
 }
