@@ -128,7 +128,7 @@ struct Samples {
     std::vector<T> points{};           // [chains x d] on the host: where chains ended, if there are no draws
     int trajectory = 0;                // Hmc::leapfrogs, given or learnt; 1 of Langevin, 0 of others
     double acceptance = 0;             // mean probability after warm-up
-    // Transitions after warm-up whose H was NaN or, but for Metropolis, rose by over 1000.
+    // Transitions after warm-up whose H was NaN or -infinity or, but for Metropolis, rose by over 1000.
     std::int64_t divergences = 0;
     std::int64_t leapfrogs = 0, deepest = 0;  // of NUTS: steps after warm-up, and transitions that max_depth ended
     Status status = Status::converged;        // or cancelled: then there are no draws
@@ -149,12 +149,13 @@ struct Samples {
 };
 
 // Warm-up in windows as Stan's (Reference Manual, "HMC algorithm parameters"): 75 transitions for the step size alone,
-// windows of 25 and twice as many each time, each ended by a new mass, and 50 for the step size; of fewer than
-// 150 transitions 15%, one window, and 10%; of fewer than 20 the step size alone. Step sizes by dual averaging of the
-// acceptance of all chains, from 1; no search before. HMC and NUTS aim at its harmonic mean (M. Hoffman, A. Radul
-// and P. Sountsov, AISTATS 2021), in which a chain that never moves counts as ten: some that are stuck make the steps
-// shorter. Both forms block the calling thread, and wait for the device at least every 64 transitions of warm-up and,
-// to report or to be cancelled, some ten times a second while they draw.
+// windows of 25 and twice as many each time, each ended by a new mass, and 50 for the step size (a rest of fewer than
+// 25 after the first window joins it, where Stan has a short one); of fewer than 150 transitions 15%, one window, and
+// 10%; of fewer than 20 the step size alone. Step sizes by dual averaging of the acceptance of all chains, from 1; no
+// search before. HMC and NUTS aim at its harmonic mean (M. Hoffman, A. Radul and P. Sountsov, AISTATS 2021), in which a
+// chain that never moves counts as ten: some that are stuck make the steps shorter. Both forms block the calling
+// thread, and wait for the device at least every 64 transitions of warm-up and, to report or to be cancelled, some ten
+// times a second while they draw.
 //
 // Memory on the device: of chains rounded up to 64, 2 d + 11 elements each and (3 + 2 d) / 64 doubles; d + 3 elements
 // and a byte a draw, with NUTS 5 more; of a dense mass d^2 elements and d (d + 1) doubles; scratch of a transition, 3 d
