@@ -15,14 +15,14 @@
 namespace eb = cuebm;
 
 template <class T>
-class Candidates : public testing::Test {};
-using Types = testing::Types<float, double>;
-TYPED_TEST_SUITE(Candidates, Types);
+class PlusPlusBound : public testing::Test {};
+using PlusPlusTypes = testing::Types<float, double>;
+TYPED_TEST_SUITE(PlusPlusBound, PlusPlusTypes);
 
 // A candidate that is nearer than the prototype so far, but is left out: by a factor that is too small, or that leaves
 // no room for rounding. Points lie on the way to candidates, up to a few roundings nearer to them than to the
 // prototype.
-TYPED_TEST(Candidates, NearerOnesAreNotLeftOut) {
+TYPED_TEST(PlusPlusBound, NearerOnesAreNotLeftOut) {
     using T = TypeParam;
     const auto context = eb::Context::cpu({.threads = 1});
     eb::Stream stream(context);
