@@ -59,11 +59,13 @@ void InputFile::fail(std::int64_t at, const std::string& got, const std::string&
 }
 
 OutputFile::OutputFile(std::string path) : path_(std::move(path)), target_(path_) {
-    std::error_code missing;
-    if (const auto there = std::filesystem::canonical(path_, missing); !missing) {
+    std::error_code problem;
+    if (const auto there = std::filesystem::canonical(path_, problem); !problem) {
         if (!std::filesystem::is_regular_file(there))
             throw FileError(path_, 0, "got a directory, pipe or device, wanted a regular file or none");
         target_ = there.string();
+    } else if (std::error_code no_link; std::filesystem::is_symlink(path_, no_link)) {
+        throw FileError(path_, 0, "got a link that leads nowhere: " + problem.message());
     }
     static std::atomic<unsigned> count{0};  // two threads may write the same file
     temporary_ = target_ + "." + std::to_string(::getpid()) + "." + std::to_string(count++) + ".part";

@@ -61,7 +61,7 @@ public:
         operations_.scales(queue_, {.points = y_, .weights = weights_, .scales = scales_.data()});
         stream_.wait();  // throws what is wrong with the data
         const bool first = state.prototypes.rows() == 0;
-        if (!first) check_seen("state.weights", state.weights);
+        if (!first) check_seen(state.weights, "");
         MiniBatch<T> next{.prototypes = first ? start(o) : context_.matrix<T>(k_, y_.cols),
                           .weights = context_.vector<double>(k_),
                           .steps = state.steps + 1};
@@ -87,19 +87,19 @@ public:
                                     .seen = first ? nullptr : state.weights.data()});
         operations_.total(queue_, {.values = energies_, .weights = weights_, .total = total_.data()});
         next.inertia = read(stream_, total_)[0];
-        check_seen("weights", next.weights);
+        check_seen(next.weights, " with this chunk");
         return next;
     }
 
 private:
     // A state may be a user's own, or come from a file. The limit: coordinates are below 1e154, since their squares are
     // finite, and so seen times a prototype is, too.
-    void check_seen(const char* argument, const Vector<double>& weights) {
+    void check_seen(const Vector<double>& weights, const char* when) {
         const auto seen = read(stream_, weights);
         for (std::size_t z = 0; z < seen.size(); ++z)
             if (!(seen[z] >= 0) || seen[z] > 1e150)
-                throw DataError(argument, static_cast<std::int64_t>(z),
-                                "of a prototype is negative, NaN or above 1e150; wanted 0 to 1e150");
+                throw DataError("state.weights", static_cast<std::int64_t>(z),
+                                std::string("is negative, NaN or above 1e150") + when + "; wanted 0 to 1e150");
     }
     Matrix<T> start(const MiniBatchOptions& o) {
         const auto weights = weights_of(mini_batch_function, stream_, weights_);

@@ -198,7 +198,10 @@ struct Running::Sums {
     void set_bins(std::size_t j, std::int64_t rows, const Value& value) {
         constexpr std::int64_t enough = 64;
         FirstDraws& first = firsts[j];
-        if (first.equal == 0) first.value = value(0, j);
+        std::int64_t row_of_first = 0;
+        while (row_of_first < rows && !std::isfinite(value(row_of_first, j))) ++row_of_first;
+        if (row_of_first == rows) return;
+        if (first.equal == 0) first.value = value(row_of_first, j);
         double n = 0, sum = 0, squares = 0;
         const auto look_at = [&](double x) {
             if (n == 0 && x == first.value) return;  // one of the equal ones
@@ -219,7 +222,7 @@ struct Running::Sums {
         if (std::isfinite(centre)) bins[j].centre = centre;
         if (std::isfinite(deviation)) bins[j].scale = deviation > 0 ? deviation : std::max(std::abs(centre), 1e-300);
         binned[j] = 1;
-        count(j, first.value, static_cast<std::uint64_t>(first.equal));
+        if (first.equal > 0) count(j, first.value, static_cast<std::uint64_t>(first.equal));
         for (const double x : first.others) count(j, x, 1);
         first = {};
     }
@@ -331,8 +334,9 @@ struct Running::Sums {
         return row;
     }
 
-    // Of no quantity more than the rounding of its sums differs.
+    // Of no quantity more than the rounding of its sums differs. One draw tells nothing.
     bool is_stuck(std::int64_t chain) const {
+        if (done < 2) return false;
         const double rounding = 4 * draws() * std::numeric_limits<double>::epsilon();
         for (std::size_t j = 0; j < size(); ++j) {
             const Sum& s = at(chain, j);

@@ -430,8 +430,9 @@ Samples<T> detail::sample_resumed(const Context& context, const Energy& energy, 
     auto usual = kind;
     if (kind.step_size > 0 && std::isfinite(kind.step_size)) usual.step_size = 1;
     check_sample(context, energy, usual, std::holds_alternative<Nuts>(sampler), others);
-    check_inverse_mass(options.inverse_mass, energy.dimension(), std::numeric_limits<T>::min(),
-                       std::numeric_limits<T>::max());
+    constexpr double least = std::numeric_limits<T>::denorm_min(), most = std::numeric_limits<T>::max();
+    if (kind.step_size > 0) check_in("step_size", kind.step_size, least, most);
+    check_inverse_mass(options.inverse_mass, energy.dimension(), std::numeric_limits<T>::min(), most);
     Stream stream(context);
     return Chains<T>(stream, energy, kind, options).run(energy);
 }

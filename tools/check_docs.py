@@ -87,7 +87,11 @@ def check_snippets(compiler, library, folder):
                 good = subprocess.run([str(run)], stdout=subprocess.DEVNULL, cwd=folder).returncode == 0
             print(f"{where}: {'ok' if good else 'FAILED'}{', and runs' if good and program else ''}")
             failed += not good
-    for header, program in header_calls():
+    calls = list(header_calls())
+    if len(calls) < 4:
+        print(f"calls were found in {len(calls)} headers; there were 4")
+        failed += 1
+    for header, program in calls:
         source = folder / f"{header.stem}_header.cpp"
         source.write_text(program)
         good = compiles(compiler, source, ["-fsyntax-only"])

@@ -31,9 +31,9 @@ struct MiniBatchOptions {
 // Takes a chunk of points [n x d], n >= 1, with weights [n], optional: >= 0. A prototype that no point comes to stays
 // as it is; there is no reassignment of starved ones: start from a first chunk that is not too small. Errors: as Assign
 // and Update; InvalidArgument for a first chunk of fewer than k rows or of weight 0, and for a state whose shapes
-// disagree; DataError for a weight of the state that is negative, NaN or infinite. After an error the state is as
-// before. Cost: an Assign and an Update; the first chunk also k-means++. Memory on the device: 12 n (16 n in double)
-// and 8 k d + 8 k + the prototypes once more. Both forms block the calling thread.
+// disagree; DataError for a weight of the state that is negative, NaN or above 1e150, before or after the chunk. After
+// an error the state is as before. Cost: an Assign and an Update; the first chunk also k-means++. Memory on the device:
+// 12 n (16 n in double) and 8 k d + 8 k + the prototypes once more. Both forms block the calling thread.
 CUEBM_API void partial_fit(const Context& context, MiniBatch<float>& state, PointsView<float> points,
                            const MiniBatchOptions& options = {}, VectorView<const float> weights = {});
 CUEBM_API void partial_fit(const Context& context, MiniBatch<double>& state, PointsView<double> points,

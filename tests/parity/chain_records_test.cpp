@@ -10,6 +10,7 @@
 #include <cuebm/sample.hpp>
 
 #include "support/backends.hpp"
+#include "support/temporary_file.hpp"
 
 namespace eb = cuebm;
 using namespace cuebm::test;
@@ -98,7 +99,7 @@ TEST(ChainRecordsFile, AreSavedForOthers) {
     const auto e = eb::energy::constrain(eb::energy::gaussian({.precision = {1, 1}}),
                                          {eb::energy::Support::positive(), eb::energy::Support::real()});
     const auto run = eb::sample<double>(context, e, eb::Nuts{}, {.chains = 3, .warmup = 100, .draws = 7, .seed = 6});
-    const auto path = testing::TempDir() + "chain_records_test.csv";
+    const auto path = temporary_file("chain_records_test.csv");
     run.save_cmdstan_csv(path, 2);
     std::ifstream file(path);
     std::string line, header, last, head;
@@ -126,7 +127,7 @@ TEST(ChainRecordsFile, HoldsWhatAClampHolds) {
     const auto e =
         eb::energy::clamp(eb::energy::gaussian({.precision = {1, 1, 1}}), {.known = {0, 1, 0}, .values = {0, 5, 0}});
     const auto run = eb::sample<double>(context, e, eb::Hmc{.step_size = 0.1}, {.chains = 1, .warmup = 0, .draws = 4});
-    const auto path = testing::TempDir() + "chain_records_held.csv";
+    const auto path = temporary_file("chain_records_held.csv");
     run.save_cmdstan_csv(path, 0);
     std::ifstream file(path);
     std::string line, header, last;

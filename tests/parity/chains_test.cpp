@@ -14,6 +14,7 @@
 #include "support/backends.hpp"
 #include "support/complaint.hpp"
 #include "support/energy_cases.hpp"
+#include "support/temporary_file.hpp"
 
 namespace eb = cuebm;
 using namespace cuebm::test;
@@ -269,7 +270,7 @@ CUEBM_TEST(ChainsOn, GoOnAsIfTheyHadNotStopped) {
                                  {.chains = 9, .warmup = 40, .draws = draws, .thin = 2, .seed = 6});
         };
         const auto whole = run(7), part = run(3);
-        const auto path = testing::TempDir() + "chains_" + backend.name + std::to_string(sizeof(T)) + ".bin";
+        const auto path = temporary_file("chains_" + backend.name + std::to_string(sizeof(T)) + ".bin");
         eb::save(path, eb::state_of(part));
         const auto more = eb::resume(context, energy, sampler, eb::load_chains<T>(path), {.draws = 4, .thin = 2});
         std::remove(path.c_str());
@@ -362,7 +363,7 @@ TEST(Chains, RefuseOtherStates) {
     const auto none = eb::sample(context, make(1), given, {.chains = 3, .warmup = 0, .draws = 0});
     expect_refused("run", [&] { (void)eb::state_of(none); });
     expect_refused("run", [&] { (void)eb::state_of(eb::Samples<float>{}); });
-    const auto path = testing::TempDir() + "chains_state.bin";
+    const auto path = temporary_file("chains_state.bin");
     eb::save(path, state);
     EXPECT_THROW((void)eb::load_chains<double>(path), eb::FileError);
     std::ifstream in(path, std::ios::binary);

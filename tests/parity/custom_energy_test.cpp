@@ -152,7 +152,6 @@ void evaluate_on(const eb::Context& context, const eb::Energy& energy) {
     eb::energy::evaluate(context, energy, {.points = y.view(), .values = values.vector()});
 }
 
-// A kernel that is taken for another, or compiled again and again: a file for each of them.
 // A chain that steps to an energy of -infinity, and never leaves it. Such a step is a divergence; what is left is the
 // normal density below 1, whose mean is -phi(1) / Phi(1).
 TEST(CustomEnergies, OfMinusInfinityAreDivergences) {
@@ -176,6 +175,7 @@ TEST(CustomEnergies, OfMinusInfinityAreDivergences) {
     }
 }
 
+// A kernel that is taken for another, or compiled again and again: a file for each of them.
 TEST(CustomEnergies, AreKeptOnDisk) {
     namespace fs = std::filesystem;
     for (const Backend& backend : gpus()) {

@@ -9,6 +9,7 @@
 #include "support/backends.hpp"
 #include "support/complaint.hpp"
 #include "support/energy_cases.hpp"
+#include "support/temporary_file.hpp"
 
 namespace eb = cuebm;
 using namespace cuebm::test;
@@ -159,7 +160,7 @@ TEST(DenseMassOf, ARunThatGoesOn) {
     const auto whole = eb::sample(context, energy, eb::Hmc{}, options);
     options.draws = 10;
     const auto part = eb::sample(context, energy, eb::Hmc{}, options);
-    const auto path = testing::TempDir() + "dense_mass_test.bin";
+    const auto path = temporary_file("dense_mass_test.bin");
     eb::save(path, eb::state_of(part));
     const auto rest = eb::resume(context, energy, eb::Hmc{}, eb::load_chains<float>(path), {.draws = 20});
     std::remove(path.c_str());

@@ -9,6 +9,7 @@
 
 #include <gtest/gtest.h>
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cuebm/kmeans.hpp>
@@ -301,8 +302,11 @@ TEST_F(Files, AreWrittenThroughLinks) {
     eb::write_npy(path("link.npy"), eb::view(others, 2, 1));
     EXPECT_TRUE(std::filesystem::is_symlink(path("link.npy")));
     EXPECT_EQ(eb::read_npy<float>(path("there.npy")).values, others);
-    std::filesystem::create_directory(path("folder"));
-    EXPECT_THROW(eb::write_npy(path("folder"), eb::view(others, 2, 1)), eb::FileError);
+    ASSERT_EQ(mkfifo(path("pipe").c_str(), 0600), 0);
+    EXPECT_THROW(eb::write_npy(path("pipe"), eb::view(others, 2, 1)), eb::FileError);
+    EXPECT_TRUE(std::filesystem::is_fifo(path("pipe")));
+    std::filesystem::create_symlink(path("nowhere"), path("dangling"));
+    EXPECT_THROW(eb::write_npy(path("dangling"), eb::view(others, 2, 1)), eb::FileError);
 }
 
 // The bytes of a file are points as they are: no copy in float between.

@@ -214,6 +214,22 @@ TEST(Running, OfOddDraws) {
     EXPECT_FALSE(summary.problems().empty());
 }
 
+// A first value that is NaN, whose bin is nowhere; one draw a chain, of which none can be seen to have moved.
+TEST(Running, BeginsWithNaN) {
+    std::vector<double> block(64 * 4, 0.5);
+    for (std::size_t i = 0; i < block.size(); ++i) block[i] = static_cast<double>(i % 7);
+    block[0] = std::numeric_limits<double>::quiet_NaN();
+    eb::diagnostics::Running running({"x"}, {.chains = 64, .draws = 4});
+    running.add(eb::view(std::as_const(block), 64 * 4, 1));
+    const auto summary = running.summary();
+    EXPECT_TRUE(std::isnan(summary.quantities[0].mean));
+    EXPECT_EQ(summary.stuck_chains, 0);
+
+    eb::diagnostics::Running one({"x"}, {.chains = 64, .draws = 1});
+    one.add(eb::view(std::as_const(block).data() + 64, 64, 1));
+    EXPECT_EQ(one.summary().stuck_chains, 0);
+}
+
 TEST(Running, RefusesBadArguments) {
     const auto refuse = [](const char* argument, std::vector<std::string> names, const diagnostics::RunningOptions& o) {
         expect_refused(argument, [&] { diagnostics::Running running(std::move(names), o); });

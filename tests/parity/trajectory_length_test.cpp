@@ -10,6 +10,7 @@
 #include "support/complaint.hpp"
 #include "support/data.hpp"
 #include "support/energy_cases.hpp"
+#include "support/temporary_file.hpp"
 
 namespace eb = cuebm;
 using namespace cuebm::test;
@@ -86,7 +87,7 @@ TEST(LearntLength, OfARunThatGoesOn) {
     eb::SampleOptions<float> options{.chains = 6, .warmup = 60, .draws = 30, .seed = 1};
     const auto whole = eb::sample(context, standard(3), learnt, options);
     options.draws = 10;
-    const auto path = testing::TempDir() + "trajectory_length_test.bin";
+    const auto path = temporary_file("trajectory_length_test.bin");
     eb::save(path, eb::state_of(eb::sample(context, standard(3), learnt, options)));
     const auto rest = eb::resume(context, standard(3), learnt, eb::load_chains<float>(path), {.draws = 20});
     std::remove(path.c_str());
