@@ -9,7 +9,6 @@
 // peak is measured: there, only rows that copies bound for certain have a percentage.
 #include <benchmark/benchmark.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -25,7 +24,7 @@
 #include <cuebm/cuebm.hpp>
 
 #include "data.hpp"
-#include "limits.hpp"
+#include "harness.hpp"
 
 namespace eb = cuebm;
 
@@ -312,47 +311,17 @@ void fit(benchmark::State& state, Bench& b, const Case& c) {
 }
 
 // The commit measured, with -dirty where files differ from it; a copy of the tree may have no git.
-std::string commit() {
-    std::string line;
-    if (FILE* const pipe = popen("git describe --always --dirty 2>/dev/null", "r")) {
-        for (int c = 0; (c = std::fgetc(pipe)) != EOF && c != '\n';) line += static_cast<char>(c);
-        pclose(pipe);
-    }
-    return line.empty() ? "unknown" : line;
-}
-
 std::string text(double per_second) { return per_second > 0 ? std::to_string(per_second * 1e-9) : "unknown"; }
 
-}  // namespace
-
-int main(int argc, char** argv) try {
-    CLI::App app(
-        "Benchmarks the assign family. Google Benchmark's options work too: --benchmark_filter=assign/, "
-        "--benchmark_out=FILE, ...");
-    bool small = false;
-    std::string device = "best";
-    int threads = 0;
-    std::vector<std::string> paths;
-    app.allow_extras();
-    app.add_flag("--quick", small, "smaller cases, seconds in all");
-    app.add_option("--device", device, "best, cpu or cuda")->check(CLI::IsMember({"best", "cpu", "cuda"}));
-    app.add_option("--paths", paths,
-                   "of assign on the CPU, forced by CUEBM_ASSIGN, a row each beside what is chosen: fp32, bf16, int8, "
-                   "amx, direct, small, ... with commas; those that this machine lacks are left out with a note")
-        ->delimiter(',');
-    app.add_option("--threads", threads, "of the CPU (which this then chooses); 0: all");
-    CLI11_PARSE(app, argc, argv);
-
-    auto context = device == "cuda"                 ? eb::Context::cuda(0)
-                   : device == "cpu" || threads > 0 ? eb::Context::cpu({.threads = threads})
-                                                    : eb::Context::best();
+int run(const bench::Options& options) {
+    auto context = bench::context_of(options);
     const bench::Limits limits = bench::measure_limits(context);
     Store store;
     Bench chosen{.context = context, .limits = limits, .store = store};
     std::vector<std::unique_ptr<Bench>> forced;
-    for (const auto& path : paths) try {
+    for (const auto& path : options.paths) try {
             setenv("CUEBM_ASSIGN", path.c_str(), 1);
-            auto on = eb::Context::cpu({.threads = threads});
+            auto on = eb::Context::cpu({.threads = options.threads});
             forced.push_back(
                 std::make_unique<Bench>(Bench{.context = on, .limits = limits, .store = store, .path = path}));
         } catch (const eb::InvalidArgument& error) {
@@ -365,7 +334,7 @@ int main(int argc, char** argv) try {
         {"isa", limits.isa},
         {"threads", std::to_string(context.properties().processors)},
         {"cuebm", eb::version()},
-        {"commit", commit()},
+        {"commit", bench::commit()},
         {"d_784", std::filesystem::exists(images_file) ? "Fashion-MNIST" : "blobs (dataset-fashion-mnist is missing)"},
         {"peak_fp32_gflops", text(limits.fp32_flops)},
         {"peak_bf16_gflops", text(limits.bf16_flops)},
@@ -393,21 +362,16 @@ int main(int argc, char** argv) try {
                                                             {"lloyd", lloyd},
                                                             {"start", start},
                                                             {"fit_25_iterations", fit}};
-    for (const auto& c : small ? quick : full) {
+    for (const auto& c : options.quick ? quick : full) {
         for (const auto& [name, operation] : operations) add(name, operation, chosen, c);
         for (const auto& b : forced)
             for (const auto& [name, operation] : {operations[0], operations[1]})
                 add(std::string(name) + "/path:" + b->path, operation, *b, c);
     }
 
-    std::vector<std::string> rest = app.remaining();
-    std::vector<char*> arguments{argv[0]};
-    for (auto& argument : rest) arguments.push_back(argument.data());
-    int count = static_cast<int>(arguments.size());
-    benchmark::Initialize(&count, arguments.data());
-    if (benchmark::ReportUnrecognizedArguments(count, arguments.data())) return 2;
-    if (benchmark::RunSpecifiedBenchmarks() == 0) throw std::runtime_error("no benchmark has that name");
-} catch (const std::exception& error) {
-    std::cerr << "bench_assign: " << error.what() << '\n';
-    return 1;
+    return bench::run_rows("bench_assign", options.rest);
 }
+
+}  // namespace
+
+int main(int argc, char** argv) { return bench::with_options("bench_assign", argc, argv, run); }

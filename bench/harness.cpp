@@ -15,19 +15,15 @@
 #include <cuebm/cuebm.hpp>
 
 namespace bench {
-namespace {
 
-// The commit measured, with -dirty where files differ from it; a copy of the tree may have no git.
 std::string commit() {
-    std::string line;
+    std::string line;  // a copy of the tree may have no git
     if (FILE* const pipe = popen("git describe --always --dirty 2>/dev/null", "r")) {
         for (int c = 0; (c = std::fgetc(pipe)) != EOF && c != '\n';) line += static_cast<char>(c);
         pclose(pipe);
     }
     return line.empty() ? "unknown" : line;
 }
-
-}  // namespace
 
 void report(benchmark::State& state, const Machine& machine, const Work& work, double seconds) {
     const Limits& limits = machine.limits;
@@ -53,59 +49,74 @@ double time(benchmark::State& state, const std::function<void()>& work) {
     return elapsed.count() / static_cast<double>(state.iterations());
 }
 
-int run_program(const std::string& name, int argc, char** argv, bool one_thread_too, const AddRows& add) try {
+int with_options(const std::string& name, int argc, char** argv, const std::function<int(const Options&)>& run) try {
     CLI::App app("Google Benchmark's options work too: --benchmark_filter=REGEX, --benchmark_out=FILE, ...", name);
-    bool quick = false;
-    std::string device = "best";
-    int threads = 0;
+    Options options;
     app.allow_extras();
-    app.add_flag("--quick", quick, "less work, seconds in all");
-    app.add_option("--device", device, "best, cpu or cuda")->check(CLI::IsMember({"best", "cpu", "cuda"}));
-    app.add_option("--threads", threads, "of the CPU (which this then chooses); 0: all");
+    app.add_flag("--quick", options.quick, "less work, seconds in all");
+    app.add_option("--device", options.device, "best, cpu or cuda")->check(CLI::IsMember({"best", "cpu", "cuda"}));
+    app.add_option(
+           "--paths", options.paths,
+           "bench_assign's, on the CPU: a row for each of fp32, bf16, int8, amx, direct, small, ... (with commas), "
+           "forced by CUEBM_ASSIGN, beside what is chosen; those that this machine lacks are left out with a note")
+        ->delimiter(',');
+    app.add_option("--threads", options.threads, "of the CPU (which this then chooses); 0: all");
     CLI11_PARSE(app, argc, argv);
+    options.rest = app.remaining();
+    return run(options);
+} catch (const std::exception& error) {
+    std::cerr << name << ": " << error.what() << '\n';
+    return 1;
+}
 
-    std::vector<std::unique_ptr<Machine>> machines;
-    const auto on = [&](cuebm::Context context) {
-        const Limits limits = measure_limits(context);
-        machines.push_back(std::make_unique<Machine>(Machine{std::move(context), limits}));
-    };
-    const bool on_cpu = device == "cpu" || threads > 0;
-    on(device == "cuda" ? cuebm::Context::cuda(0)
-       : on_cpu         ? cuebm::Context::cpu({.threads = threads})
-                        : cuebm::Context::best());
-    const bool all_of_cpu = machines[0]->context.device() == cuebm::Device{} && threads == 0;
-    if (one_thread_too && all_of_cpu && machines[0]->context.properties().processors > 1)
-        on(cuebm::Context::cpu({.threads = 1}));
+cuebm::Context context_of(const Options& options) {
+    if (options.device == "cuda") return cuebm::Context::cuda(0);
+    if (options.device == "cpu" || options.threads > 0) return cuebm::Context::cpu({.threads = options.threads});
+    return cuebm::Context::best();
+}
 
-    benchmark::AddCustomContext("device", machines[0]->context.properties().name);
-    benchmark::AddCustomContext("processor", machines[0]->limits.processor);
-    benchmark::AddCustomContext("isa", machines[0]->limits.isa);
-    benchmark::AddCustomContext("cuebm", cuebm::version());
-    benchmark::AddCustomContext("commit", commit());
-    for (const auto& machine : machines) {
-        const std::string count = std::to_string(machine->context.properties().processors);
-        const auto about = [&](const std::string& what, double per_second) {
-            benchmark::AddCustomContext(what + "_" + count + "_threads",
-                                        per_second > 0 ? std::to_string(per_second * 1e-9) : "unknown");
-        };
-        about("peak_fp32_gflops", machine->limits.fp32_flops);
-        about("copy_gbytes", machine->limits.copy_bytes);
-        about("read_gbytes", machine->limits.read_bytes);
-        add(*machine, count, quick);
-    }
-    std::cerr << machines[0]->context.description() << '\n';
-
-    std::vector<std::string> rest = app.remaining();
-    std::vector<char*> arguments{argv[0]};
+int run_rows(const std::string& name, std::vector<std::string> rest) {
+    rest.insert(rest.begin(), name);
+    std::vector<char*> arguments;
     for (auto& argument : rest) arguments.push_back(argument.data());
     int count = static_cast<int>(arguments.size());
     benchmark::Initialize(&count, arguments.data());
     if (benchmark::ReportUnrecognizedArguments(count, arguments.data())) return 2;
     if (benchmark::RunSpecifiedBenchmarks() == 0) throw std::runtime_error("no benchmark has that name");
     return 0;
-} catch (const std::exception& error) {
-    std::cerr << name << ": " << error.what() << '\n';
-    return 1;
+}
+
+int run_program(const std::string& name, int argc, char** argv, bool one_thread_too, const AddRows& add) {
+    return with_options(name, argc, argv, [&](const Options& options) {
+        std::vector<std::unique_ptr<Machine>> machines;
+        const auto on = [&](cuebm::Context context) {
+            const Limits limits = measure_limits(context);
+            machines.push_back(std::make_unique<Machine>(Machine{std::move(context), limits}));
+        };
+        on(context_of(options));
+        const bool all_of_cpu = machines[0]->context.device() == cuebm::Device{} && options.threads == 0;
+        if (one_thread_too && all_of_cpu && machines[0]->context.properties().processors > 1)
+            on(cuebm::Context::cpu({.threads = 1}));
+
+        benchmark::AddCustomContext("device", machines[0]->context.properties().name);
+        benchmark::AddCustomContext("processor", machines[0]->limits.processor);
+        benchmark::AddCustomContext("isa", machines[0]->limits.isa);
+        benchmark::AddCustomContext("cuebm", cuebm::version());
+        benchmark::AddCustomContext("commit", commit());
+        for (const auto& machine : machines) {
+            const std::string count = std::to_string(machine->context.properties().processors);
+            const auto about = [&](const std::string& what, double per_second) {
+                benchmark::AddCustomContext(what + "_" + count + "_threads",
+                                            per_second > 0 ? std::to_string(per_second * 1e-9) : "unknown");
+            };
+            about("peak_fp32_gflops", machine->limits.fp32_flops);
+            about("copy_gbytes", machine->limits.copy_bytes);
+            about("read_gbytes", machine->limits.read_bytes);
+            add(*machine, count, options.quick);
+        }
+        std::cerr << machines[0]->context.description() << '\n';
+        return run_rows(name, options.rest);
+    });
 }
 
 }  // namespace bench

@@ -1,10 +1,11 @@
-// What the benchmarks of energies and chains share: options, the machine's limits, and the columns of a row.
+// What the benchmarks share: options, the machine's limits, and the columns of a row.
 #pragma once
 
 #include <benchmark/benchmark.h>
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include <cuebm/context.hpp>
 
@@ -32,8 +33,26 @@ void report(benchmark::State& state, const Machine& machine, const Work& work, d
 // Seconds of one repetition of `work`.
 double time(benchmark::State& state, const std::function<void()>& work);
 
-// A benchmark program: reads the options, measures the limits on all threads and, if asked, on one, lets `add` register
-// rows for each, and runs them. `threads` is for their names.
+struct Options {
+    bool quick = false;  // less work, seconds in all
+    std::string device = "best";
+    std::vector<std::string> paths{};  // of assign, forced
+    int threads = 0;                   // of the CPU; 0: all
+    std::vector<std::string> rest{};   // Google Benchmark's
+};
+
+// A benchmark program: reads its options, says on std::cerr what goes wrong, and returns its exit status. All programs
+// take the same options.
+int with_options(const std::string& name, int argc, char** argv, const std::function<int(const Options&)>& run);
+
+cuebm::Context context_of(const Options& options);
+std::string commit();  // the one measured, with -dirty where files differ from it; "unknown" without git
+
+// Runs the rows that are registered; returns the exit status. Errors: std::runtime_error where no row has that name.
+int run_rows(const std::string& name, std::vector<std::string> rest);
+
+// with_options() and run_rows(): measures the options, measures the limits on all threads and, if asked, on one, and
+// lets `add` register rows for each. `threads` is for their names.
 using AddRows = std::function<void(Machine&, const std::string& threads, bool quick)>;
 int run_program(const std::string& name, int argc, char** argv, bool one_thread_too, const AddRows& add);
 

@@ -5,10 +5,9 @@
 // doubles: a round of Philox is 12 (float: two times 2 multiplications, 1 shift, 2 shuffles, 1 exclusive or) or 6
 // (double: no shuffles, a shift); nine rounds and 2 of the first, whose rest does not change from draw to draw. A pair
 // of normals is 40 (3 uniform, 15 logarithm, 2 root, 18 sine and cosine, 2 products), in double 65 (5, 31, 2, 25, 2).
-// All times are the CPU's: it is one thread, which others may interrupt.
+// All times are the CPU's: it is one thread, which others may interrupt. Of the options Google Benchmark's alone count.
 #include <benchmark/benchmark.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <ctime>
 #include <iostream>
@@ -17,6 +16,7 @@
 
 #include <cuebm/cuebm.hpp>
 
+#include "harness.hpp"
 #include "random.hpp"
 
 namespace {
@@ -105,22 +105,7 @@ void add_rows(const bench::RandomTable& table) {
     add_rows<double>(isa + "/double", table.doubles, counted ? counted_avx512<double> : Counted{}, rate);
 }
 
-}  // namespace
-
-int main(int argc, char** argv) try {
-    CLI::App app(
-        "Benchmarks random numbers and functions over packs, on one core. Google Benchmark's options work too: "
-        "--benchmark_filter=normals, --benchmark_out=FILE, ...");
-    bool quick = false;
-    std::string device, paths;
-    int threads = 1;
-    app.allow_extras();
-    app.add_flag("--quick", quick, "this, and the options below, are bench_assign's and change nothing here");
-    app.add_option("--device", device);
-    app.add_option("--paths", paths);
-    app.add_option("--threads", threads);
-    CLI11_PARSE(app, argc, argv);
-
+int run_all(const bench::Options& options) {
     benchmark::AddCustomContext("processor", cuebm::Context::cpu().properties().name);
     add_rows(bench::random_base);
 #if defined(__x86_64__)
@@ -129,15 +114,9 @@ int main(int argc, char** argv) try {
         __builtin_cpu_supports("avx512vl"))
         add_rows(bench::random_avx512);
 #endif
-
-    std::vector<std::string> rest = app.remaining();
-    std::vector<char*> arguments{argv[0]};
-    for (auto& argument : rest) arguments.push_back(argument.data());
-    int count = static_cast<int>(arguments.size());
-    benchmark::Initialize(&count, arguments.data());
-    if (benchmark::ReportUnrecognizedArguments(count, arguments.data())) return 2;
-    if (benchmark::RunSpecifiedBenchmarks() == 0) throw std::runtime_error("no benchmark has that name");
-} catch (const std::exception& error) {
-    std::cerr << "bench_random: " << error.what() << '\n';
-    return 1;
+    return bench::run_rows("bench_random", options.rest);
 }
+
+}  // namespace
+
+int main(int argc, char** argv) { return bench::with_options("bench_random", argc, argv, run_all); }
