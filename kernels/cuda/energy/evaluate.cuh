@@ -102,7 +102,6 @@ __global__ void __launch_bounds__(EnergyLimits::most_threads, EnergyLimits::bloc
             T* const to = data.gradients.data + first * data.gradients.stride;
             const std::int64_t gap = data.gradients.stride - d;
             for_elements(count, d, [&](int e, int row) { to[e + row * gap] = gradients[e + row * (room.pitch - d)]; });
-            __syncwarp();
         }
     }
 }
