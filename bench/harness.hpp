@@ -51,7 +51,7 @@ std::string commit();  // the one measured, with -dirty where files differ from 
 // Runs the rows that are registered; returns the exit status. Errors: std::runtime_error where no row has that name.
 int run_rows(const std::string& name, std::vector<std::string> rest);
 
-// with_options() and run_rows(): measures the options, measures the limits on all threads and, if asked, on one, and
+// with_options() and run_rows(), and between them: measures the limits on all threads and, if asked, on one, and
 // lets `add` register rows for each. `threads` is for their names.
 using AddRows = std::function<void(Machine&, const std::string& threads, bool quick)>;
 int run_program(const std::string& name, int argc, char** argv, bool one_thread_too, const AddRows& add);

@@ -8,7 +8,6 @@
 #include "energy_node.hpp"
 #include "file_io.hpp"
 #include "fingerprint.hpp"
-#include "sample_resumed.hpp"
 
 namespace cuebm {
 namespace {
@@ -97,18 +96,18 @@ Samples<T> resume(const Context& context, const Energy& energy, const Sampler& s
         hmc->lengths = Lengths::halton;
     }
     const auto start = context.copy(view(state.points, state.chains, state.dimension));
-    return sample_resumed<T>(context, energy, tuned,
-                             {.chains = state.chains,
-                              .warmup = 0,
-                              .draws = options.draws,
-                              .thin = options.thin,
-                              .seed = state.seed,
-                              .first_transition = state.transitions,
-                              .start = start,
-                              .inverse_mass = state.inverse_mass,
-                              .receive = options.receive,
-                              .progress = options.progress,
-                              .cancel = options.cancel});
+    return sample<T>(context, energy, tuned,
+                     {.chains = state.chains,
+                      .warmup = 0,
+                      .draws = options.draws,
+                      .thin = options.thin,
+                      .seed = state.seed,
+                      .first_transition = state.transitions,
+                      .start = start,
+                      .inverse_mass = state.inverse_mass,
+                      .receive = options.receive,
+                      .progress = options.progress,
+                      .cancel = options.cancel});
 }
 
 namespace {

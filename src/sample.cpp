@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <limits>
 #include <optional>
 #include <tuple>
 #include <utility>
@@ -16,7 +15,6 @@
 #include "host_copy.hpp"
 #include "math/random_streams.hpp"
 #include "sample_arguments.hpp"
-#include "sample_resumed.hpp"
 
 namespace cuebm {
 namespace {
@@ -420,28 +418,9 @@ Samples<T> sample(const Context& context, const Energy& energy, const Sampler& s
     return sample(stream, energy, sampler, options);
 }
 
-template <class T>
-Samples<T> detail::sample_resumed(const Context& context, const Energy& energy, const Sampler& sampler,
-                                  const SampleOptions<T>& options) {
-    const DefaultFloatEnvironment environment;
-    const SamplerKind kind = kind_of(sampler);
-    auto others = options;
-    others.inverse_mass.clear();
-    auto usual = kind;
-    if (kind.step_size > 0 && std::isfinite(kind.step_size)) usual.step_size = 1;
-    check_sample(context, energy, usual, std::holds_alternative<Nuts>(sampler), others);
-    constexpr double least = std::numeric_limits<T>::denorm_min(), most = std::numeric_limits<T>::max();
-    if (kind.step_size > 0) check_in("step_size", kind.step_size, least, most);
-    check_inverse_mass(options.inverse_mass, energy.dimension(), std::numeric_limits<T>::min(), most);
-    Stream stream(context);
-    return Chains<T>(stream, energy, kind, options).run(energy);
-}
-
-#define CUEBM_INSTANTIATE(T)                                                                                         \
-    template CUEBM_API Samples<T> sample<T>(Stream&, const Energy&, const Sampler&, const SampleOptions<T>&);        \
-    template CUEBM_API Samples<T> sample<T>(const Context&, const Energy&, const Sampler&, const SampleOptions<T>&); \
-    template Samples<T> detail::sample_resumed<T>(const Context&, const Energy&, const Sampler&,                     \
-                                                  const SampleOptions<T>&);
+#define CUEBM_INSTANTIATE(T)                                                                                  \
+    template CUEBM_API Samples<T> sample<T>(Stream&, const Energy&, const Sampler&, const SampleOptions<T>&); \
+    template CUEBM_API Samples<T> sample<T>(const Context&, const Energy&, const Sampler&, const SampleOptions<T>&);
 CUEBM_INSTANTIATE(float)
 CUEBM_INSTANTIATE(double)
 #undef CUEBM_INSTANTIATE

@@ -127,15 +127,16 @@ void check_sample(const Context& context, const Energy& energy, const SamplerKin
         refuse(sample_function, "leapfrogs", "0, to be learnt", "leapfrogs >= 1, or warm-up to learn them in");
     if (kind.lengths != Lengths::fixed && kind.lengths != Lengths::jittered && kind.lengths != Lengths::halton)
         refuse(sample_function, "lengths", std::to_string(static_cast<int>(kind.lengths)), "a Lengths");
-    if (!(kind.step_size >= 0) || kind.step_size > 1e30)
+    if (!(kind.step_size >= 0) || kind.step_size == infinity)
         refuse(sample_function, "step_size", text_of(kind.step_size), "a finite step size > 0, or 0 to learn it");
     if (kind.step_size == 0 && (o.warmup == 0 || !kind.adjusted))
         refuse(sample_function, "step_size", "0, to be learnt",
                kind.adjusted ? "a step size > 0, or warm-up to learn it in" : "a step size > 0: ULA has none to learn");
     check_in("target", kind.target, 0, 1);
-    constexpr double least = std::numeric_limits<T>::min(), largest = 1e30;  // what T holds, with room to be squared
+    // Any that T holds, since adaptation may end there and chains go on with it.
+    constexpr double least = std::numeric_limits<T>::min(), largest = std::numeric_limits<T>::max();
     if (kind.step_size > 0) check_in("step_size", kind.step_size, least, largest);
-    check_in("start_spread", o.start_spread, least, largest);
+    check_in("start_spread", o.start_spread, least, 1e30);
     if ((o.dense_mass || is_dense(o.inverse_mass, d)) && d > most_dense)
         refuse(sample_function, o.dense_mass ? "dense_mass" : "inverse_mass",
                "a matrix of " + std::to_string(d) + " coordinates",

@@ -54,11 +54,10 @@ struct SoftModel {
     Status status = Status::converged;  // of the last beta
 };
 
-// Errors: as fit(); InvalidArgument for beta, beta_start, factor or perturbation out of range, and for
-// points whose variance overflows. Cost: an iteration is an
-// Assign of free energies, and for each prototype whose probability has not underflowed n d roundings to fixed point;
-// with `progress`, n free energies to the host. Memory on the device: 12 n (24 n), 8 k d, and the prototypes once more.
-// Both forms block the calling thread.
+// Errors: as fit(); InvalidArgument for beta, beta_start, factor or perturbation out of range, and for points
+// whose variance overflows. Cost: an iteration is an Assign of free energies, and for each prototype whose probability
+// has not underflowed n d roundings to fixed point; with `progress`, n free energies to the host. Memory on the device:
+// 12 n (24 n), 8 k d, and the prototypes once more. Both forms block the calling thread.
 CUEBM_API SoftModel<float> fit_soft(const Context& context, PointsView<float> points,
                                     const SoftOptions<float>& options);
 CUEBM_API SoftModel<double> fit_soft(const Context& context, PointsView<double> points,

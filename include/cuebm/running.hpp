@@ -78,8 +78,8 @@ template <class T>
 struct RunningSamples {
     Samples<T> run;                  // without draws, values, and what is noted of each draw
     diagnostics::Summary summary;    // empty if cancelled; of the coordinates that people know, but for those that are
-                                     // held; then functions. E-BFMI as in Samples::summary, of 100
-                                     // draws a chain and more: of fewer it is noise
+                                     // held; then functions. E-BFMI as in Samples::summary, but of 100 draws a chain
+                                     // and more alone: of fewer it is noise
     std::vector<double> covariance;  // [quantities x quantities], if wanted
 };
 

@@ -325,7 +325,7 @@ CUEBM_TEST(ChainsOn, GoOnWithoutStoredDraws) {
     }
 }
 
-// A mass that was learnt, and would not be taken from a user.
+// A mass that was learnt, and is not taken back.
 TEST(Chains, GoOnWhereTheyAreWide) {
     const auto context = eb::Context::cpu();
     const auto wide = eb::energy::gaussian({.precision = {1e-30}});
