@@ -3,6 +3,7 @@
 // is not below closest_i, exactly, and the rest of the row is not looked at. Included like sums.hpp, after it.
 #pragma once
 
+#include "cpu/pack_tree.hpp"
 #include "cpu/sums.hpp"
 
 namespace cuebm::cpu::CUEBM_ISA {
@@ -15,38 +16,6 @@ constexpr int parts = lanes / width<T>;  // packs that hold 16 lanes
 // Candidates at a time: their accumulators stay in registers.
 constexpr int together = math::pack_registers == 32 ? 4 : 2;
 constexpr std::int64_t between_looks = 128;  // coordinates; 64 and 256 were not faster at d = 784
-
-template <int... i>
-struct Lanes {};
-template <int n, int... i>
-struct CountLanes : CountLanes<n - 1, n - 1, i...> {};
-template <int... i>
-struct CountLanes<0, i...> {
-    using Type = Lanes<i...>;
-};
-template <int apart, class P, int... i>
-CUEBM_MATH P add_lanes(P x, Lanes<i...>) {
-    return x + __builtin_shufflevector(x, x, ((i + apart) % static_cast<int>(sizeof...(i)))...);
-}
-
-// math::tree_sum() of 16 accumulators: the first lane of the result.
-template <class T, int apart>
-CUEBM_MATH Pack<T> add_all_lanes(Pack<T> x) {
-    if constexpr (apart == 0)
-        return x;
-    else
-        return add_all_lanes<T, apart / 2>(add_lanes<apart>(x, typename CountLanes<width<T>>::Type{}));
-}
-template <class T>
-CUEBM_MATH T sum_of_lanes(const Pack<T> (&a)[parts<T>]) {
-    Pack<T> s[parts<T>];
-#pragma GCC unroll 8
-    for (int p = 0; p < parts<T>; ++p) s[p] = a[p];
-#pragma GCC unroll 8
-    for (int half = parts<T> / 2; half >= 1; half /= 2)
-        for (int p = 0; p < half; ++p) s[p] = s[p] + s[p + half];
-    return add_all_lanes<T, width<T> / 2>(s[0])[0];
-}
 
 // energies[c] of `count` candidates, or a value from `closest` on where the energy is not below it.
 template <int count, class T>
@@ -71,13 +40,13 @@ CUEBM_MATH void candidate_energies(const T* y, const T* tail, std::int64_t d, co
         if (j == whole) break;
         bool below = false;
         for (int c = 0; c < count; ++c) {
-            energies[c] = sum_of_lanes<T>(a[c]);
+            energies[c] = math::tree_sum_of_packs(a[c]);
             below = below || energies[c] < closest;
         }
         if (!below) return;
     }
     if (whole < d) step(tail, whole);
-    for (int c = 0; c < count; ++c) energies[c] = sum_of_lanes<T>(a[c]);
+    for (int c = 0; c < count; ++c) energies[c] = math::tree_sum_of_packs(a[c]);
 }
 
 // energies(i, c) of rows [first, last) and m candidates, whose rows are zero from d to a multiple of 16.

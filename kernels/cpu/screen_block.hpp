@@ -2,8 +2,8 @@
 // energies decide between them.
 #pragma once
 
+#include "cpu/pack_tree.hpp"
 #include "cpu/screen_tile.hpp"
-#include "math/canonical.hpp"
 
 namespace cuebm::cpu::CUEBM_ISA {
 namespace {
@@ -146,19 +146,24 @@ CUEBM_INLINE void look(const Screen& screen, std::int64_t chunk, const Best& bes
     }
 }
 
-// One pair's canonical energy; `y` and `w` are padded.
-CUEBM_INLINE float pair_energy(const float* y, const float* w, std::int64_t depth) {
+// One pair's canonical energy, or a value above `closest` where the energy is above it: a partial sum of squares never
+// falls when a coordinate is added, in rounded arithmetic too, nor does the tree over the lanes. `y` and `w` are
+// padded.
+CUEBM_INLINE float pair_energy(const float* y, const float* w, std::int64_t depth, float closest) {
     constexpr int parts = math::canonical_lanes / width;
+    constexpr std::int64_t between_looks = 128;  // coordinates; not tuned
     Pack sums[parts] = {};
-    for (std::int64_t j = 0; j < depth; j += math::canonical_lanes)
+    for (std::int64_t j = 0;;) {
+        const std::int64_t end = depth - j < between_looks ? depth : j + between_looks;
+        for (; j < end; j += math::canonical_lanes)
 #pragma GCC unroll 4
-        for (int p = 0; p < parts; ++p) {
-            const Pack t = math::load(y + j + p * width) - math::load(w + j + p * width);
-            sums[p] = math::fused(t, t, sums[p]);
-        }
-    float a[math::canonical_lanes];
-    for (int p = 0; p < parts; ++p) math::store(a + p * width, sums[p]);
-    return math::tree_sum(a);
+            for (int p = 0; p < parts; ++p) {
+                const Pack t = math::load(y + j + p * width) - math::load(w + j + p * width);
+                sums[p] = math::fused(t, t, sums[p]);
+            }
+        const float energy = math::tree_sum_of_packs(sums);
+        if (j >= depth || energy > closest) return energy;
+    }
 }
 
 // Row i, padded with zeros if it must be; `space` has room for it.
@@ -173,7 +178,7 @@ CUEBM_INLINE const float* padded_row(const AssignData<float>& task, std::int64_t
 CUEBM_INLINE void settle_one(const AssignData<float>& task, const Screen& screen, std::int64_t i, Known& point,
                              float* space) {
     const float* w = task.prototypes + number_of(screen, point.slot) * task.depth;
-    point.energy = pair_energy(padded_row(task, i, space), w, task.depth);
+    point.energy = pair_energy(padded_row(task, i, space), w, task.depth, __builtin_inff());
 }
 
 // The canonical energies of a chunk's candidates. `space` has room for a row.
@@ -186,9 +191,10 @@ CUEBM_INLINE void settle(const AssignData<float>& task, const Screen& screen, st
         const bool whole = (point.crowded >> l & 1) != 0;
         for (std::int64_t z = whole ? chunk + l : slot_of(screen, chunk, best.least[l], l); z < end;
              z += screen_classes) {
-            const float energy = screen.half_squares[z] < screen_absent
-                                     ? pair_energy(y, task.prototypes + number_of(screen, z) * task.depth, task.depth)
-                                     : __builtin_inff();
+            const float energy =
+                screen.half_squares[z] < screen_absent
+                    ? pair_energy(y, task.prototypes + number_of(screen, z) * task.depth, task.depth, point.energy)
+                    : __builtin_inff();
             if (energy < point.energy ||
                 (energy == point.energy && number_of(screen, z) < number_of(screen, point.slot))) {
                 point.energy = energy;

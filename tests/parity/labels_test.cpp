@@ -159,6 +159,27 @@ CUEBM_TEST(Labels, DuplicatesGoToTheLowestIndex) {
     }
 }
 
+// A tie between different rows that goes to the one looked at first; one that is no tie, since the last coordinates
+// differ.
+CUEBM_TEST(Labels, OfTiesAreTheLowestIndex) {
+    auto context = backend.make();
+    const std::int64_t n = 40, k = 20, d = 200;  // at most four classes of a screen have two
+    for (const std::int64_t lowest : {2, 15, 16, 19}) {
+        auto problem = normal_problem<T>(n, k, d);
+        std::fill(problem.points.begin(), problem.points.end(), T(0));
+        std::fill(problem.prototypes.begin(), problem.prototypes.end(), T(0));
+        for (std::int64_t z = 0; z < k; ++z) {
+            problem.prototypes[static_cast<std::size_t>(z * d + z)] = T(1);
+            if (z < lowest) problem.prototypes[static_cast<std::size_t>(z * d + d - 1)] = T(0x1p-10);
+        }
+        const auto got = solve(context, problem, Want::labels | Want::energies);
+        for (std::size_t i = 0; i < static_cast<std::size_t>(n); ++i) {
+            EXPECT_EQ(got.labels[i], lowest) << "row " << i;
+            EXPECT_EQ(got.energies[i], T(1));
+        }
+    }
+}
+
 // Flush to zero, whose ties go elsewhere; a norm that overflows where energies do not.
 CUEBM_TEST(Labels, OfTinyAndHugeValues) {
     auto context = backend.make();
