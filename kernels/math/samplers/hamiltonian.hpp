@@ -90,7 +90,6 @@ CUEBM_MATH void hamiltonian_transition(const Transition<T>& t, const ChainTile<R
     }
     add_kinetic_energies(
         t, [&](int p, int j) { return pack_of(tile.momentum, p)[j]; }, before);
-    kick_and_drift<Packs>(t, T(0.5) * t.step_size, tile.gradient, tile.momentum, tile.x, tile.proposal);
     const int leapfrogs = leapfrogs_of(t, step);
     R values[Packs];
     const auto* step_of_energy = t.factor == nullptr ? separable_step(energy.program()) : nullptr;
@@ -98,6 +97,7 @@ CUEBM_MATH void hamiltonian_transition(const Transition<T>& t, const ChainTile<R
         separable_trajectory<Packs>(t, *step_of_energy, energy.program().parameters, tile, leapfrogs);
         energy.value(tile.proposal, values);
     } else {
+        kick_and_drift<Packs>(t, T(0.5) * t.step_size, tile.gradient, tile.momentum, tile.x, tile.proposal);
         for (int l = 1; l < leapfrogs; ++l) {
             energy.gradient(tile.proposal, tile.proposal_gradient);
             kick_and_drift<Packs>(t, t.step_size, tile.proposal_gradient, tile.momentum, tile.proposal, tile.proposal);

@@ -1,6 +1,7 @@
 // Trajectories of a diagonal Gaussian, whose coordinates do not see each other: each stays in registers from its first
-// kick to its last. The operations, and so the bits, are those of gaussian_diagonal() and kick_and_drift(). Singled out
-// because it is the energy that samplers are compared by: docs/design/chains.md has what it gains.
+// half kick to the last whole one. The operations, and so the bits, are those of gaussian_diagonal() and
+// kick_and_drift(). Singled out because it is the energy that samplers are compared by: docs/design/chains.md has what
+// it gains.
 #pragma once
 
 #include "math/energy_program.hpp"
@@ -20,16 +21,17 @@ template <int Count, int Packs, class R, class T>
 CUEBM_MATH void move_elements(const Transition<T>& t, T scale, const T* mean, const T* precision,
                               const ChainTile<R>& tile, int leapfrogs, int first) {
     R x[Count], p[Count], centre[Count], slope[Count], drift[Count];
+    const R half_kick = spread<R>(T(-0.5) * t.step_size), kick = spread<R>(-t.step_size);
 #pragma GCC unroll 8
     for (int i = 0; i < Count; ++i) {
         const int j = (first + i) / Packs;
-        x[i] = pack_of(tile.proposal, (first + i) % Packs)[j];
-        p[i] = pack_of(tile.momentum, (first + i) % Packs)[j];
+        const auto pack = pack_of(tile, (first + i) % Packs);
         centre[i] = spread<R>(mean[j]);
         slope[i] = spread<R>(scale * precision[j]);
         drift[i] = spread<R>(t.step_size * t.inverse_mass[j]);
+        p[i] = fused(pack.gradient[j], half_kick, pack.momentum[j]);
+        x[i] = fused(p[i], drift[i], pack.x[j]);
     }
-    const R kick = spread<R>(-t.step_size);
     for (int l = 1; l < leapfrogs; ++l) {
 #pragma GCC unroll 8
         for (int i = 0; i < Count; ++i) {
@@ -46,7 +48,7 @@ CUEBM_MATH void move_elements(const Transition<T>& t, T scale, const T* mean, co
     }
 }
 
-// All leapfrog steps but the first drift and the last half kick, and the gradient at their end.
+// All leapfrog steps but the last half kick, from the tile's point, and the gradient at their end.
 template <int Packs, class R, class T>
 CUEBM_MATH void separable_trajectory(const Transition<T>& t, const EnergyStep<T>& step, const T* parameters,
                                      const ChainTile<R>& tile, int leapfrogs) {
