@@ -183,7 +183,11 @@ void dispatch(Queue& queue, const AssignOperations<T>& operations, const AssignG
                                      .gradient = true,
                                      .out = a.point_gradients,
                                      .moves = nullptr});
-    if (!a.prototype_gradients) return;
+    if (!a.prototype_gradients) {  // else the sums begin by it: looks at the weights
+        if (a.weights)
+            operations.scales(queue, {.points = a.points, .weights = a.weights, .scales = layout.sums.scales});
+        return;
+    }
     const auto sums = start_sums(queue, operations, layout.sums, a.points, a.weights, a.prototypes.rows);
     if (soft)
         operations.accumulate_soft(queue, {.points = a.points,

@@ -57,6 +57,10 @@ void check_memory(const char* function, const char* argument, const MatrixView<T
 }
 template <class T>
 void check_memory(const char* function, const char* argument, const PointsView<T>& view, Device here) {
+    constexpr bool is_double = sizeof(T) == sizeof(double);
+    if (view.type > ElementType::bfloat16 || (view.type == ElementType::float64) != is_double)
+        refuse(function, argument, "elements of type " + std::to_string(static_cast<int>(view.type)),
+               is_double ? "float64" : "float32, float16, bfloat16 or uint8");
     check_memory(function, argument, view, bytes_of(view.type), here);
 }
 

@@ -249,8 +249,11 @@ std::size_t free_host_bytes() {
 }
 
 std::unique_ptr<Backend> make_cpu_backend(const CpuOptions& options) {
-    if (options.threads < 0)
-        throw InvalidArgument("Context::cpu", "threads", std::to_string(options.threads), "threads >= 0");
+    // oneTBB never has more, unless the machine does.
+    const int most = std::max(256, static_cast<int>(std::thread::hardware_concurrency()));
+    if (options.threads < 0 || options.threads > most)
+        throw InvalidArgument("Context::cpu", "threads", std::to_string(options.threads),
+                              "0 to " + std::to_string(most));
     return std::make_unique<CpuBackend>(options);
 }
 

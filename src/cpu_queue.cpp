@@ -43,7 +43,8 @@ CpuQueue::~CpuQueue() {
     if (workspace_ != nullptr) pool_.release(workspace_, workspace_bytes_);
 }
 
-void CpuQueue::enqueue(std::function<void()> task) {
+void CpuQueue::enqueue(std::function<void()> task) { enqueue({std::move(task), false}); }
+void CpuQueue::enqueue(Task task) {
     {
         const std::lock_guard lock(mutex_);
         tasks_.push_back(std::move(task));
@@ -59,11 +60,15 @@ void CpuQueue::run() {
         if (tasks_.empty()) return;
         const auto task = std::move(tasks_.front());
         tasks_.pop_front();
+        if (error_ && !task.of_event) {
+            changed_.notify_all();
+            continue;
+        }
         busy_ = true;
         lock.unlock();
         std::exception_ptr error;
         try {
-            task();
+            task.work();
         } catch (...) {
             error = std::current_exception();
         }
@@ -114,12 +119,12 @@ void CpuQueue::fill(void* target, int byte, std::size_t bytes) {
 
 std::shared_ptr<EventState> CpuQueue::record() {
     auto event = std::make_shared<CpuEvent>();
-    enqueue([event] { event->pass(); });
+    enqueue({[event] { event->pass(); }, true});
     return event;
 }
 
 void CpuQueue::wait_for(const std::shared_ptr<EventState>& event) {
-    enqueue([event] { event->wait(); });
+    enqueue({[event] { event->wait(); }, true});
 }
 
 std::byte* CpuQueue::workspace(std::size_t bytes) {

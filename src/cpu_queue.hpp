@@ -20,6 +20,7 @@ public:
     CpuQueue(Pool& pool, ThreadTeam& team);
     ~CpuQueue() override;
 
+    // Not run where an earlier one threw that wait() has not yet told of: it may read what that one was to write.
     void enqueue(std::function<void()> task);
     ThreadTeam& team() { return team_; }
     void report(std::int64_t row, Problem problem);
@@ -34,13 +35,18 @@ public:
     std::byte* workspace(std::size_t bytes) override;
 
 private:
+    struct Task {
+        std::function<void()> work;
+        bool of_event;  // others wait for it: it runs whatever was thrown
+    };
+    void enqueue(Task task);
     void run();
 
     Pool& pool_;
     ThreadTeam& team_;
     std::mutex mutex_;
     std::condition_variable changed_;
-    std::deque<std::function<void()>> tasks_;
+    std::deque<Task> tasks_;
     bool busy_ = false, stop_ = false;
     std::exception_ptr error_;
     std::uint64_t status_ = no_problem;

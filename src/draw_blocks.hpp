@@ -7,6 +7,7 @@
 
 #include <cuebm/sample.hpp>
 
+#include "float_environment.hpp"
 #include "math/samplers/kept_draws.hpp"
 
 namespace cuebm::detail {
@@ -43,11 +44,11 @@ public:
     }
     // The block that ends at this transition, whose work is done.
     void hand_over(std::int64_t end) {
-        o_.receive({.draws = draws_,
-                    .values = values_,
-                    .energies = energies_,
-                    .first = first(end - 1) / o_.thin,
-                    .count = (end - first(end - 1)) / o_.thin});
+        call_back(o_.receive, {.draws = draws_,
+                               .values = values_,
+                               .energies = energies_,
+                               .first = first(end - 1) / o_.thin,
+                               .count = (end - first(end - 1)) / o_.thin});
     }
 
     // [chains x d], of the block.

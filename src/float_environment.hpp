@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cfenv>
+#include <functional>
+#include <type_traits>
 
 namespace cuebm::detail {
 
@@ -19,5 +21,12 @@ public:
 private:
     std::fenv_t saved_;
 };
+
+// A user's function from within that scope, which may leave another environment behind.
+template <class Argument>
+void call_back(const std::function<void(const Argument&)>& function, const std::type_identity_t<Argument>& argument) {
+    function(argument);
+    std::fesetenv(FE_DFL_ENV);
+}
 
 }  // namespace cuebm::detail

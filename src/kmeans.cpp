@@ -78,10 +78,11 @@ private:
 
     Model<T> lloyd(int number) {
         Model<T> model{.prototypes = {},
-                       .labels = context_.vector<std::int32_t>(y_.rows),
-                       .energies = context_.vector<T>(y_.rows),
+                       .labels = with_room([&] { return context_.vector<std::int32_t>(y_.rows); }),
+                       .energies = with_room([&] { return context_.vector<T>(y_.rows); }),
                        .metric = o_.metric};
-        model.prototypes = choose_start(fit_function, stream_, y_, weights_, o_, static_cast<std::uint32_t>(number));
+        model.prototypes = with_room(
+            [&] { return choose_start(fit_function, stream_, y_, weights_, o_, static_cast<std::uint32_t>(number)); });
         const WaitAtEnd wait(stream_);
         if (spherical() && o_.start == Start::given) to_unit(stream_, model.prototypes);
         forget();
@@ -101,7 +102,8 @@ private:
             ++model.iterations;
             const auto counts = move_to(model.labels);
             const std::int64_t moved = counts.back();
-            if (o_.progress) o_.progress({number, model.iterations, o_.max_iterations, moved, inertia(model)});
+            if (o_.progress)
+                call_back(o_.progress, {number, model.iterations, o_.max_iterations, moved, inertia(model)});
             if (moved == 0) {
                 model.status = Status::converged;
                 if (!energies) label(model, true);
@@ -124,7 +126,22 @@ private:
                 .labels = model.labels,
                 .energies = energies ? model.energies.view() : VectorView<T>{}};
     }
-    std::byte* scratch(const Assign<T>& task) { return queue_.workspace(operations_.scratch_bytes(task)); }
+    std::byte* scratch(const Assign<T>& task) {
+        return with_room([&] { return queue_.workspace(operations_.scratch_bytes(task)); });
+    }
+
+    // What is needed has room before what only saves time: kept points go if it must be.
+    template <class Allocate>
+    auto with_room(const Allocate& allocate) {
+        try {
+            return allocate();
+        } catch (const OutOfMemory&) {
+            if (kept_.size() == 0) throw;
+        }
+        queue_.wait_quietly();
+        kept_ = {};
+        return allocate();
+    }
 
     // The points as the backend likes them for the many calls that follow; without memory for that, as they are. Anew
     // for each start, whose prototypes choose what lies together in a panel.
@@ -137,12 +154,14 @@ private:
         } catch (const OutOfMemory&) {
             return;
         }
-        operations_.keep(queue_, first, scratch(first), kept_.data());
+        auto* const space = scratch(first);
+        if (kept_.size() > 0) operations_.keep(queue_, first, space, kept_.data());
     }
 
     void label(const Model<T>& model, bool energies) {
         const auto now = task(model, energies);
-        operations_.assign(queue_, now, scratch(now), kept_.size() > 0 ? kept_.data() : nullptr, nullptr);
+        auto* const space = scratch(now);
+        operations_.assign(queue_, now, space, kept_.size() > 0 ? kept_.data() : nullptr, nullptr);
     }
 
     // No point is in any cluster.
@@ -229,7 +248,7 @@ private:
             label = empty[count++];
         }
         if (count == 0) return static_cast<std::int64_t>(empty.size());
-        const auto relocated = context_.vector<std::int32_t>(y_.rows);
+        const auto relocated = with_room([&] { return context_.vector<std::int32_t>(y_.rows); });
         const WaitAtEnd wait(stream_);
         copy(stream_, view(labels), relocated);
         (void)move_to(relocated);

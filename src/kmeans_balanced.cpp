@@ -101,7 +101,7 @@ Model<T> run(Stream& stream, PointsView<T> y, const BalancedOptions<T>& o) {
         copy(stream, view(now.labels), model.labels);
         if (model.status != Status::iteration_limit || model.iterations == o.max_iterations) break;
         ++model.iterations;
-        if (o.progress) o.progress({0, model.iterations, o.max_iterations, moved, now.inertia});
+        if (o.progress) call_back(o.progress, {0, model.iterations, o.max_iterations, moved, now.inertia});
         update(stream, Update<T>{.points = y, .labels = model.labels, .prototypes = model.prototypes});
         before = std::move(now);
     }

@@ -92,7 +92,7 @@ private:
                 break;
             }
             ++model.iterations;
-            if (o_.progress) o_.progress({model.beta, model.iterations, objective(model)});
+            if (o_.progress) call_back(o_.progress, {model.beta, model.iterations, objective(model)});
             if (update(model) <= limit_) model.status = Status::converged;
         }
     }

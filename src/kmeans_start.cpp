@@ -154,6 +154,7 @@ Matrix<T> choose_start(const char* function, Stream& stream, PointsView<T> y, co
     }
     auto start = stream.context().matrix<T>(o.k, y.cols);
     copy(stream, o.prototypes, start);
+    stream.wait();  // like the others: whoever calls may throw before its own wait
     return start;
 }
 

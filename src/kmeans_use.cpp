@@ -109,12 +109,12 @@ double largest_norm(Stream& stream, MatrixView<const T> prototypes) {
     const auto w = read(stream, prototypes);
     double largest = 0;
     for (std::int64_t z = 0; z < prototypes.rows; ++z) {
-        double squares = 0;
+        double norm = 0;  // without squares, which may overflow
         for (std::int64_t j = 0; j < prototypes.cols; ++j)
-            squares += std::pow(static_cast<double>(w[static_cast<std::size_t>(z * prototypes.cols + j)]), 2);
-        largest = std::max(largest, squares);
+            norm = std::hypot(norm, static_cast<double>(w[static_cast<std::size_t>(z * prototypes.cols + j)]));
+        largest = std::max(largest, norm);
     }
-    return std::sqrt(largest);
+    return largest;
 }
 
 template <class T>

@@ -354,13 +354,14 @@ private:
         stream_.wait();
         if (o_.progress && !o_.cancel.stop_requested()) {
             const auto counts = warmup ? Counts{} : counted();
-            o_.progress({.transition = transition,
-                         .transitions = o_.warmup + o_.draws * o_.thin,
-                         .warmup = warmup,
-                         .step_size = step_size(),
-                         .acceptance = warmup ? sum_of(state_.numbers.acceptance) / static_cast<double>(o_.chains)
-                                              : mean_acceptance(counts),
-                         .divergences = static_cast<std::int64_t>(counts.divergences)});
+            call_back(o_.progress,
+                      {.transition = transition,
+                       .transitions = o_.warmup + o_.draws * o_.thin,
+                       .warmup = warmup,
+                       .step_size = step_size(),
+                       .acceptance = warmup ? sum_of(state_.numbers.acceptance) / static_cast<double>(o_.chains)
+                                            : mean_acceptance(counts),
+                       .divergences = static_cast<std::int64_t>(counts.divergences)});
         }
         return !o_.cancel.stop_requested();
     }

@@ -104,7 +104,7 @@ struct Update {
     PointsView<T> points;                   // [n x d], n >= 1
     VectorView<const std::int32_t> labels;  // [n], 0 <= label < k, else DataError
     VectorView<const T> weights{};          // [n], optional: >= 0; absent: all 1
-    MatrixView<T> prototypes;               // [k x d], read and written
+    MatrixView<T> prototypes;               // [k x d], read and written; what they were is not looked at
     VectorView<double> cluster_weights{};   // [k], optional: sum of the weights of each
 };
 

@@ -25,16 +25,16 @@ class Vector;
 template <class T>
 class Matrix;
 
-// Where the pool gets a device's memory, if not from the system. Both functions or neither. They are called one at a
-// time, from any thread, must not call the context, and must outlive every context, stream and array; release must not
-// throw.
+// Where the pool gets a device's memory, if not from the system. Both functions or neither. A context calls them one
+// at a time, from any thread; two contexts may call at once. They must not call the context, and must outlive every
+// context, stream and array; release must not throw.
 struct Allocator {
     std::function<void*(std::size_t bytes)> allocate{};  // 256-aligned memory of the device; nullptr: none is left
     std::function<void(void* data, std::size_t bytes)> release{};
 };
 
 struct CpuOptions {
-    int threads = 0;               // 0: all that the machine gives this process
+    int threads = 0;               // to 256, or as many as the machine has; 0: all that it gives this process
     std::size_t memory_limit = 0;  // bytes that arrays and workspaces may take together; 0: no limit
     Allocator allocator{};
 };
@@ -83,7 +83,7 @@ class CUEBM_API Context {
 public:
     // The first GPU that works, else the CPU. `description()` says which, and why there is no GPU.
     static Context best();
-    // Errors: InvalidArgument for threads < 0, or half an allocator.
+    // Errors: InvalidArgument for too few or many threads, or half an allocator.
     static Context cpu(const CpuOptions& options = {});
     // Errors: DeviceError that says what is missing (plug-in, driver, device) and what to do.
     static Context cuda(int device = 0);

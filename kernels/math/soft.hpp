@@ -9,7 +9,8 @@ namespace cuebm::math {
 
 template <class T>
 CUEBM_MATH T energy_gradient(T y, T mean, T weight) {
-    return (y - mean) * (weight + weight);
+    const T off = y - mean;
+    return (off + off) * weight;  // 0 of 0, also where twice the weight overflows
 }
 
 }  // namespace cuebm::math

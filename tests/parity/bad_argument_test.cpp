@@ -108,6 +108,11 @@ CUEBM_TEST(BadArguments, OfAssign) {
         return refused([&] { call(task); });
     };
     EXPECT_EQ(changed([](Task& t) { t.points.data = nullptr; }), "points");
+    EXPECT_EQ(changed([](Task& t) { t.points.type = static_cast<eb::ElementType>(9); }), "points");
+    EXPECT_EQ(changed([](Task& t) {
+                  t.points.type = sizeof(T) == sizeof(float) ? eb::ElementType::float64 : eb::ElementType::uint8;
+              }),
+              "points");
     EXPECT_EQ(changed([](Task& t) { t.points.cols = 0; }), "points");
     EXPECT_EQ(changed([](Task& t) { t.points.cols = std::int64_t{1} << 31; }), "points");
     EXPECT_EQ(changed([](Task& t) { t.prototypes.data = nullptr; }), "prototypes");

@@ -107,6 +107,15 @@ CUEBM_TEST(BadData, InUpdateAndGradient) {
                                                                              .prototype_gradients = out.view()});
                       }),
                       first);
+            const Placed<T> of_points(context, n, d);
+            EXPECT_EQ(complaint([&] {
+                          eb::assign_gradient(context, eb::AssignGradient<T>{.points = points.view(),
+                                                                             .prototypes = prototypes.view(),
+                                                                             .weights = weight.vector(),
+                                                                             .beta = beta,
+                                                                             .point_gradients = of_points.view()});
+                      }),
+                      first);
         }
         return first;
     };

@@ -2,6 +2,8 @@
 #include <cfenv>
 
 #include <cuebm/kmeans.hpp>
+#include <cuebm/kmeans_soft.hpp>
+#include <cuebm/sample.hpp>
 
 #include "support/assign_problem.hpp"
 #include "support/backends.hpp"
@@ -120,4 +122,34 @@ CUEBM_TEST(Environment, OfTheUserChangesNoBit) {
         EXPECT_TRUE(same_bits(got.projected, wanted.projected));
         EXPECT_TRUE(same_bits(got.mean, wanted.mean));
     }
+}
+
+// A user's function that leaves another mode for the rest of the call.
+CUEBM_TEST(Environment, LeftByACallbackChangesNoBit) {
+    const auto context = backend.make();
+    const auto y = normal<T>(60 * 3, 3);
+    const auto points = context.copy(eb::view(y, 60, 3));
+    const auto run = [&](int rounding) {
+        const UsersMode users(FE_TONEAREST, false);
+        const auto set = [rounding] { std::fesetround(rounding); };
+        std::vector<T> results;
+        const auto add = [&](const std::vector<T>& more) { results.insert(results.end(), more.begin(), more.end()); };
+        const auto chains = eb::sample<T>(
+            context, eb::energy::eight_schools(), eb::Hmc{.leapfrogs = 4},
+            {.chains = 70, .warmup = 160, .draws = 4, .dense_mass = true, .progress = [&](const eb::SampleProgress&) {
+                 set();
+             }});
+        add(eb::to_host(context, chains.draws));
+        results.push_back(static_cast<T>(chains.acceptance));
+        const auto soft = eb::kmeans::fit_soft(context, eb::PointsView<T>(points),
+                                               {.k = 4,
+                                                .beta = 2,
+                                                .beta_start = 0.1,
+                                                .max_iterations = 20,
+                                                .progress = [&](const eb::kmeans::SoftProgress&) { set(); }});
+        add(eb::to_host(context, soft.prototypes));
+        return results;
+    };
+    const auto wanted = run(FE_TONEAREST);
+    EXPECT_TRUE(same_bits(run(FE_UPWARD), wanted));
 }

@@ -129,6 +129,16 @@ CUEBM_TEST(Gradient, OfLargeEnergies) {
 
 // A step of half the gradient of F is Lloyd's update of a prototype that owns weight 1.
 CUEBM_TEST(Gradient, VanishesAtTheMeans) {
+    {  // 0 times infinity
+        auto context = backend.make();
+        const std::vector<T> one{1}, two{1, 5}, heavy{T(0.9) * std::numeric_limits<T>::max()};
+        const Placed<T> y(context, one, 1, 1), w(context, two, 2, 1), out(context, 1, 1), weight(context, heavy, 1, 1);
+        eb::assign_gradient(
+            context,
+            eb::AssignGradient<T>{
+                .points = y.view(), .prototypes = w.view(), .weights = weight.vector(), .point_gradients = out.view()});
+        EXPECT_EQ(out.host()[0], T(0));
+    }
     auto context = backend.make();
     const std::vector<T> y{0, 2, 4, 6, 100, 104}, w{3, 102};
     Problem<T> problem{.n = 6, .k = 2, .d = 1, .points = y, .prototypes = w};

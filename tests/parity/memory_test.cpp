@@ -3,9 +3,11 @@
 #include <limits>
 #include <map>
 #include <mutex>
+#include <optional>
 
 #include <cuebm/error.hpp>
 #include <cuebm/kmeans.hpp>
+#include <cuebm/kmeans_balanced.hpp>
 
 #include "support/assign_problem.hpp"
 #include "support/backends.hpp"
@@ -228,6 +230,55 @@ CUEBM_TEST(Memory, AFitWithoutRoomForPackedPointsIsTheSame) {
     EXPECT_EQ(eb::to_host(context, with.prototypes), eb::to_host(context, without.prototypes));
     EXPECT_EQ(eb::to_host(context, with.labels), eb::to_host(context, without.labels));
     EXPECT_EQ(with.inertia, without.inertia);
+}
+
+// What only saves time takes the room of what is needed: a fit that works with less memory fails with more.
+CUEBM_TEST(Memory, AFitThatHasRoomInLessHasRoomInMore) {
+    if (backend.kind != eb::Device::Kind::cpu) GTEST_SKIP() << "packs no points";
+    const std::int64_t n = 4000, d = 32, k = 64;  // which packed take 256 KiB, beside 0.8 MB that is needed
+    const auto y = blobs<T>(n, d, k);
+    std::optional<std::vector<T>> wanted;
+    for (std::size_t limit = 1'200'000 * sizeof(T) / 4; limit < 1'360'000 * sizeof(T) / 4; limit += 20'000) {
+        SCOPED_TRACE(limit);
+        const auto context = backend.make(limit);
+        try {
+            const auto points = context.copy(eb::view(y, n, d));
+            const auto model =
+                eb::kmeans::fit(context, eb::PointsView<T>(points), {.k = k, .seed = 5, .max_iterations = 5});
+            const auto got = eb::to_host(context, model.prototypes);
+            if (wanted)
+                EXPECT_TRUE(same_bits(got, *wanted));
+            else
+                wanted = got;
+        } catch (const eb::OutOfMemory& error) {
+            EXPECT_FALSE(wanted) << error.what();
+        }
+    }
+    EXPECT_TRUE(wanted);
+}
+
+// A copy of the given start that goes on after the call has thrown.
+CUEBM_TEST(Memory, NothingIsInFlightAfterwards) {
+    if (backend.kind != eb::Device::Kind::cpu) GTEST_SKIP() << "looks at the device's memory";
+    const std::int64_t k = 500, d = 20000;
+    Counting counting(backend);
+    const auto context = backend.make(0, counting.allocator());
+    const std::vector<T> ones(static_cast<std::size_t>(k * d), T(1));
+    for (int after = 1; after < 4; ++after) {  // before and behind the prototypes
+        eb::Stream stream(context);
+        context.trim();
+        counting.fail_after(after);
+        EXPECT_THROW(
+            (void)eb::kmeans::fit_balanced(
+                stream, eb::PointsView<T>(eb::view(ones, k, d)),
+                {.k = k, .start = eb::kmeans::Start::given, .prototypes = eb::view(ones, k, d), .max_iterations = 1}),
+            eb::OutOfMemory);
+        counting.fail_after(-1);
+        const auto twos = context.template matrix<T>(k, d);  // of the same size, so of the same place
+        std::fill_n(twos.data(), k * d, T(2));
+        stream.wait();
+        EXPECT_EQ(std::count(twos.data(), twos.data() + k * d, T(2)), k * d) << "after " << after;
+    }
 }
 
 // Half an allocator.

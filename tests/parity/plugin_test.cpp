@@ -135,6 +135,7 @@ TEST(PluginDeathTest, DriverThatIsMissingOrOld) {
 // The CPU's own options.
 TEST(CpuContext, BadOptionsAreRefused) {
     EXPECT_THROW((void)eb::Context::cpu({.threads = -1}), eb::InvalidArgument);
+    EXPECT_THROW((void)eb::Context::cpu({.threads = 1 << 16}), eb::InvalidArgument);
     EXPECT_EQ(eb::Context::cpu({.threads = 3}).properties().processors, 3);
     EXPECT_GE(eb::Context::cpu().properties().processors, 1);
     EXPECT_GT(eb::Context::cpu().properties().memory_bytes, 0u);

@@ -204,6 +204,26 @@ CUEBM_TEST(Uses, ProjectEndsAtAStationaryPoint) {
     for (const double value : gradient.values) EXPECT_NEAR(value, 0, is_float ? 1e-4 : 1e-8);
 }
 
+// Norms whose squares overflow: then no step was small enough, or any was.
+CUEBM_TEST(Uses, ProjectAmongHugePrototypes) {
+    if (sizeof(T) == sizeof(float)) GTEST_SKIP() << "squares of floats fit in double";
+    const auto context = backend.make();
+    const auto ended = [&](double size, double tolerance) {
+        Problem<T> p;
+        const double unit = size * 0x1p-50;
+        p.n = 2, p.k = 3, p.d = 1;
+        p.points = {static_cast<T>(size + 3 * unit), static_cast<T>(size + 5 * unit)};
+        p.prototypes = {static_cast<T>(size), static_cast<T>(size + unit), static_cast<T>(size + 7 * unit)};
+        p.beta = 0.02 / (unit * unit);
+        const auto got = project(context, p, 1000, tolerance);
+        EXPECT_EQ(got.status, eb::Status::converged);
+        std::vector<double> places;
+        for (const T point : got.points) places.push_back((static_cast<double>(point) - size) / unit);
+        return std::tuple(got.iterations, places);
+    };
+    for (const double tolerance : {0.0, 1e-16}) EXPECT_EQ(ended(0x1p531, tolerance), ended(0x1p331, tolerance));
+}
+
 // A model that was never fitted, called a matrix of no rows; a model's prototypes that are not taken.
 CUEBM_TEST(Uses, TakeAModel) {
     auto context = backend.make();
