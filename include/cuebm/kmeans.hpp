@@ -70,7 +70,7 @@ struct Model {
     Matrix<T> prototypes;         // [k x d]
     Vector<std::int32_t> labels;  // [n]
     Vector<T> energies;           // [n]: F(y_i)
-    double inertia = 0;           // sum_i weight_i F(y_i); infinity if that overflows
+    double inertia = 0;           // sum_i weight_i F(y_i); infinity if that overflows; terms under 1e-285 lose bits
     int iterations = 0;
     std::int64_t empty_clusters = 0;  // prototypes that own no point
     Status status = Status::converged;

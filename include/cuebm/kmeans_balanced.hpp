@@ -24,11 +24,12 @@ struct BalancedOptions {
     std::stop_token cancel{};  // looked at between iterations
 };
 
-// The model's labels keep the sizes, and so need not be the nearest prototypes'; its energies are E(y_i, z_label).
-// Errors: as fit(); InvalidArgument for sizes that no labels can keep. Cost, an iteration: an Assign of all energies,
-// on the host n k log n, and k^2 to k^3 operations for each surplus or missing point. Memory: n k energies on the
-// device and the host, 16 n k bytes more on the host: meant for n k up to some 10^7. Both forms block the calling
-// thread.
+// The model's labels keep the sizes, and so need not be the nearest prototypes'; its energies are E(y_i, z_label). With
+// min_size 0 clusters may stay empty, which is no other status. Energies all under 1e-285 (double) lose bits, and
+// labels are then those of the rounded ones. Errors: as fit(); InvalidArgument for sizes that no labels can keep. Cost,
+// an iteration: an Assign of all energies, on the host n k log n, and k^2 to k^3 operations for each surplus or missing
+// point. Memory: n k energies on the device and the host, 16 n k bytes more on the host: meant for n k up to some 10^7.
+// Both forms block the calling thread.
 CUEBM_API Model<float> fit_balanced(const Context& context, PointsView<float> points,
                                     const BalancedOptions<float>& options);
 CUEBM_API Model<double> fit_balanced(const Context& context, PointsView<double> points,
