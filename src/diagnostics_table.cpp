@@ -103,12 +103,18 @@ std::vector<std::string> Summary::problems() const {
     if (const Found bad(quantities, [](const Quantity& q) { return std::isnan(q.mean) ? 1.0 : 0.0; }); bad.worst)
         found.push_back("Draws of " + some(bad.count, all) + " are NaN or infinite, the first of them " +
                         bad.worst->name + ": look at the energy there, and at where chains begin.");
+    const auto no_spread = [](const Quantity& q) { return std::isnan(q.sd) && !std::isnan(q.mean) ? 1.0 : 0.0; };
+    if (const Found bad(quantities, no_spread); running && bad.worst)
+        found.push_back("The spread is not known of " + some(bad.count, all) + ", the first of them " +
+                        bad.worst->name + ": its squares overflow. Take another unit.");
     if (draws_a_chain < 4 && !running) {
         found.emplace_back("Fewer than 4 draws a chain: no diagnostic is defined. Draw more.");
     } else if (none_moved) {
-        found.emplace_back(
-            "No chain ever moved: steps are far too long there. Take smaller steps, or warm up so that their size is "
-            "learnt.");
+        const bool accepted = sampler.acceptance.value_or(0) > 0.5;
+        found.push_back(
+            "No chain ever moved: steps are far too " +
+            std::string(accepted ? "short, and are lost in rounding. Take longer" : "long there. Take smaller") +
+            " steps, or warm up so that their size is learnt.");
     } else if (const Found bad(quantities, [](const Quantity& q) { return q.sd == 0 ? 1.0 : 0.0; }); bad.worst) {
         found.push_back("All draws are equal of " + some(bad.count, all) + ", the first of them " + bad.worst->name +
                         ": a constant, or chains that never moved; then take smaller steps.");

@@ -75,6 +75,8 @@ std::vector<std::string> csv_columns(const char* function, const std::vector<std
             return static_cast<unsigned char>(c) <= ' ' || c == '\x7f' ||
                    std::string_view(",\"'#[]").find(c) != std::string_view::npos;
         });
+        if (base == "chain" || base == "draw")
+            refuse(function, "names", "\"" + name + "\"", "another name: ArviZ counts chains and draws by it");
         if (base.empty() || !plain || base.ends_with("__"))
             refuse(function, "names", "\"" + name + "\"",
                    "a name without blanks, commas, quotes, # or brackets, and without __ at its end");
@@ -86,6 +88,11 @@ std::vector<std::string> csv_columns(const char* function, const std::vector<std
         ++array.elements;
         columns.push_back(std::move(column));
     }
+    for (const auto& [base, array] : arrays)
+        for (std::size_t i = 0; i < array.most.size(); ++i)
+            if (arrays.count(base + "_dim_" + std::to_string(i)) != 0)
+                refuse(function, "names", "\"" + base + "_dim_" + std::to_string(i) + "\"",
+                       "another name: ArviZ counts the elements of \"" + base + "\" by it");
     for (const auto& [base, array] : arrays)
         if (!is_whole(array))
             refuse(function, "names", "the array of \"" + array.first + "\" with gaps", "all of its elements, from 1");
@@ -126,7 +133,8 @@ void check_column(const char* argument, const VectorView<const T>& column, std::
 
 std::string head_of(const CsvHead& head, std::int64_t draws) {
     std::string text = "# model = " + head.model + "\n# method = sample\n#   sample\n";
-    text += "#     num_samples = " + std::to_string(draws) + "\n#     num_warmup = " + std::to_string(head.warmup);
+    text += "#     num_samples = " + std::to_string(draws * head.thin) +
+            "\n#     num_warmup = " + std::to_string(head.warmup);
     text +=
         "\n#     save_warmup = 0\n#     thin = " + std::to_string(head.thin) + "\n# id = " + std::to_string(head.id);
     if (head.seed) text += "\n# random\n#   seed = " + std::to_string(*head.seed);
@@ -146,7 +154,9 @@ void save(const std::string& path, const std::vector<std::string>& names, const 
     if (head.model.empty() || head.model.find_first_of(" \t\r\n") != std::string::npos)
         refuse(function, "head.model", "\"" + head.model + "\"", "a name without blanks or line breaks");
     if (head.warmup < 0) refuse(function, "head.warmup", std::to_string(head.warmup), "warmup >= 0");
-    if (head.thin < 1) refuse(function, "head.thin", std::to_string(head.thin), "thin >= 1");
+    std::int64_t transitions = 0;
+    if (head.thin < 1 || __builtin_mul_overflow(draws.rows, head.thin, &transitions))
+        refuse(function, "head.thin", std::to_string(head.thin), "thin >= 1, and thin draws below 2^63");
 
     // Names and values of the sampler's columns, in CmdStan's order.
     std::string title;

@@ -52,7 +52,8 @@ public:
         const auto array = [&] { return std::exchange(next, next + lanes); };
         state_ = {points,
                   points + lanes * d_,
-                  {array(), array(), array(), array(), array(), array(), array(), array(), array(), array(), array()}};
+                  {array(), array(), array(), array(), array(), array(), array(), array(), array(), array(), array(),
+                   array()}};
     }
 
     Samples<T> run(const Energy& energy) {
@@ -213,7 +214,7 @@ private:
         const bool learns_step = kind_.step_size == 0;
         const bool learns_mass = o_.adapt_mass && o_.inverse_mass.empty();
         const auto windows = learns_mass ? windows_of(o_.warmup) : WarmupWindows{};
-        const std::int64_t report = std::clamp<std::int64_t>(o_.warmup / 50, 1, 64);  // what is in flight is bounded
+        const std::int64_t report = std::max<std::int64_t>(o_.warmup / 50, 1), most_in_flight = 64;
         auto end = windows.ends.begin();
         std::int64_t points_in_products = 0;
         for (std::int64_t t = 0; t < o_.warmup; ++t) {
@@ -257,7 +258,11 @@ private:
                 points_in_products = 0;
             }
             seen_ = t + 1;
-            if (((t + 1) % report == 0 || o_.cancel.stop_requested()) && !tell(t + 1, true)) return false;
+            if ((t + 1) % report == 0 || o_.cancel.stop_requested()) {
+                if (!tell(t + 1, true)) return false;
+            } else if ((t + 1) % most_in_flight == 0) {
+                stream_.wait();
+            }
         }
         return true;
     }
@@ -327,12 +332,13 @@ private:
     void clear_counts() {
         const std::int64_t lanes = tiles_ * math::chains_a_tile;
         const auto& numbers = state_.numbers;
-        for (T* counted : {numbers.accepted, numbers.divergences, numbers.leapfrogs, numbers.deepest})
+        for (T* counted :
+             {numbers.accepted, numbers.accepted_rest, numbers.divergences, numbers.leapfrogs, numbers.deepest})
             queue_.fill(counted, 0, static_cast<std::size_t>(lanes) * sizeof(T));
     }
     // What the host has, and what the device has counted since.
     Counts counted() {
-        return {counts_.acceptance + sum_of(state_.numbers.accepted),
+        return {counts_.acceptance + (sum_of(state_.numbers.accepted) + sum_of(state_.numbers.accepted_rest)),
                 counts_.divergences + sum_of(state_.numbers.divergences),
                 counts_.leapfrogs + sum_of(state_.numbers.leapfrogs), counts_.deepest + sum_of(state_.numbers.deepest)};
     }

@@ -30,14 +30,14 @@ struct CsvHead {
     std::int64_t id = 1;          // the chain's number
     std::optional<std::uint64_t> seed{};
     std::int64_t warmup = 0;  // >= 0: draws that came before these, and are not in the file
-    std::int64_t thin = 1;    // >= 1: of so many transitions one was kept
+    std::int64_t thin = 1;    // >= 1: of so many transitions one was kept; num_samples counts them all, as CmdStan's
 };
 
 // The draws [draws x quantities] of one chain as CmdStan writes them, one file a chain:
 //   arviz.from_cmdstan(["chain_1.csv", "chain_2.csv"])
 // Names are Stan's: "mu", and "theta[2,1]" or "theta.2.1" for element (2, 1) of an array, counted from 1; without
 // blanks, commas, quotes or __ at the end, and each once, an array always with as many indices and whole: where a file
-// has gaps, ArviZ reads zeros. Values are written with the fewest digits that give them back; NaN and infinities as
+// has gaps, ArviZ reads zeros. Values are written as shortly as gives them back; NaN and infinities as
 // nan, inf and -inf. Errors: InvalidArgument for a wrong view, name or column length; FileError. The file is there
 // whole or, as before, not. Cost: some 70 ns a value.
 CUEBM_API void save_cmdstan_csv(const std::string& path, const std::vector<std::string>& names,

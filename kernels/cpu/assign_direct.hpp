@@ -3,7 +3,7 @@
 #pragma once
 
 #include "cpu/assign_kernels.hpp"
-#include "cpu/pack.hpp"
+#include "cpu/pack_tree.hpp"
 #include "math/free_energy.hpp"
 
 namespace cuebm::cpu::CUEBM_ISA {
@@ -23,18 +23,9 @@ constexpr int parts = lanes / width<T>;  // packs that hold 16 lanes
 constexpr int tile_points = math::pack_registers == 32 ? 4 : 2, tile_prototypes = 4;
 constexpr int direct_rows = 32;  // their states and coordinates stay in L2 while 16 prototypes are met; not tuned
 
-template <int... i>
-struct Indices {};
-template <int n, int... i>
-struct Count : Count<n - 1, n - 1, i...> {};
-template <int... i>
-struct Count<0, i...> {
-    using Type = Indices<i...>;
-};
-
 // a and b hold sums in blocks of lanes; adds the upper half of each block to its lower half, those of b behind a's.
 template <int block, class P, int... i>
-CUEBM_INLINE P add_halves(P a, P b, Indices<i...>) {
+CUEBM_INLINE P add_halves(P a, P b, math::Lanes<i...>) {
     constexpr int half = block / 2;
     return __builtin_shufflevector(a, b, (i / half * block + i % half)...) +
            __builtin_shufflevector(a, b, (i / half * block + i % half + half)...);
@@ -47,7 +38,7 @@ CUEBM_INLINE void sum_and_transpose(Pack<T>* x) {
     if constexpr (block > 1) {
 #pragma GCC unroll 16
         for (int i = 0; i < block / 2; ++i)
-            x[i] = add_halves<block>(x[2 * i], x[2 * i + 1], typename Count<width<T>>::Type{});
+            x[i] = add_halves<block>(x[2 * i], x[2 * i + 1], typename math::CountLanes<width<T>>::Type{});
         sum_and_transpose<T, block / 2>(x);
     }
 }

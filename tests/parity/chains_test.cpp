@@ -462,6 +462,27 @@ TEST(Chains, TheLastReportIsOfAll) {
     EXPECT_EQ(acceptance, run.acceptance);
 }
 
+// A sum in float that loses what is added: the mean acceptance of so many was 0.9964 instead of 0.9959.
+TEST(Chains, MeanAcceptanceOfManyTransitions) {
+    const auto context = eb::Context::cpu();
+    const auto run =
+        eb::sample<float>(context, eb::energy::gaussian({.precision = {1, 1}}),
+                          eb::Hmc{.leapfrogs = 1, .step_size = 0.32}, {.chains = 4, .warmup = 0, .draws = 300'000});
+    double sum = 0;
+    for (const float acceptance : eb::to_host(context, run.acceptances)) sum += static_cast<double>(acceptance);
+    EXPECT_NEAR(run.acceptance, sum / 1.2e6, 1e-6);
+}
+
+// Reports that come more often where warm-up is long.
+TEST(Chains, ReportAboutAHundredTimes) {
+    int calls = 0;
+    (void)eb::sample<float>(
+        eb::Context::cpu(), eb::energy::gaussian({.precision = {1}}), eb::Hmc{.leapfrogs = 1},
+        {.chains = 1, .warmup = 10'000, .draws = 1000, .progress = [&](const eb::SampleProgress&) { ++calls; }});
+    EXPECT_GE(calls, 50);
+    EXPECT_LE(calls, 110);
+}
+
 // Launches that double until their number overflows: 4 leapfrog trees at most, so that there are many.
 TEST(Chains, HaveAnyNumberOfLaunches) {
     const auto context = eb::Context::cpu();

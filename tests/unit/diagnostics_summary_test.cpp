@@ -128,6 +128,9 @@ TEST(Summary, SeesChainsThatNeverMoved) {
         };
     };
     expect_problem(changed(stay(4)), {"No chain ever moved", "smaller steps"});
+    auto short_steps = changed(stay(4));
+    short_steps.sampler.acceptance = 1;
+    expect_problem(short_steps, {"No chain ever moved", "longer steps"});
     const auto two = changed(stay(2));
     EXPECT_EQ(two.stuck_chains, 2);
     EXPECT_TRUE(two.problems()[0].starts_with("2 of 4 chains never moved")) << two.verdict();

@@ -79,7 +79,7 @@ TEST_F(DrawsFile, CsvIsWrittenAsCmdStanDoes) {
                                    .energy = eb::view(energy)},
                                   {.model = "spiral", .id = 2, .seed = 7, .warmup = 500, .thin = 3});
     EXPECT_EQ(bytes(),
-              "# model = spiral\n# method = sample\n#   sample\n#     num_samples = 2\n#     num_warmup = 500\n"
+              "# model = spiral\n# method = sample\n#   sample\n#     num_samples = 6\n#     num_warmup = 500\n"
               "#     save_warmup = 0\n#     thin = 3\n# id = 2\n# random\n#   seed = 7\n"
               "lp__,accept_stat__,stepsize__,treedepth__,n_leapfrog__,divergent__,energy__,mu,theta.1,theta.2\n"
               "-1.5,0.9,0.25,2,3,0,2,1,0.1,-2.5e-10\n"
@@ -125,9 +125,9 @@ TEST_F(DrawsFile, CsvOfNamesThatWouldNotComeBackIsRefused) {
     for (const auto& good : {Names{"a", "b"}, Names{"θ[1]", "θ[2]"}, Names{"x_1", "X-1(2)"}, Names{"x.1.2", "x[1,1]"}})
         EXPECT_EQ(refused(good, two), "nothing") << good[0];
     const auto before = bytes();
-    for (const char* bad :
-         {"",     "b,c", "b c", "b\n", "#b",   "\"b\"", "b__", "b[0]",  "b[01]", "b[]",  "b[1", "b]",    "b[1][2]",
-          "b[i]", "b.",  "b.c", "b.0", "b..1", ".1",    "[1]", "b[1,]", "a",     "a[1]", "a.1", "b[1]__"})
+    for (const char* bad : {"",    "b,c", "b c",   "b\n",     "#b",   "\"b\"", "b__",    "b[0]",  "b[01]",
+                            "b[]", "b[1", "b]",    "b[1][2]", "b[i]", "b.",    "b.c",    "b.0",   "b..1",
+                            ".1",  "[1]", "b[1,]", "a",       "a[1]", "a.1",   "b[1]__", "chain", "draw"})
         EXPECT_EQ(refused(Names{"a", bad}, two), "names") << bad;
     EXPECT_EQ(refused(Names{"b[1]", "b.1"}, two), "names");
     EXPECT_EQ(refused(Names{"b[1]", "b[1,2]"}, two), "names");
@@ -137,6 +137,7 @@ TEST_F(DrawsFile, CsvOfNamesThatWouldNotComeBackIsRefused) {
     EXPECT_EQ(refused(Names{"b[4294967296,4294967296]", "a"}, two), "names");
     const std::vector<double> three{1, 2, 3};
     EXPECT_EQ(refused(Names{"b[1,1]", "b[2,1]", "b[1,2]"}, eb::view(three, 1, 3)), "names");
+    EXPECT_EQ(refused(Names{"b[1]", "b[2]", "b_dim_0"}, eb::view(three, 1, 3)), "names");  // ArviZ's index of b
     EXPECT_EQ(bytes(), before);
 }
 

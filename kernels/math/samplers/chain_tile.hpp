@@ -18,21 +18,29 @@ CUEBM_MATH Coordinates<R> pack_of(Coordinates<R> tile, int pack) {
 // The numbers of a chain, each an array over chains: pointers in the backends, Coordinates in a transition.
 template <class Array>
 struct ChainNumbers {
-    static constexpr int count = 11;
+    static constexpr int count = 12;
     Array value;                         // the energy at the point
     Array energy, acceptance, diverged;  // of the last transition: H where it ended, its probability, 0 or 1
     Array leaves, depth;                 // the same, of NUTS
     Array slope;                         // the same, of ChEES: see hamiltonian.hpp
     Array accepted, divergences;         // sums of acceptance and diverged over transitions
+    Array accepted_rest;                 // what rounding took of the first
     Array leapfrogs, deepest;            // of NUTS: the sum of leaves, and transitions that ended for their depth alone
 
     template <class Function>
     CUEBM_MATH_MEMBER auto map(Function f) const {
-        return ChainNumbers<decltype(f(value))>{f(value),       f(energy),    f(acceptance), f(diverged),
-                                                f(leaves),      f(depth),     f(slope),      f(accepted),
-                                                f(divergences), f(leapfrogs), f(deepest)};
+        return ChainNumbers<decltype(f(value))>{f(value),       f(energy),        f(acceptance), f(diverged),
+                                                f(leaves),      f(depth),         f(slope),      f(accepted),
+                                                f(divergences), f(accepted_rest), f(leapfrogs),  f(deepest)};
     }
 };
+// A float's sum of 10^6 probabilities would be wrong in the third digit, and in one direction.
+template <class R>
+CUEBM_MATH void add_acceptance(const ChainNumbers<Coordinates<R>>& numbers, R probability) {
+    const R before = numbers.accepted[0], sum = before + probability;
+    numbers.accepted.set(0, sum);
+    numbers.accepted_rest.set(0, numbers.accepted_rest[0] + (probability - (sum - before)));
+}
 
 // All chains in memory: coordinate j of chain c is element (c / 64, j, c % 64).
 template <class T>
@@ -128,7 +136,7 @@ CUEBM_MATH void accept(const Transition<T>& t, const ChainTile<R>& tile, LaneInd
     const R diverged = select(followed, R{}, spread<R>(T(1)));
     const auto& numbers = tile.numbers;
     numbers.acceptance.set(0, probability);
-    numbers.accepted.set(0, numbers.accepted[0] + probability);
+    add_acceptance(numbers, probability);
     numbers.diverged.set(0, diverged);
     numbers.divergences.set(0, numbers.divergences[0] + diverged);
     numbers.energy.set(0, select(kept, after, before));

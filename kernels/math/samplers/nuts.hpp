@@ -203,7 +203,7 @@ CUEBM_MATH void nuts_end(const Transition<T>& t, int max_depth, const NutsChain<
     numbers.diverged.set(0, diverged);
     numbers.leaves.set(0, leaves);
     numbers.depth.set(0, static_cast<T>(chain.depth));
-    numbers.accepted.set(0, numbers.accepted[0] + chain.acceptance / leaves);
+    add_acceptance(numbers, chain.acceptance / leaves);
     numbers.divergences.set(0, numbers.divergences[0] + diverged);
     numbers.leapfrogs.set(0, numbers.leapfrogs[0] + leaves);
     numbers.deepest.set(0, numbers.deepest[0] + (chain.depth == max_depth ? T(1) : T(0)));
