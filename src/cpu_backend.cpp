@@ -249,7 +249,7 @@ std::size_t free_host_bytes() {
 }
 
 std::unique_ptr<Backend> make_cpu_backend(const CpuOptions& options) {
-    // oneTBB never has more, unless the machine does.
+    // oneTBB has no more, unless the process does.
     const int most = std::max(256, static_cast<int>(std::thread::hardware_concurrency()));
     if (options.threads < 0 || options.threads > most)
         throw InvalidArgument("Context::cpu", "threads", std::to_string(options.threads),

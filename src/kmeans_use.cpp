@@ -109,10 +109,14 @@ double largest_norm(Stream& stream, MatrixView<const T> prototypes) {
     const auto w = read(stream, prototypes);
     double largest = 0;
     for (std::int64_t z = 0; z < prototypes.rows; ++z) {
-        double norm = 0;  // without squares, which may overflow
+        const auto row = w.begin() + static_cast<std::ptrdiff_t>(z * prototypes.cols);
+        double most = 0, squares = 0;  // of coordinates over a power of two, since squares may overflow
         for (std::int64_t j = 0; j < prototypes.cols; ++j)
-            norm = std::hypot(norm, static_cast<double>(w[static_cast<std::size_t>(z * prototypes.cols + j)]));
-        largest = std::max(largest, norm);
+            most = std::max(most, std::fabs(static_cast<double>(row[j])));
+        const int exponent = most > 0 ? std::ilogb(most) : 0;
+        for (std::int64_t j = 0; j < prototypes.cols; ++j)
+            squares += std::pow(std::scalbn(static_cast<double>(row[j]), -exponent), 2);
+        largest = std::max(largest, std::scalbn(std::sqrt(squares), exponent));
     }
     return largest;
 }

@@ -75,7 +75,8 @@ CUEBM_API void assign(Stream& stream, const Assign<double>& arguments);
 //
 // The sum over points is in fixed point (see Update): bit-identical whatever the order. Cost: that of Assign
 // with free energies twice, and for each prototype whose probability has not underflowed n d operations for d/dy, and
-// n d roundings to fixed point for d/dw.
+// n d roundings to fixed point for d/dw; with weights one more pass over Y. Errors: also DataError where weight_i y_ij
+// overflows double.
 template <class T>
 struct AssignGradient {
     PointsView<T> points;                 // [n x d], n >= 1

@@ -34,7 +34,7 @@ struct Allocator {
 };
 
 struct CpuOptions {
-    int threads = 0;               // to 256, or as many as the machine has; 0: all that it gives this process
+    int threads = 0;               // to 256, or more if this process has more; 0: all that it has
     std::size_t memory_limit = 0;  // bytes that arrays and workspaces may take together; 0: no limit
     Allocator allocator{};
 };

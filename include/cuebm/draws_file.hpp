@@ -37,9 +37,9 @@ struct CsvHead {
 //   arviz.from_cmdstan(["chain_1.csv", "chain_2.csv"])
 // Names are Stan's: "mu", and "theta[2,1]" or "theta.2.1" for element (2, 1) of an array, counted from 1; without
 // blanks, commas, quotes or __ at the end, and each once, an array always with as many indices and whole: where a file
-// has gaps, ArviZ reads zeros. Values are written as shortly as gives them back; NaN and infinities as
-// nan, inf and -inf. Errors: InvalidArgument for a wrong view, name or column length; FileError. The file is there
-// whole or, as before, not. Cost: some 70 ns a value.
+// has gaps, ArviZ reads zeros. "chain", "draw" and, beside an array a, "a_dim_0" are ArviZ's own, and refused. Values
+// are written as shortly as gives them back; NaN and infinities as nan, inf and -inf. Errors: InvalidArgument for a
+// wrong view, name or column length; FileError. The file is there whole or, as before, not. Cost: some 70 ns a value.
 CUEBM_API void save_cmdstan_csv(const std::string& path, const std::vector<std::string>& names,
                                 MatrixView<const float> draws, const Transitions& transitions = {},
                                 const CsvHead& head = {});

@@ -444,3 +444,17 @@ TEST(Running, SeesChainsThatStayWhereTheyBegan) {
     EXPECT_LT(run.summary.quantities[1].r_hat, 1.05);
     EXPECT_FALSE(run.summary.problems().empty());
 }
+
+// Finite draws whose squares overflow: nothing is known of their spread, and that is said.
+TEST(Running, SaysThatASpreadIsNotKnown) {
+    std::vector<double> rows;
+    for (int i = 0; i < 4000; ++i) rows.push_back(std::sin(i * 12.9898));
+    for (const double size : {1.0, 1e170}) {
+        auto scaled = rows;
+        for (double& value : scaled) value *= size;
+        diagnostics::Running running({"x"}, {.chains = 4, .draws = 1000});
+        running.add(eb::view(std::as_const(scaled), 4000, 1));
+        const auto verdict = running.summary().verdict();
+        EXPECT_EQ(verdict.find("spread is not known") != std::string::npos, size > 1) << verdict;
+    }
+}
