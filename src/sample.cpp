@@ -269,7 +269,7 @@ private:
 
     bool draw(Samples<T>& result) {
         clear_counts();
-        // Counters of T are exact for so many, and are then folded.
+        // Integers of T are exact for so many, and are then folded; acceptance has its rest beside it.
         const std::int64_t most = kind_.max_depth > 0 ? (1 << 22) >> kind_.max_depth : 1 << 20;
         const std::int64_t all = o_.draws * o_.thin;
         const bool tells = o_.progress || o_.cancel.stop_possible();

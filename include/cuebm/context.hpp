@@ -83,7 +83,7 @@ class CUEBM_API Context {
 public:
     // The first GPU that works, else the CPU. `description()` says which, and why there is no GPU.
     static Context best();
-    // Errors: InvalidArgument for too few or many threads, or half an allocator.
+    // Errors: InvalidArgument for threads out of range, or half an allocator.
     static Context cpu(const CpuOptions& options = {});
     // Errors: DeviceError that says what is missing (plug-in, driver, device) and what to do.
     static Context cuda(int device = 0);

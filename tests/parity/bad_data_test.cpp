@@ -98,24 +98,14 @@ CUEBM_TEST(BadData, InUpdateAndGradient) {
         EXPECT_TRUE(same_bits(points.host(), y));
         if (first.argument == "labels") return first;
         for (const double beta : {1.0, eb::infinity}) {
-            const Placed<T> prototypes(context, good.prototypes, k, d), out(context, k, d);
-            EXPECT_EQ(complaint([&] {
-                          eb::assign_gradient(context, eb::AssignGradient<T>{.points = points.view(),
-                                                                             .prototypes = prototypes.view(),
-                                                                             .weights = weight.vector(),
-                                                                             .beta = beta,
-                                                                             .prototype_gradients = out.view()});
-                      }),
-                      first);
-            const Placed<T> of_points(context, n, d);
-            EXPECT_EQ(complaint([&] {
-                          eb::assign_gradient(context, eb::AssignGradient<T>{.points = points.view(),
-                                                                             .prototypes = prototypes.view(),
-                                                                             .weights = weight.vector(),
-                                                                             .beta = beta,
-                                                                             .point_gradients = of_points.view()});
-                      }),
-                      first);
+            const Placed<T> prototypes(context, good.prototypes, k, d), by_w(context, k, d), by_y(context, n, d);
+            const eb::AssignGradient<T> task{
+                .points = points.view(), .prototypes = prototypes.view(), .weights = weight.vector(), .beta = beta};
+            auto of_prototypes = task, of_points = task;
+            of_prototypes.prototype_gradients = by_w.view();
+            of_points.point_gradients = by_y.view();
+            for (const auto& gradient : {of_prototypes, of_points})
+                EXPECT_EQ(complaint([&] { eb::assign_gradient(context, gradient); }), first);
         }
         return first;
     };
