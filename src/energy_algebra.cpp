@@ -1,4 +1,5 @@
 // Sums, weights and changes of variables of energies; the names of their coordinates.
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -18,10 +19,27 @@ const Node& node_of(const char* function, const Energy& energy) {
     return *energy.node();
 }
 
-Energy map(const Energy& energy, Node node) {
-    node.kind = Node::Kind::map;
-    node.children = {energy.node()};
+// Trees are walked, and destroyed, by recursion; a tree that is a child twice is walked twice.
+constexpr std::int64_t most_depth = 10'000, most_terms = 1 << 20;
+
+Energy parent(const char* function, Node node, std::vector<std::shared_ptr<const Node>> children) {
+    node.terms = 0;
+    for (const auto& child : children) {
+        node.depth = std::max(node.depth, child->depth + 1);
+        node.terms += child->terms;
+    }
+    if (node.depth > most_depth)
+        refuse(function, "energy", std::to_string(node.depth) + " operations within each other",
+               "at most 10,000 of them: of many terms, add up halves");
+    if (node.terms > most_terms)
+        refuse(function, "energy", std::to_string(node.terms) + " terms", "at most 2^20 of them");
+    node.children = std::move(children);
     return Energy(std::make_shared<const Node>(std::move(node)));
+}
+
+Energy map(const char* function, const Energy& energy, Node node) {
+    node.kind = Node::Kind::map;
+    return parent(function, std::move(node), {energy.node()});
 }
 
 }  // namespace
@@ -143,15 +161,13 @@ Energy operator+(const Energy& a, const Energy& b) {
     if (left.d != right.d)
         refuse("energy +", "energy", std::to_string(left.d) + " + " + std::to_string(right.d) + " coordinates",
                "energies of the same coordinates");
-    return Energy(std::make_shared<const Node>(
-        Node{.kind = Node::Kind::sum, .d = left.d, .text = {}, .children = {a.node(), b.node()}}));
+    return parent("energy +", {.kind = Node::Kind::sum, .d = left.d, .text = {}}, {a.node(), b.node()});
 }
 
 Energy operator*(double beta, const Energy& energy) {
     const Node& node = node_of("energy *", energy);
     if (!(beta > 0) || !std::isfinite(beta)) refuse("energy *", "beta", text_of(beta), "a finite beta > 0");
-    return Energy(std::make_shared<const Node>(
-        Node{.kind = Node::Kind::weight, .d = node.d, .text = {}, .beta = beta, .children = {energy.node()}}));
+    return parent("energy *", {.kind = Node::Kind::weight, .d = node.d, .text = {}, .beta = beta}, {energy.node()});
 }
 
 namespace energy {
@@ -183,12 +199,13 @@ Energy affine(const Energy& energy, const Affine& m) {
     check_values(function, dense ? "matrix" : "scale", factors, dense ? rows * m.matrix.cols : rows);
     std::vector<double> parameters = dense ? grouped_rows(factors, rows, m.matrix.cols) : factors;
     parameters.insert(parameters.end(), shift.begin(), shift.end());
-    return map(energy, {.kind = {},
-                        .d = dense ? m.matrix.cols : rows,
-                        .text = "affine",
-                        .op = dense ? math::EnergyOp::matrix_forward : math::EnergyOp::scale_forward,
-                        .rows = rows,
-                        .parameters = std::move(parameters)});
+    return map(function, energy,
+               {.kind = {},
+                .d = dense ? m.matrix.cols : rows,
+                .text = "affine",
+                .op = dense ? math::EnergyOp::matrix_forward : math::EnergyOp::scale_forward,
+                .rows = rows,
+                .parameters = std::move(parameters)});
 }
 
 Energy clamp(const Energy& energy, const Clamp& held) {
@@ -211,7 +228,7 @@ Energy clamp(const Energy& energy, const Clamp& held) {
     if (free.empty()) refuse(function, "known", "every coordinate", "at least one coordinate that is free");
     node.d = static_cast<std::int64_t>(free.size());
     node.indices.insert(node.indices.end(), free.begin(), free.end());
-    return map(energy, std::move(node));
+    return map(function, energy, std::move(node));
 }
 
 Energy constrain(const Energy& energy, const std::vector<Support>& supports) {
@@ -244,7 +261,7 @@ Energy constrain(const Energy& energy, const std::vector<Support>& supports) {
         widths.push_back(s.kind == Support::Kind::interval ? s.to - s.from : 1.0);
     }
     node.parameters.insert(node.parameters.end(), widths.begin(), widths.end());
-    return map(energy, std::move(node));
+    return map(function, energy, std::move(node));
 }
 
 Energy named(const Energy& energy, const std::vector<std::string>& names) {
@@ -253,8 +270,8 @@ Energy named(const Energy& energy, const std::vector<std::string>& names) {
     if (names.size() != wanted)
         refuse(function, "names", std::to_string(names.size()) + " names", std::to_string(wanted));
     (void)csv_columns(function, names);  // now, and not when the draws are saved
-    return Energy(std::make_shared<const Node>(Node{
-        .kind = Node::Kind::names, .d = energy.dimension(), .text = {}, .names = names, .children = {energy.node()}}));
+    return parent(function, {.kind = Node::Kind::names, .d = energy.dimension(), .text = {}, .names = names},
+                  {energy.node()});
 }
 
 }  // namespace energy

@@ -5,6 +5,7 @@
 #include <bit>
 #include <initializer_list>
 #include <limits>
+#include <string_view>
 
 #include "check.hpp"
 #include "file_io.hpp"
@@ -39,11 +40,17 @@ constexpr const char* npy_type<Half> = "<f2";
 template <>
 constexpr const char* npy_type<std::int32_t> = "<i4";
 
+// Whatever stands for the order of bytes, which is ours: NumPy takes 'f4' and '=f4' for '<f4'.
+std::string_view without_order(std::string_view type) {
+    const bool marked = !type.empty() && std::string_view("<|=").find(type[0]) != std::string_view::npos;
+    return type.substr(marked ? 1 : 0);
+}
+
 template <class T>
 std::unique_ptr<RowFile> open_npy(const std::string& path) {
     InputFile file(path);
     const auto header = read_npy_header(file);
-    if (header.type != npy_type<T>)
+    if (without_order(header.type) != without_order(npy_type<T>))
         file.fail(header.type_at, "values of type '" + header.type + "'", std::string("'") + npy_type<T> + "'");
     const std::string values = shape(header.rows, header.cols) + " values";
     std::int64_t row_bytes = 0, bytes = 0;

@@ -60,17 +60,23 @@ void InputFile::fail(std::int64_t at, const std::string& got, const std::string&
 
 OutputFile::OutputFile(std::string path) : path_(std::move(path)), target_(path_) {
     std::error_code problem;
+    auto mode = std::filesystem::perms::unknown;  // of a file that is replaced: it keeps them
     if (const auto there = std::filesystem::canonical(path_, problem); !problem) {
-        if (!std::filesystem::is_regular_file(there))
+        const auto status = std::filesystem::status(there);
+        if (status.type() != std::filesystem::file_type::regular)
             throw FileError(path_, 0, "got a directory, pipe or device, wanted a regular file or none");
         target_ = there.string();
+        mode = status.permissions();
     } else if (std::error_code no_link; std::filesystem::is_symlink(path_, no_link)) {
         throw FileError(path_, 0, "got a link that leads nowhere: " + problem.message());
     }
     static std::atomic<unsigned> count{0};  // two threads may write the same file
-    temporary_ = target_ + "." + std::to_string(::getpid()) + "." + std::to_string(count++) + ".part";
+    // A name of its own length: the target's may be as long as names can be.
+    const auto name = ".cuebm." + std::to_string(::getpid()) + "." + std::to_string(count++) + ".part";
+    temporary_ = std::filesystem::path(target_).replace_filename(name).string();
     const int descriptor = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (descriptor < 0) throw FileError(path_, 0, system_problem("cannot be created"));
+    if (mode != std::filesystem::perms::unknown) (void)::fchmod(descriptor, static_cast<mode_t>(mode) & 0777);
     file_.reset(::fdopen(descriptor, "wb"));
     if (file_) return;
     (void)::close(descriptor);

@@ -130,7 +130,8 @@ TEST_F(Files, NpyOfOthersIsRead) {
     const std::vector<float> values{1, 2, 3, 4, 5, 6};
     for (const char version : {'\1', '\2', '\3'})
         for (const std::string& text :
-             {dictionary("<f4", "(2, 3)"), dictionary("<f4", "(2L, 3L)"),
+             {dictionary("<f4", "(2, 3)"), dictionary("<f4", "(2L, 3L)"), dictionary("f4", "(2, 3)"),
+              dictionary("=f4", "(2, 3)"),
               std::string("{\"shape\":(2,3),\"fortran_order\":False,\"descr\":\"<f4\"}   "),
               std::string("{ 'fortran_order' : False , 'shape' : ( 2 , 3 , ) , 'descr' : '<f4' }")}) {
             put(npy(text, raw(values), version));
@@ -142,6 +143,8 @@ TEST_F(Files, NpyOfOthersIsRead) {
     EXPECT_EQ(eb::read_npy<float>(path()).cols, 1);
     put(npy(dictionary("<f4", "(6,)"), raw(values)));
     EXPECT_EQ(eb::read_npy<float>(path()).rows, 6);
+    put(npy(dictionary("<u1", "(2, 3)"), "abcdef"));
+    EXPECT_EQ(eb::read_npy<std::uint8_t>(path()).values[5], 'f');
 }
 
 TEST_F(Files, EveryTruncationIsAnError) {
@@ -291,6 +294,20 @@ TEST_F(Files, AreReplacedWholeOrNotAtAll) {
     std::filesystem::create_directories(path("folder/full"));
     EXPECT_THROW(eb::write_npy(path("folder"), eb::view(values, 1, 2)), eb::FileError);
     EXPECT_EQ(count(), 2u) << "a temporary file is left";
+}
+
+// A private file that others can read afterwards; a name that has no room for an ending.
+TEST_F(Files, KeepTheirModeAndAnyName) {
+    namespace fs = std::filesystem;
+    const std::vector<float> values{1, 2, 3};
+    const std::string name = path(std::string(255, 'n'));
+    eb::write_npy(name, eb::view(values, 3, 1));
+    const auto mode = fs::perms::owner_read | fs::perms::owner_write;
+    fs::permissions(name, mode);
+    eb::write_npy(name, eb::view(values, 1, 3));
+    EXPECT_EQ(fs::status(name).permissions(), mode);
+    EXPECT_EQ(eb::read_npy<float>(name).cols, 3);
+    EXPECT_EQ(count(), 1u) << "a temporary file is left";
 }
 
 // A link that is replaced by a file, a device that is.

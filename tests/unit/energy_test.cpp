@@ -97,6 +97,29 @@ TEST(Energy, GaussianIsOfTheSymmetricPart) {
     EXPECT_NEAR(gradient[1], 1000 + 0.5e-7, 1e-12);
 }
 
+// A sum made in a loop: the stack must hold all that walks it, and what would not fit is refused.
+TEST(Energy, ManyTermsAreSummedAndTooManyRefused) {
+    const auto value_at_2 = [](const eb::Energy& energy) {
+        const double x = 2;
+        double value = 0;
+        eb::energy::evaluate(eb::Context::cpu({.threads = 1}), energy,
+                             eb::energy::Evaluate<double>{.points = eb::view(&x, 1, 1), .values = {&value, 1}});
+        return value;
+    };
+    const auto one = eb::energy::gaussian({.precision = {1.0}});
+    eb::Energy sum = one, halves = one;
+    for (int i = 1; i < 10'000; ++i) sum = sum + one;
+    EXPECT_EQ(value_at_2(sum), 2 * 10'000);
+    EXPECT_EQ(sum.names().size(), 1u);
+    EXPECT_GT(sum.text().size(), 10'000u);
+    expect_refused("energy", [&] { (void)(sum + one); });
+    expect_refused("energy", [&] { (void)(2.0 * sum); });
+    for (int i = 0; i < 14; ++i) halves = halves + halves;
+    EXPECT_EQ(value_at_2(halves), 2 * 16'384);
+    for (int i = 14; i < 20; ++i) halves = halves + halves;
+    expect_refused("energy", [&] { (void)(halves + one); });
+}
+
 // A parameter that would give NaN or nonsense later.
 TEST(Energy, RefusesBadParameters) {
     namespace en = eb::energy;
