@@ -10,6 +10,7 @@
 #include "cpu/screen_groups.hpp"
 #include "math/canonical.hpp"
 #include "math/screening.hpp"
+#include "parallel.hpp"
 
 namespace cuebm::cpu {
 namespace {
@@ -32,7 +33,7 @@ bool repays(const ScreenKernels& screen, std::int64_t k, std::int64_t d) {
 // Sums of products of bytes stay below 2^31.
 constexpr std::int64_t most_int8_coordinates = 65536;
 
-std::int64_t divide_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+using detail::divide_up;
 
 template <class T>
 bool can_be_screened(const Assign<T>& task) {

@@ -23,7 +23,7 @@ std::size_t energy_scratch_bytes(int threads, const EnergyKernels& kernels, cons
 template <class T>
 void evaluate(detail::CpuQueue& queue, const EnergyKernels& kernels, const detail::EvaluateEnergy<T>& task,
               std::byte* scratch) {
-    const std::int64_t n = task.points.rows, d = task.program->d, rows = rows_a_task(d);
+    const std::int64_t n = task.points.rows, d = task.program->d;
     const std::int64_t elements = tile_scratch(d, task.program->scratch_rows, kernels_of<T>(kernels).pack_lanes);
     const EnergyData<T> data{.program = task.program->view(),
                              .points = task.points.data,
@@ -34,9 +34,9 @@ void evaluate(detail::CpuQueue& queue, const EnergyKernels& kernels, const detai
                              .gradients_stride = task.gradients.stride,
                              .over_read = task.points.stride == d,
                              .n = n};
-    queue.team().parallel_for((n + rows - 1) / rows, [&](std::int64_t block, int slot) {
-        const std::int64_t bad = kernels_of<T>(kernels).rows(data, block * rows, std::min(n, (block + 1) * rows),
-                                                             reinterpret_cast<T*>(scratch) + slot * elements);
+    queue.team().for_blocks(n, rows_a_task(d), [&](std::int64_t first, std::int64_t last, int slot) {
+        const std::int64_t bad =
+            kernels_of<T>(kernels).rows(data, first, last, reinterpret_cast<T*>(scratch) + slot * elements);
         if (bad < 0 || !task.check_finite) return;
         const T* row = task.points.data + bad * task.points.stride;
         const bool finite = std::all_of(row, row + d, [](T value) { return std::isfinite(value); });

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cpu/rows.hpp"
+#include "cpu/shared_numbers.hpp"
 #include "math/canonical.hpp"
 #include "math/fixed_point.hpp"
 #include "workspace.hpp"
@@ -17,29 +18,11 @@ namespace cuebm::cpu {
 namespace {
 
 using detail::CpuQueue;
-
-std::int64_t divide_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+using detail::divide_up;
 
 // Rows of a task: some hundred kilobytes, that starting it is repaid.
 std::int64_t rows_a_task(std::int64_t d) {
     return std::clamp<std::int64_t>((1 << 17) / std::max<std::int64_t>(d, 1), 64, 1 << 15);
-}
-
-// Calls body(first, last, slot) for blocks of rows.
-template <class F>
-void for_blocks(CpuQueue& queue, std::int64_t n, std::int64_t rows, F body) {
-    queue.team().parallel_for(divide_up(n, rows), [&](std::int64_t block, int slot) {
-        body(block * rows, std::min(n, (block + 1) * rows), slot);
-    });
-}
-
-void add(std::int64_t& to, std::int64_t value) { std::atomic_ref(to).fetch_add(value, std::memory_order_relaxed); }
-
-void raise(double& to, double value) {
-    const std::atomic_ref<double> shared(to);
-    double seen = shared.load(std::memory_order_relaxed);
-    while (value > seen && !shared.compare_exchange_weak(seen, value, std::memory_order_relaxed)) {
-    }
 }
 
 template <class T>
@@ -105,7 +88,7 @@ void scales(CpuQueue& queue, const SumsKernels& kernels, const detail::Scales<T>
     auto* bits = reinterpret_cast<std::int64_t*>(task.scales);
     std::memset(bits, 0, static_cast<std::size_t>(d + 1) * sizeof *bits);
     std::atomic<bool> valid{true};
-    for_blocks(queue, n, rows_a_task(d), [&](std::int64_t first, std::int64_t last, int) {
+    queue.team().for_blocks(n, rows_a_task(d), [&](std::int64_t first, std::int64_t last, int) {
         std::vector<T> space;
         const auto data = values.block(first, last, space);
         if (of_type<T>(kernels).largest(data, first, last, bits)) return;
@@ -175,14 +158,13 @@ public:
     void privately(const PrivateLayout& layout) {
         const std::int64_t kd = task_.k * data_.d, size = kd + task_.k, padded = PrivateLayout::padded(size);
         std::memset(layout.used, 0, static_cast<std::size_t>(team_.threads()));
-        for_blocks(queue_, task_.points.rows, rows_a_task(data_.d),
-                   [&](std::int64_t first, std::int64_t last, int slot) {
-                       std::int64_t* own = layout.sums + slot * padded;
-                       if (layout.used[slot] == 0) std::memset(own, 0, static_cast<std::size_t>(size) * sizeof *own);
-                       layout.used[slot] = 1;
-                       std::vector<T> space;
-                       say(kernels_.move(values_.block(first, last, space), moves_, first, last, own, own + kd));
-                   });
+        team_.for_blocks(task_.points.rows, rows_a_task(data_.d), [&](std::int64_t first, std::int64_t last, int slot) {
+            std::int64_t* own = layout.sums + slot * padded;
+            if (layout.used[slot] == 0) std::memset(own, 0, static_cast<std::size_t>(size) * sizeof *own);
+            layout.used[slot] = 1;
+            std::vector<T> space;
+            say(kernels_.move(values_.block(first, last, space), moves_, first, last, own, own + kd));
+        });
         const auto join = [&](std::int64_t first, std::int64_t last) {
             for (int slot = 0; slot < team_.threads(); ++slot) {
                 const std::int64_t* own = layout.sums + slot * padded;
@@ -192,7 +174,7 @@ public:
             }
         };
         if (moved_ > 0)
-            for_blocks(queue_, size, 4096, [&](std::int64_t first, std::int64_t last, int) { join(first, last); });
+            team_.for_blocks(size, 4096, [&](std::int64_t first, std::int64_t last, int) { join(first, last); });
         finish();
     }
 
@@ -238,8 +220,8 @@ private:
                                 .counts = task_.into.counts};
         // Pieces of equal size, whatever the clusters' sizes: a cluster that is cut is added to by atomics.
         const std::int64_t piece = std::clamp<std::int64_t>(divide_up(at, 8 * parts), 256, 1 << 14);
-        for_blocks(queue_, at, piece,
-                   [&](std::int64_t from, std::int64_t to, int) { kernels_.add_sorted(data_, moves, from, to); });
+        team_.for_blocks(at, piece,
+                         [&](std::int64_t from, std::int64_t to, int) { kernels_.add_sorted(data_, moves, from, to); });
     }
 
     void say(const MovesReport& report) {
@@ -285,25 +267,24 @@ void accumulate(CpuQueue& queue, const SumsKernels& kernels, const detail::Accum
 template <class T>
 void finish(CpuQueue& queue, const SumsKernels& kernels, const detail::Finish<T>& task) {
     const std::int64_t d = task.prototypes.cols;
-    for_blocks(queue, task.prototypes.rows, std::max<std::int64_t>(1, 4096 / d),
-               [&](std::int64_t first, std::int64_t last, int) {
-                   for (std::int64_t z = first; z < last; ++z) {
-                       const double weight = static_cast<double>(task.from.counts[z]) / task.from.scales[d];
-                       const double seen = task.seen != nullptr ? task.seen[z] : 0.0;
-                       if (task.cluster_weights)
-                           task.cluster_weights.data[z * task.cluster_weights.stride] = seen + weight;
-                       const double shift = of_type<T>(kernels).finish(
-                           {.sums = task.from.sums + z * d,
-                            .scales = task.from.scales,
-                            .weight = weight,
-                            .seen = seen,
-                            .prototype = task.prototypes.data + z * task.prototypes.stride,
-                            .mean = task.means ? task.means.data + z * task.means.stride : nullptr,
-                            .gradient = task.gradients ? task.gradients.data + z * task.gradients.stride : nullptr,
-                            .d = d});
-                       if (task.shifts != nullptr) task.shifts[z] = shift;
-                   }
-               });
+    queue.team().for_blocks(
+        task.prototypes.rows, std::max<std::int64_t>(1, 4096 / d), [&](std::int64_t first, std::int64_t last, int) {
+            for (std::int64_t z = first; z < last; ++z) {
+                const double weight = static_cast<double>(task.from.counts[z]) / task.from.scales[d];
+                const double seen = task.seen != nullptr ? task.seen[z] : 0.0;
+                if (task.cluster_weights) task.cluster_weights.data[z * task.cluster_weights.stride] = seen + weight;
+                const double shift = of_type<T>(kernels).finish(
+                    {.sums = task.from.sums + z * d,
+                     .scales = task.from.scales,
+                     .weight = weight,
+                     .seen = seen,
+                     .prototype = task.prototypes.data + z * task.prototypes.stride,
+                     .mean = task.means ? task.means.data + z * task.means.stride : nullptr,
+                     .gradient = task.gradients ? task.gradients.data + z * task.gradients.stride : nullptr,
+                     .d = d});
+                if (task.shifts != nullptr) task.shifts[z] = shift;
+            }
+        });
 }
 
 template <class T>
@@ -312,7 +293,7 @@ void total(CpuQueue& queue, const SumsKernels& kernels, const detail::Total<T>& 
     const auto& typed = of_type<T>(kernels);
     const auto data = data_of<T>({task.values.data, n, 1, task.values.stride, {}}, task.weights, nullptr);
     double largest = 0;
-    for_blocks(queue, n, rows_a_task(1), [&](std::int64_t first, std::int64_t last, int) {
+    queue.team().for_blocks(n, rows_a_task(1), [&](std::int64_t first, std::int64_t last, int) {
         raise(largest, typed.largest_value(data, first, last));
     });
     if (!std::isfinite(largest)) {  // a product has overflowed
@@ -321,7 +302,7 @@ void total(CpuQueue& queue, const SumsKernels& kernels, const detail::Total<T>& 
     }
     const double scale = math::fixed_point_scale(largest, n);
     std::int64_t sum = 0;
-    for_blocks(queue, n, rows_a_task(1), [&](std::int64_t first, std::int64_t last, int) {
+    queue.team().for_blocks(n, rows_a_task(1), [&](std::int64_t first, std::int64_t last, int) {
         add(sum, typed.sum_values(data, first, last, scale));
     });
     task.total[0] = static_cast<double>(sum) / scale;
@@ -334,7 +315,7 @@ void variance(CpuQueue& queue, const SumsKernels& kernels, const detail::Varianc
     const Values<T> values(task.points, {}, nullptr);
     std::vector<T> first_row(static_cast<std::size_t>(d));
     copy_row(rows_of(task.points), 0, d, first_row.data());
-    for_blocks(queue, n, math::sum_block, [&](std::int64_t first, std::int64_t last, int) {
+    queue.team().for_blocks(n, math::sum_block, [&](std::int64_t first, std::int64_t last, int) {
         double* sums = task.sums + first / math::sum_block * 2 * d;
         std::vector<T> space;
         of_type<T>(kernels).variance(values.block(first, last, space), first_row.data(), first, last, sums, sums + d);

@@ -9,6 +9,7 @@
 
 #include "cpu/fixed_sums.hpp"
 #include "cpu/rows.hpp"
+#include "cpu/shared_numbers.hpp"
 #include "math/potential.hpp"
 
 namespace cuebm::cpu {
@@ -16,17 +17,7 @@ namespace {
 
 using detail::CpuQueue;
 using detail::Potential;
-
-// Calls body(block, first, last) for the blocks of rows that have a sum.
-template <class F>
-void for_blocks(CpuQueue& queue, std::int64_t n, F body) {
-    constexpr std::int64_t rows = detail::potential_block;
-    queue.team().parallel_for((n + rows - 1) / rows, [&](std::int64_t block, int) {
-        body(block, block * rows, std::min(n, (block + 1) * rows));
-    });
-}
-
-void add(std::int64_t& to, std::int64_t value) { std::atomic_ref(to).fetch_add(value, std::memory_order_relaxed); }
+using detail::potential_block;
 
 template <class T>
 std::int64_t part(const Potential<T>& of, std::int64_t i) {
@@ -66,22 +57,19 @@ void fold(CpuQueue& queue, const SumsKernels& kernels, const detail::Fold<T>& ta
     const auto data = data_of(task.of);
     const std::int64_t column = task.energies.cols > 1 ? total.column : 0;
     double largest = 0;
-    for_blocks(queue, n, [&](std::int64_t, std::int64_t first, std::int64_t last) {
+    queue.team().for_blocks(n, potential_block, [&](std::int64_t first, std::int64_t last, int) {
         fold_rows(task, column, first, last);
-        const double own = typed.largest_value(data, first, last);
-        const std::atomic_ref<double> shared(largest);
-        double seen = shared.load(std::memory_order_relaxed);
-        while (own > seen && !shared.compare_exchange_weak(seen, own, std::memory_order_relaxed)) {
-        }
+        raise(largest, typed.largest_value(data, first, last));
     });
     total.largest = largest;
     total.scale = math::fixed_point_scale(largest, n);
     total.sum = 0;
     const bool overflows = !std::isfinite(largest);
     if (overflows) total.overflowed = 1;
-    for_blocks(queue, n, [&](std::int64_t block, std::int64_t first, std::int64_t last) {
-        task.of.blocks[block] = overflows ? 0 : typed.sum_values(data, first, last, total.scale);
-        add(total.sum, task.of.blocks[block]);
+    queue.team().for_blocks(n, potential_block, [&](std::int64_t first, std::int64_t last, int) {
+        std::int64_t& sum = task.of.blocks[first / potential_block];
+        sum = overflows ? 0 : typed.sum_values(data, first, last, total.scale);
+        add(total.sum, sum);
     });
 }
 
@@ -97,7 +85,7 @@ void draw(CpuQueue& queue, const detail::Draw<T>& task) {
         auto left = static_cast<std::int64_t>(math::scale_down(task.words[c], sum));
         std::int64_t block = 0;
         while (left >= task.of.blocks[block]) left -= task.of.blocks[block++];
-        std::int64_t row = block * detail::potential_block;
+        std::int64_t row = block * potential_block;
         for (std::int64_t own; left >= (own = part(task.of, row)); ++row) left -= own;
         task.rows[c] = row;
     });
@@ -148,7 +136,7 @@ void candidates(CpuQueue& queue, const SumsKernels& kernels, const detail::Candi
     const std::int64_t d = task.points.cols;
     const int m = static_cast<int>(task.prototypes.rows);
     const Apart<T> apart(task, typed);
-    for_blocks(queue, task.points.rows, [&](std::int64_t, std::int64_t first, std::int64_t last) {
+    queue.team().for_blocks(task.points.rows, potential_block, [&](std::int64_t first, std::int64_t last, int) {
         std::vector<T> row(is_converted(rows) ? static_cast<std::size_t>(d) : 0);
         for (std::int64_t i = first; i < last; ++i) {
             T* energies = task.energies.data + i * task.energies.stride;
@@ -186,7 +174,7 @@ void choose(CpuQueue& queue, const SumsKernels& kernels, const detail::Choose<T>
     const std::int64_t n = task.of.closest.size, m = task.energies.cols;
     const auto data = data_of(task.of);
     std::fill_n(task.potentials, m, 0);
-    for_blocks(queue, n, [&](std::int64_t, std::int64_t first, std::int64_t last) {
+    queue.team().for_blocks(n, potential_block, [&](std::int64_t first, std::int64_t last, int) {
         std::int64_t own[detail::most_candidates] = {};
         of_type<T>(kernels).potentials(data, task.energies.data, task.energies.stride, static_cast<int>(m), first, last,
                                        own);
@@ -201,8 +189,8 @@ template <class T>
 void select(CpuQueue& queue, const detail::Select<T>& task) {
     detail::PotentialTotal& total = *task.of.total;
     total.selected = 0;
-    for_blocks(queue, task.of.closest.size, [&](std::int64_t block, std::int64_t first, std::int64_t last) {
-        if (task.of.blocks[block] == 0) return;
+    queue.team().for_blocks(task.of.closest.size, potential_block, [&](std::int64_t first, std::int64_t last, int) {
+        if (task.of.blocks[first / potential_block] == 0) return;
         for (std::int64_t i = first; i < last; ++i) {
             const std::int64_t own = part(task.of, i);
             if (own == 0) continue;

@@ -8,13 +8,14 @@
 #include <numeric>
 
 #include "math/screening.hpp"
+#include "parallel.hpp"
 
 namespace cuebm::cpu {
 namespace {
 
 constexpr std::int64_t columns_a_task = 256, rows_a_task = 16;
 
-std::int64_t divide_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+using detail::divide_up;
 
 // To nearest, ties to even; what is denormal becomes 0, as the instructions would take it.
 std::uint16_t to_bf16(float x) {

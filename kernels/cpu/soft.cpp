@@ -14,23 +14,15 @@ using detail::CpuQueue;
 
 constexpr std::int64_t rows_a_task = 64;
 
-template <class F>
-void for_rows(CpuQueue& queue, std::int64_t n, F body) {
-    queue.team().parallel_for((n + rows_a_task - 1) / rows_a_task, [&](std::int64_t block, int) {
-        body(block * rows_a_task, std::min(n, (block + 1) * rows_a_task));
-    });
-}
-
 std::int64_t padded(std::int64_t d) {
     return (d + math::canonical_lanes - 1) / math::canonical_lanes * math::canonical_lanes;
 }
 
 template <class T, class F>
 void for_soft_blocks(CpuQueue& queue, const AssignKernels& isa, const SoftData<T>& data, std::int64_t n, F body) {
-    const std::int64_t rows = isa.soft_rows_a_task;
-    queue.team().parallel_for((n + rows - 1) / rows, [&](std::int64_t block, int) {
+    queue.team().for_blocks(n, isa.soft_rows_a_task, [&](std::int64_t first, std::int64_t last, int) {
         const auto scratch = std::make_unique_for_overwrite<std::byte[]>(isa.soft_scratch(sizeof(T), data.depth));
-        body(block * rows, std::min(n, (block + 1) * rows), scratch.get());
+        body(first, last, scratch.get());
     });
 }
 
@@ -94,7 +86,7 @@ void fill_in(CpuQueue& queue, const detail::FillIn<T>& task) {
     const std::int64_t d = task.points.cols, k = task.prototypes.rows, m = task.labels.cols;
     const T beta = static_cast<T>(task.beta);
     const Rows<T> points = rows_of(task.points);
-    for_rows(queue, task.points.rows, [&](std::int64_t first, std::int64_t last) {
+    queue.team().for_blocks(task.points.rows, rows_a_task, [&](std::int64_t first, std::int64_t last, int) {
         std::vector<T> row(is_converted(points) ? static_cast<std::size_t>(d) : 0);
         for (std::int64_t i = first; i < last; ++i) {
             const T* y = row_of(points, i, d, row.data());
@@ -118,7 +110,7 @@ void fill_in(CpuQueue& queue, const detail::FillIn<T>& task) {
 
 template <class T>
 void gather(CpuQueue& queue, PointsView<T> from, const std::int64_t* rows, MatrixView<T> to) {
-    for_rows(queue, to.rows, [&](std::int64_t first, std::int64_t last) {
+    queue.team().for_blocks(to.rows, rows_a_task, [&](std::int64_t first, std::int64_t last, int) {
         for (std::int64_t r = first; r < last; ++r)
             copy_row(rows_of(from), rows[r], from.cols, to.data + r * to.stride);
     });

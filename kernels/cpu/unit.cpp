@@ -18,13 +18,6 @@ using detail::CpuQueue;
 constexpr std::int64_t rows_a_task = 64;
 constexpr std::int64_t lanes = math::canonical_lanes;
 
-template <class F>
-void for_rows(CpuQueue& queue, std::int64_t n, F body) {
-    queue.team().parallel_for((n + rows_a_task - 1) / rows_a_task, [&](std::int64_t block, int) {
-        body(block * rows_a_task, std::min(n, (block + 1) * rows_a_task));
-    });
-}
-
 // The largest magnitude of a row; NaN if it holds NaN or infinity. By lanes, so that it is packed.
 template <class T>
 T largest_of(const T* y, std::int64_t d) {
@@ -98,7 +91,7 @@ template <class T>
 void normalise(CpuQueue& queue, const detail::Normalise<T>& task) {
     const Rows<T> from = rows_of(task.from);
     const std::int64_t d = task.from.cols;
-    for_rows(queue, task.from.rows, [&](std::int64_t first, std::int64_t last) {
+    queue.team().for_blocks(task.from.rows, rows_a_task, [&](std::int64_t first, std::int64_t last, int) {
         std::vector<T> row(is_converted(from) ? static_cast<std::size_t>(d) : 0);
         for (std::int64_t i = first; i < last; ++i) normalise_row(queue, task, i, row_of(from, i, d, row.data()));
     });
@@ -106,7 +99,7 @@ void normalise(CpuQueue& queue, const detail::Normalise<T>& task) {
 
 template <class T>
 void halve(CpuQueue& queue, MatrixView<T> values) {
-    for_rows(queue, values.rows, [&](std::int64_t first, std::int64_t last) {
+    queue.team().for_blocks(values.rows, rows_a_task, [&](std::int64_t first, std::int64_t last, int) {
         for (std::int64_t i = first; i < last; ++i) {
             T* row = values.data + i * values.stride;
             for (std::int64_t j = 0; j < values.cols; ++j) row[j] = row[j] * T(0.5);
