@@ -258,16 +258,32 @@ public:
     using Lanes = typename N::Lanes;
     using Scalar = typename math::LaneTraits<Lanes>::Scalar;
 
-    CUEBM_MATH_MEMBER Gradient(const math::CustomCall<Scalar>& call, int lane)
-        : scale_(call.scale), to_{{call.gradient + lane, call.gradient_stride}, call.first} {
-        to_ = to_.cleared(call.d);
-    }
-    CUEBM_MATH_MEMBER void add(int j, N value) const { to_.add(j, scale_ * value.lanes); }
+    // What is added to must be there.
+    CUEBM_MATH_MEMBER Gradient(Scalar scale, math::Coordinates<Lanes> to) : scale_(scale), to_(to) {}
+    CUEBM_MATH_MEMBER void add(int j, N value) const { to_.set(j, to_[j] + scale_ * value.lanes); }
 
 private:
     Scalar scale_;
-    math::GradientCoordinates<Lanes> to_;
+    math::Coordinates<Lanes> to_;
 };
+
+// The functor's gradient. Where its dimension is known and small it is added up in registers: in memory the compiler
+// cannot tell one coordinate from another (on a GPU it is the caller's that lies in registers).
+inline constexpr int gradient_in_registers = 16;
+template <class Functor, class R, class T>
+CUEBM_MATH void add_gradient(const math::CustomCall<T>& call, const Point<Number<R>>& x,
+                             math::GradientCoordinates<R> to) {
+    constexpr int d = Functor::dimension;
+    if constexpr (sizeof(R) > sizeof(T) && d > 0 && d <= gradient_in_registers) {
+        T sums[d * (sizeof(R) / sizeof(T))];
+        const math::Coordinates<R> own{sums, sizeof(R) / sizeof(T)};
+        for (int j = 0; j < d; ++j) own.set(j, to.first ? R{} : to.at[j]);
+        Functor::gradient(x, Gradient<Number<R>>(call.scale, own));
+        for (int j = 0; j < d; ++j) to.at.set(j, own[j]);
+    } else {
+        Functor::gradient(x, Gradient<Number<R>>(call.scale, to.cleared(call.d).at));
+    }
+}
 
 #if defined(CUEBM_PROGRAM_OPS)
 template <class T>
@@ -285,18 +301,19 @@ concept HasGradient = requires(const Point<Number<R>>& x, const Gradient<Number<
 };
 
 template <class Functor, class T>
-void run(const math::CustomCall<T>& call) {
+void run(const math::CustomCall<T>& given) {
     using R = LaneOf<T>;
     using Slopes = Dual<R, slopes_a_pass>;
+    const math::CustomCall<T> call = given;  // which no store can change
     for (int lane = 0; lane < call.lanes; lane += static_cast<int>(sizeof(R) / sizeof(T))) {
         const Point<Number<R>> x(call, lane);
         if (call.values != nullptr)
             math::Coordinates<R>{call.values + lane, 1}.set(0, Number<R>(Functor::value(x)).lanes);
         if (call.gradient == nullptr) continue;
+        const math::GradientCoordinates<R> to{{call.gradient + lane, call.gradient_stride}, call.first};
         if constexpr (HasGradient<Functor, R>) {
-            Functor::gradient(x, Gradient<Number<R>>(call, lane));
+            add_gradient<Functor>(call, x, to);
         } else {
-            const math::GradientCoordinates<R> to{{call.gradient + lane, call.gradient_stride}, call.first};
             for (int first = 0; first < call.d; first += slopes_a_pass) {
                 const Slopes value = Functor::value(Point<Slopes>(call, lane, first));
                 for (int i = 0; i < slopes_a_pass && first + i < call.d; ++i)

@@ -13,15 +13,21 @@ namespace {
 
 using math::Coordinates;
 
+// Packs that a program runs on together: all of few coordinates, so that what it does is looked up once for them.
+constexpr std::int64_t together_coordinates = 32;
+
 template <bool Value, bool Gradient, class T>
 void run_tile(const math::EnergyProgram<T>& program, const T* x, T* values, T* gradient, T* scratch, int lanes,
               int pitch) {
     using Pack = typename math::PackOf<T>::Type;
-    for (int l = 0; l < lanes; l += pack_lanes<T>) {
-        const Pack value = math::evaluate_energy<Value, Gradient, Pack>(
-            program, Coordinates<Pack>{const_cast<T*>(x) + l, pitch},
-            Coordinates<Pack>{Gradient ? gradient + l : nullptr, pitch}, Coordinates<Pack>{scratch, pack_lanes<T>});
-        if constexpr (Value) math::store(values + l, value);
+    const int packs = (lanes + pack_lanes<T> - 1) / pack_lanes<T>,
+              together = program.d <= together_coordinates ? packs : 1;
+    for (int p = 0; p < packs; p += together) {
+        const int l = p * pack_lanes<T>;
+        math::evaluate_energy<Value, Gradient, Pack>(program, together, Coordinates<Pack>{const_cast<T*>(x) + l, pitch},
+                                                     Coordinates<Pack>{Gradient ? gradient + l : nullptr, pitch},
+                                                     Coordinates<Pack>{scratch, together * pack_lanes<T>},
+                                                     Coordinates<Pack>{Value ? values + l : nullptr, 0});
     }
 }
 

@@ -39,6 +39,13 @@ struct Coordinates {
     CUEBM_MATH_MEMBER Coordinates from(int first) const { return {data + first * stride, stride}; }
 };
 
+// Of a tile, packs side by side: element (j, pack p, lane) lies at data[j * stride + p * lanes + lane].
+template <class R>
+CUEBM_MATH Coordinates<R> pack_of(Coordinates<R> tile, int pack) {
+    constexpr int lanes = sizeof(R) / sizeof(typename LaneTraits<R>::Scalar);
+    return {tile.data + pack * lanes, tile.stride};
+}
+
 // Where a gradient is added up. `first`: nothing is there yet, so that each coordinate's first value is set.
 template <class R>
 struct GradientCoordinates {
@@ -54,9 +61,18 @@ struct GradientCoordinates {
     }
 };
 
-// A sum over d coordinates, add(j, sum) = sum + term j. In order up to 32 of them. Beyond, in the order of a warp that
-// shares them: coordinate j goes to partial sum j mod 32, in order, and those 16 apart are added first, then 8, and so
-// on.
+// Two sums over the same coordinates.
+template <class R>
+struct TwoSums {
+    R first, second;
+    CUEBM_MATH_MEMBER TwoSums operator+(const TwoSums& other) const {
+        return {first + other.first, second + other.second};
+    }
+};
+
+// A sum over d coordinates, add(j, sum) = sum + term j; R may be TwoSums. In order up to 32 of them. Beyond, in the
+// order of a warp that shares them: coordinate j goes to partial sum j mod 32, in order, and those 16 apart are added
+// first, then 8, and so on.
 inline constexpr int warp_lanes = 32;
 template <class R, class Add>
 CUEBM_MATH R sum_coordinates(int d, Add add) {

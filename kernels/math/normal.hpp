@@ -55,16 +55,21 @@ struct NormalBlock {
     static constexpr int count = 16 / sizeof(typename LaneTraits<R>::Scalar);
     R value[count];
 };
+// Numbers i and i + 1 of a block.
+template <class R>
+CUEBM_MATH void normal_pair_of_block(PhiloxWords<typename LaneTraits<R>::Unsigned> block, int i, R& first, R& second) {
+    if constexpr (NormalBlock<R>::count == 4)
+        normal_pair<R>(block.word[i], block.word[i + 1], first, second);
+    else
+        normal_pair<R>(join_words(block.word[0], block.word[1]), join_words(block.word[2], block.word[3]), first,
+                       second);
+}
 template <class R>
 CUEBM_MATH NormalBlock<R> normals_of_block(PhiloxWords<typename LaneTraits<R>::Unsigned> block) {
     NormalBlock<R> normals;
-    if constexpr (NormalBlock<R>::count == 4) {
-        normal_pair<R>(block.word[0], block.word[1], normals.value[0], normals.value[1]);
-        normal_pair<R>(block.word[2], block.word[3], normals.value[2], normals.value[3]);
-    } else {
-        normal_pair<R>(join_words(block.word[0], block.word[1]), join_words(block.word[2], block.word[3]),
-                       normals.value[0], normals.value[1]);
-    }
+#pragma GCC unroll 2
+    for (int i = 0; i < NormalBlock<R>::count; i += 2)
+        normal_pair_of_block(block, i, normals.value[i], normals.value[i + 1]);
     return normals;
 }
 

@@ -57,6 +57,7 @@ std::vector<EnergyCase> own_cases(const Backend& backend) {
         1, false};
     if (backend.kind == eb::Device::Kind::cuda) return {gaussian, two};
     const eb::Energy banana = eb::energy::custom({.name = "OwnBanana", .dimension = 3, .parameters = {2, -0.3}});
+    const eb::Energy of_three = eb::energy::custom({.name = "OwnBananaOfThree", .parameters = {2, -0.3}});
     const auto by_formula = [](const Point& x) { return r::banana(x, 2, -0.3); };
     const auto scaled = [=](const Point& x) { return by_formula({2 * x[0] + 1, 0.5L * x[1], x[2] - 1}); };
     return {gaussian,
@@ -64,6 +65,9 @@ std::vector<EnergyCase> own_cases(const Backend& backend) {
             {"banana", banana, by_formula, 2},
             {"mixture", eb::energy::custom({.name = "OwnMixture"}), mixture, 1, false},
             {"sum", 0.5 * banana + eb::energy::gaussian({.precision = {1, 1, 1}}),
+             [=](const Point& x) { return by_formula(x) / 2 + r::squares(x) / 2; }, 2},
+            {"gradient", of_three, by_formula, 2},
+            {"sum_first", eb::energy::gaussian({.precision = {1, 1, 1}}) + 0.5 * of_three,
              [=](const Point& x) { return by_formula(x) / 2 + r::squares(x) / 2; }, 2},
             {"affine", eb::energy::affine(banana, {.scale = {2, 0.5, 1}, .shift = {1, 0, -1}}), scaled, 2},
             {"clamped", eb::energy::clamp(banana, {.known = {0, 1, 0}, .values = {0, 0.7, 0}}),

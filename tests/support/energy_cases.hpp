@@ -107,6 +107,12 @@ inline std::vector<EnergyCase> energy_cases() {
         add(
             centred ? "eight_schools_centred" : "eight_schools", energy::eight_schools({.centred = centred}),
             [=](const Point& x) { return r::eight_schools(x, schools.effects, schools.errors, centred); }, 2);
+    const auto effects = normal<double>(40, 15, 0, 10), errors = positive(40, 16);  // more than are summed in order
+    for (const bool centred : {false, true})
+        add(
+            centred ? "forty_schools_centred" : "forty_schools",
+            energy::eight_schools({.effects = effects, .errors = errors, .centred = centred}),
+            [=](const Point& x) { return r::eight_schools(x, effects, errors, centred); }, 2);
 
     // Compositions, by the formulas of their parts.
     const auto p3 = positive(3, 11), zero3 = std::vector<double>(3, 0.0), m3 = normal<double>(9, 12);

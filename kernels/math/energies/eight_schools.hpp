@@ -29,19 +29,16 @@ CUEBM_MATH R eight_schools_centred(const EnergyStep<T>& step, const T* parameter
     const T *effects = parameters, *precisions = parameters + m;
     const R mu = lane.x[0], l = lane.x[1], inverse = exponential(-l), precision = inverse * inverse;
     const auto theta = lane.x.from(2);
-    if constexpr (Gradient)
-        for (int j = 0; j < m; ++j) {
-            const R slope = (theta[j] - mu) * precision;
-            lane.gradient.add(2 + j, step.scale * fused(theta[j] - effects[j], spread<R>(precisions[j]), slope));
-        }
-    const R offs = sum_coordinates<R>(m, [&](int j, R sum) { return sum + (theta[j] - mu); });
-    const R squares = sum_coordinates<R>(m, [&](int j, R sum) {
+    const auto offs = sum_coordinates<TwoSums<R>>(m, [&](int j, TwoSums<R> sum) {  // and their squares
         const R off = theta[j] - mu;
-        return fused(off, off, sum);
+        if constexpr (Gradient)
+            lane.gradient.add(2 + j,
+                              step.scale * fused(theta[j] - effects[j], spread<R>(precisions[j]), off * precision));
+        return TwoSums<R>{sum.first + off, fused(off, off, sum.second)};
     });
-    const R spreads = squares * precision;
+    const R spreads = offs.second * precision;
     if constexpr (Gradient) {
-        lane.gradient.add(0, step.scale * fused(offs, -precision, mu * T(0.01)));
+        lane.gradient.add(0, step.scale * fused(offs.first, -precision, mu * T(0.01)));
         lane.gradient.add(1, step.scale * ((l - T(5) + static_cast<T>(m)) - spreads));
     }
     if constexpr (!Value) return R{};
@@ -58,15 +55,14 @@ CUEBM_MATH R eight_schools(const EnergyStep<T>& step, const T* parameters, const
     const T *effects = parameters, *precisions = parameters + m;
     const R mu = lane.x[0], l = lane.x[1], deviation = exponential(l);
     const auto eta = lane.x.from(2);
-    const auto slope = [&](int j) {  // by theta_j, of the error's term
-        return (fused(deviation, eta[j], mu) - effects[j]) * precisions[j];
-    };
     if constexpr (Gradient) {
-        const R by_mu = sum_coordinates<R>(m, [&](int j, R sum) { return sum + slope(j); });
-        const R by_l = sum_coordinates<R>(m, [&](int j, R sum) { return fused(slope(j), eta[j], sum); });
-        for (int j = 0; j < m; ++j) lane.gradient.add(2 + j, step.scale * fused(slope(j), deviation, eta[j]));
-        lane.gradient.add(0, step.scale * fused(mu, spread<R>(T(0.01)), by_mu));
-        lane.gradient.add(1, step.scale * fused(by_l, deviation, l - T(5)));
+        const auto by = sum_coordinates<TwoSums<R>>(m, [&](int j, TwoSums<R> sum) {       // mu and deviation
+            const R slope = (fused(deviation, eta[j], mu) - effects[j]) * precisions[j];  // by theta_j, of the error's
+            lane.gradient.add(2 + j, step.scale * fused(slope, deviation, eta[j]));
+            return TwoSums<R>{sum.first + slope, fused(slope, eta[j], sum.second)};
+        });
+        lane.gradient.add(0, step.scale * fused(mu, spread<R>(T(0.01)), by.first));
+        lane.gradient.add(1, step.scale * fused(by.second, deviation, l - T(5)));
     }
     if constexpr (!Value) return R{};
     const R squares = sum_coordinates<R>(m, [&](int j, R sum) {

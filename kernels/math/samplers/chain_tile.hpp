@@ -8,13 +8,6 @@
 
 namespace cuebm::math {
 
-// Element (j, pack p, lane) of an array of coordinates lies at data[j * stride + p * lanes + lane].
-template <class R>
-CUEBM_MATH Coordinates<R> pack_of(Coordinates<R> tile, int pack) {
-    constexpr int lanes = sizeof(R) / sizeof(typename LaneTraits<R>::Scalar);
-    return {tile.data + pack * lanes, tile.stride};
-}
-
 // The numbers of a chain, each an array over chains: pointers in the backends, Coordinates in a transition.
 template <class Array>
 struct ChainNumbers {
@@ -80,22 +73,31 @@ CUEBM_MATH int leapfrogs_of(const Transition<T>& t, std::uint32_t step) {
                                              : van_der_corput(step + 1));
 }
 
-// z_j, standard normal numbers of a pack of chains, given to use(j, z_j).
+// z_j, standard normal numbers of a pack of chains, given to use(j, z_j): a pair is made only if it is wanted.
 template <class R, class Use>
 CUEBM_MATH void for_normals(PhiloxKey key, LaneIndex<R> index, std::uint32_t step, int d, Use use) {
     constexpr int count = NormalBlock<R>::count;
     const auto use_block = [&](const NormalBlock<R>& block, int first) {
 #pragma GCC unroll 4
-        for (int i = 0; i < count; ++i)
-            if (first + i < d) use(first + i, block.value[i]);
+        for (int i = 0; i < count; ++i) use(first + i, block.value[i]);
     };
     int first = 0;
-    for (; first + count < d; first += 2 * count) {
+    for (; first + 2 * count <= d; first += 2 * count) {
         const auto two = random_normals_twice<R>(key, index, step, static_cast<std::uint32_t>(first / count));
         use_block(two.first, first);
         use_block(two.second, first + count);
     }
-    if (first < d) use_block(random_normals<R>(key, index, step, static_cast<std::uint32_t>(first / count)), first);
+    for (; first < d; first += count) {
+        const auto block = random_block<R>(key, index, step, static_cast<std::uint32_t>(first / count));
+#pragma GCC unroll 2
+        for (int i = 0; i < count; i += 2) {
+            if (first + i >= d) continue;
+            R normals[2];
+            normal_pair_of_block(block, i, normals[0], normals[1]);
+            use(first + i, normals[0]);
+            if (first + i + 1 < d) use(first + i + 1, normals[1]);
+        }
+    }
 }
 
 // Where a chain starts: uniform in (-spread, spread).
