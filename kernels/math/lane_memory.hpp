@@ -2,6 +2,7 @@
 // CPU, and a warp's loads are one line on a GPU.
 #pragma once
 
+#include "math/crew.hpp"
 #include "math/lane.hpp"
 
 namespace cuebm::math {
@@ -55,8 +56,7 @@ struct GradientCoordinates {
     CUEBM_MATH_MEMBER void add(int j, R value) const { at.set(j, first ? value : at[j] + value); }
     // For a term that adds to a coordinate more than once.
     CUEBM_MATH_MEMBER GradientCoordinates cleared(int d) const {
-        if (first)
-            for (int j = 0; j < d; ++j) at.set(j, R{});
+        if (first) for_coordinates(d, [&](int j) { at.set(j, R{}); });
         return {at, false};
     }
 };
@@ -73,15 +73,19 @@ struct TwoSums {
 // A sum over d coordinates, add(j, sum) = sum + term j; R may be TwoSums. In order up to 32 of them. Beyond, in the
 // order of a warp that shares them: coordinate j goes to partial sum j mod 32, in order, and those 16 apart are added
 // first, then 8, and so on.
-inline constexpr int warp_lanes = 32;
+inline constexpr int warp_lanes = crew_size_of_warps;
 template <class R, class Add>
 CUEBM_MATH R sum_coordinates(int d, Add add) {
     constexpr int width = warp_lanes;
     R sum{};
-    if (d <= width) {
+    if (d <= width) {  // a crew: each of them all of it, so add() may write nothing
         for (int j = 0; j < d; ++j) sum = add(j, sum);
         return sum;
     }
+#if defined(CUEBM_CREW)
+    for (int j = crew_member(); j < d; j += crew_size) sum = add(j, sum);
+    return crew_sum(sum);
+#else
     // A binary counter of finished sums: those of 1, 2, 4, 8 and 16 partial sums wait for their partner.
     R one{}, two{}, four{}, eight{}, sixteen{};
     int first = 0;  // the bits of `count` in reverse
@@ -106,6 +110,7 @@ CUEBM_MATH R sum_coordinates(int d, Add add) {
         first |= bit;
     }
     return sum;
+#endif
 }
 
 }  // namespace cuebm::math

@@ -1,7 +1,8 @@
-// Launches of chains.cuh, nuts.cuh and adapt.cuh.
+// Launches of chains.cuh, nuts.cuh, crew_chains.cuh and adapt.cuh.
 #include "cuda/chains/chains.cuh"
 
 #include "cuda/chains/adapt.cuh"
+#include "cuda/chains/crew_chains.hpp"
 #include "cuda/chains/operations.hpp"
 #include "cuda/custom/kernels.hpp"
 #include "cuda/energy/upload.hpp"
@@ -105,7 +106,17 @@ void run_chains(CudaQueue& queue, const detail::RunChains<T>& task, const Device
     data.count = task.count;
     data.done = task.done;
     data.kept = task.kept;
-    launch(kernel, launch_of(queue, task, layout.shared_bytes), data);
+    if (const auto crew = crew_launch(*task.program, task.transition, task.metropolis, properties); crew.kernel) {
+        const std::int64_t blocks = (task.chains + crew.crews - 1) / crew.crews;
+        launch(crew.kernel,
+               {.grid = dim3(static_cast<unsigned>(blocks)),
+                .block = dim3(static_cast<unsigned>(crew.crews * math::crew_size_of_warps)),
+                .shared_bytes = crew.shared_bytes,
+                .stream = queue.stream()},
+               data);
+    } else {
+        launch(kernel, launch_of(queue, task, layout.shared_bytes), data);
+    }
     if (task.sums != nullptr)
         launch(add_tiles<T>, launch_of(queue, task, 0), task.state, task.chains, task.program->d, task.origin,
                task.sums);

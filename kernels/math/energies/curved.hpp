@@ -23,9 +23,11 @@ CUEBM_MATH R banana(const EnergyStep<T>& step, const T* parameters, const LaneAr
     const T square = parameters[0], b = parameters[1], over = parameters[2];
     const R x0 = lane.x[0], off = fused(x0 * x0 - square, spread<R>(-b), lane.x[1]);
     if constexpr (Gradient) {
-        lane.gradient.add(0, step.scale * fused(off * x0, spread<R>(T(-2) * b), x0 * over));
-        lane.gradient.add(1, step.scale * off);
-        for (int j = 2; j < step.d; ++j) lane.gradient.add(j, step.scale * lane.x[j]);
+        by_one_member([&] {
+            lane.gradient.add(0, step.scale * fused(off * x0, spread<R>(T(-2) * b), x0 * over));
+            lane.gradient.add(1, step.scale * off);
+        });
+        for_coordinates(step.d - 2, [&](int j) { lane.gradient.add(j + 2, step.scale * lane.x[j + 2]); });
     }
     if constexpr (!Value) return R{};
     return T(0.5) * sum_coordinates<R>(step.d, [&](int j, R sum) {
@@ -40,7 +42,7 @@ CUEBM_MATH R rosenbrock(const EnergyStep<T>& step, const T* parameters, const La
     const int d = step.d;
     const auto off = [&](int j) { return lane.x[j + 1] - lane.x[j] * lane.x[j]; };
     if constexpr (Gradient)
-        for (int j = 0; j < d; ++j) {
+        for_coordinates(d, [&](int j) {
             R slope{};
             if (j + 1 < d) {
                 slope = T(2) * (lane.x[j] - T(1));
@@ -48,7 +50,7 @@ CUEBM_MATH R rosenbrock(const EnergyStep<T>& step, const T* parameters, const La
             }
             if (j > 0) slope = fused(off(j - 1), spread<R>(T(2) * a), slope);
             lane.gradient.add(j, step.scale * slope);
-        }
+        });
     if constexpr (!Value) return R{};
     return sum_coordinates<R>(d - 1, [&](int j, R sum) {
         const R wide = lane.x[j] - T(1), narrow = off(j);
@@ -66,8 +68,9 @@ CUEBM_MATH R funnel(const EnergyStep<T>& step, const T* parameters, const LaneAr
     });
     const R inner = T(0.5) * (precision * squares);
     if constexpr (Gradient) {
-        lane.gradient.add(0, step.scale * (fused(x0, spread<R>(over), spread<R>(half)) - inner));
-        for (int j = 1; j < step.d; ++j) lane.gradient.add(j, step.scale * (precision * lane.x[j]));
+        by_one_member(
+            [&] { lane.gradient.add(0, step.scale * (fused(x0, spread<R>(over), spread<R>(half)) - inner)); });
+        for_coordinates(step.d - 1, [&](int j) { lane.gradient.add(j + 1, step.scale * (precision * lane.x[j + 1])); });
     }
     if constexpr (!Value) return R{};
     return fused(x0 * (T(0.5) * over), x0, fused(x0, spread<R>(half), inner));
@@ -83,7 +86,7 @@ CUEBM_MATH R ring(const EnergyStep<T>& step, const T* parameters, const LaneArra
     const R off = length - radius;
     if constexpr (Gradient) {
         const R factor = select(length > T(0), off * over / length, R{});  // the origin is a maximum
-        for (int j = 0; j < step.d; ++j) lane.gradient.add(j, step.scale * (factor * lane.x[j]));
+        for_coordinates(step.d, [&](int j) { lane.gradient.add(j, step.scale * (factor * lane.x[j])); });
     }
     return off * off * (T(0.5) * over);
 }
@@ -93,8 +96,8 @@ CUEBM_MATH R double_well(const EnergyStep<T>& step, const T* parameters, const L
     const T height = parameters[0], over = parameters[1];
     const R x0 = lane.x[0], off = fused(x0 * over, x0, spread<R>(T(-1)));
     if constexpr (Gradient) {
-        lane.gradient.add(0, (T(4) * height * over * step.scale) * (off * x0));
-        for (int j = 1; j < step.d; ++j) lane.gradient.add(j, step.scale * lane.x[j]);
+        by_one_member([&] { lane.gradient.add(0, (T(4) * height * over * step.scale) * (off * x0)); });
+        for_coordinates(step.d - 1, [&](int j) { lane.gradient.add(j + 1, step.scale * lane.x[j + 1]); });
     }
     if constexpr (!Value) return R{};
     const R squares = sum_coordinates<R>(step.d - 1, [&](int j, R sum) {

@@ -15,7 +15,8 @@ template <bool Value, bool Gradient, class R, class T>
 CUEBM_MATH R gaussian_diagonal(const EnergyStep<T>& step, const T* parameters, const LaneArrays<R>& lane) {
     const T *mean = parameters, *precision = parameters + step.d;
     if constexpr (Gradient)
-        for (int j = 0; j < step.d; ++j) lane.gradient.add(j, (lane.x[j] - mean[j]) * (step.scale * precision[j]));
+        for_coordinates(step.d,
+                        [&](int j) { lane.gradient.add(j, (lane.x[j] - mean[j]) * (step.scale * precision[j])); });
     if constexpr (!Value) return R{};
     return T(0.5) * sum_coordinates<R>(step.d, [&](int j, R sum) {
                const R off = lane.x[j] - mean[j];

@@ -33,13 +33,14 @@ struct MapArrays {
 
 template <class R, class T>
 CUEBM_MATH void scale_forward(const EnergyStep<T>& step, const T* parameters, const MapArrays<R>& lane) {
-    for (int j = 0; j < step.d; ++j)
+    for_coordinates(step.d, [&](int j) {
         lane.to.set(j, fused(lane.x[j], spread<R>(parameters[j]), spread<R>(parameters[step.d + j])));
+    });
 }
 template <bool Gradient, class R, class T>
 CUEBM_MATH void scale_backward(const EnergyStep<T>& step, const T* parameters, const MapArrays<R>& lane) {
     if constexpr (Gradient)
-        for (int j = 0; j < step.d; ++j) lane.gradient.add(j, lane.to_gradient[j] * parameters[j]);
+        for_coordinates(step.d, [&](int j) { lane.gradient.add(j, lane.to_gradient[j] * parameters[j]); });
 }
 
 template <class R, class T>
@@ -69,12 +70,13 @@ CUEBM_MATH void matrix_backward(const EnergyStep<T>& step, const T* parameters, 
 template <class R, class T>
 CUEBM_MATH void clamp_forward(const EnergyStep<T>& step, const T* parameters, const std::int32_t* indices,
                               const MapArrays<R>& lane) {
-    for (int j = 0; j < step.rows; ++j) lane.to.set(j, indices[j] < 0 ? spread<R>(parameters[j]) : lane.x[indices[j]]);
+    for_coordinates(step.rows,
+                    [&](int j) { lane.to.set(j, indices[j] < 0 ? spread<R>(parameters[j]) : lane.x[indices[j]]); });
 }
 template <bool Gradient, class R, class T>
 CUEBM_MATH void clamp_backward(const EnergyStep<T>& step, const std::int32_t* indices, const MapArrays<R>& lane) {
     if constexpr (Gradient)
-        for (int j = 0; j < step.d; ++j) lane.gradient.add(j, lane.to_gradient[indices[step.rows + j]]);
+        for_coordinates(step.d, [&](int j) { lane.gradient.add(j, lane.to_gradient[indices[step.rows + j]]); });
 }
 
 // Returns -log |d to / d x|.

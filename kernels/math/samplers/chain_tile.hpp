@@ -81,13 +81,13 @@ CUEBM_MATH void for_normals(PhiloxKey key, LaneIndex<R> index, std::uint32_t ste
 #pragma GCC unroll 4
         for (int i = 0; i < count; ++i) use(first + i, block.value[i]);
     };
-    int first = 0;
-    for (; first + 2 * count <= d; first += 2 * count) {
+    int first = crew_member() * count;  // a crew shares the blocks
+    for (; crew_size == 1 && first + 2 * count <= d; first += 2 * count) {
         const auto two = random_normals_twice<R>(key, index, step, static_cast<std::uint32_t>(first / count));
         use_block(two.first, first);
         use_block(two.second, first + count);
     }
-    for (; first < d; first += count) {
+    for (; first < d; first += crew_size * count) {
         const auto block = random_block<R>(key, index, step, static_cast<std::uint32_t>(first / count));
 #pragma GCC unroll 2
         for (int i = 0; i < count; i += 2) {
@@ -98,6 +98,7 @@ CUEBM_MATH void for_normals(PhiloxKey key, LaneIndex<R> index, std::uint32_t ste
             if (first + i + 1 < d) use(first + i + 1, normals[1]);
         }
     }
+    crew_wait();
 }
 
 // Where a chain starts: uniform in (-spread, spread).
@@ -143,9 +144,10 @@ CUEBM_MATH void accept(const Transition<T>& t, const ChainTile<R>& tile, LaneInd
     numbers.divergences.set(0, numbers.divergences[0] + diverged);
     numbers.energy.set(0, select(kept, after, before));
     numbers.value.set(0, select(kept, value, numbers.value[0]));
-    for (int j = 0; j < t.d; ++j) tile.x.set(j, select(kept, tile.proposal[j], tile.x[j]));
+    for_coordinates(t.d, [&](int j) { tile.x.set(j, select(kept, tile.proposal[j], tile.x[j])); });
     if (!with_gradient) return;
-    for (int j = 0; j < t.d; ++j) tile.gradient.set(j, select(kept, tile.proposal_gradient[j], tile.gradient[j]));
+    for_coordinates(t.d,
+                    [&](int j) { tile.gradient.set(j, select(kept, tile.proposal_gradient[j], tile.gradient[j])); });
 }
 
 }  // namespace cuebm::math

@@ -36,14 +36,14 @@ CUEBM_MATH void add_kinetic_energies(const Transition<T>& t, Momenta momenta, R 
 template <int Packs, class R, class T>
 CUEBM_MATH void kick_and_drift(const Transition<T>& t, T size, Coordinates<R> gradient, Coordinates<R> momentum,
                                Coordinates<R> from, Coordinates<R> to) {
-    if (t.factor != nullptr) {
+    if (crew_size == 1 && t.factor != nullptr) {
         for (int p = 0; p < Packs; ++p) {
             kick_dense(t, spread<R>(-size), pack_of(gradient, p), pack_of(momentum, p));
             drift_dense(t, spread<R>(t.step_size), pack_of(momentum, p), pack_of(from, p), pack_of(to, p));
         }
         return;
     }
-    for (int j = 0; j < t.d; ++j) {
+    for_coordinates(t.d, [&](int j) {
         const R kick = spread<R>(-size), drift = spread<R>(t.step_size * t.inverse_mass[j]);
 #pragma GCC unroll 4
         for (int p = 0; p < Packs; ++p) {
@@ -51,7 +51,7 @@ CUEBM_MATH void kick_and_drift(const Transition<T>& t, T size, Coordinates<R> gr
             pack_of(momentum, p).set(j, moved);
             pack_of(to, p).set(j, fused(moved, drift, pack_of(from, p)[j]));
         }
-    }
+    });
 }
 
 // The slope of ChEES by time, but for a factor: of (|x' - c|^2 - |x - c|^2)^2 for a trajectory from x to x', where its
@@ -68,8 +68,8 @@ CUEBM_MATH R chees_slope(const Transition<T>& t, const ChainTile<R>& tile, R acc
         return fused(off, off, sum);
     });
     const R away = sum_coordinates<R>(t.d, [&](int j, R sum) {
-        const R speed =
-            t.factor != nullptr ? speed_dense(t, tile.momentum, j) : tile.momentum[j] * spread<R>(t.inverse_mass[j]);
+        const R speed = crew_size == 1 && t.factor != nullptr ? speed_dense(t, tile.momentum, j)
+                                                              : tile.momentum[j] * spread<R>(t.inverse_mass[j]);
         return fused(from_centre(tile.proposal, j), speed, sum);
     });
     const R slope = acceptance * ((after - before) * away);
@@ -111,10 +111,10 @@ CUEBM_MATH void hamiltonian_transition(const Transition<T>& t, const ChainTile<R
         if (t.factor != nullptr || t.centre != nullptr) {  // then the last momenta are wanted themselves
             for (int p = 0; p < Packs; ++p) {
                 const auto momentum = pack_of(tile.momentum, p), gradient = pack_of(tile.proposal_gradient, p);
-                if (t.factor != nullptr)
+                if (crew_size == 1 && t.factor != nullptr)
                     kick_dense(t, kick, gradient, momentum);
                 else
-                    for (int j = 0; j < t.d; ++j) momentum.set(j, fused(gradient[j], kick, momentum[j]));
+                    for_coordinates(t.d, [&](int j) { momentum.set(j, fused(gradient[j], kick, momentum[j])); });
             }
             kick = R{};
         }

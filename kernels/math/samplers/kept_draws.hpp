@@ -33,8 +33,8 @@ CUEBM_MATH void keep_numbers(const KeptDraws<T>& kept, const ChainNumbers<Coordi
 template <class T>
 CUEBM_MATH void keep_draw(const KeptDraws<T>& kept, const ChainTile<T>& state, int d, std::int64_t row) {
     if (row < 0) return;
-    for (int j = 0; kept.points != nullptr && j < d; ++j) kept.points[row * d + j] = state.x[j];
-    keep_numbers(kept, state.numbers, row);
+    if (kept.points != nullptr) for_coordinates(d, [&](int j) { kept.points[row * d + j] = state.x[j]; });
+    if (crew_member() == 0) keep_numbers(kept, state.numbers, row);
 }
 
 }  // namespace cuebm::math

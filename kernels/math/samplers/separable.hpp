@@ -57,6 +57,9 @@ CUEBM_MATH void separable_trajectory(const Transition<T>& t, const EnergyStep<T>
     constexpr int at_once = 8;
     const T *mean = parameters + step.parameters, *precision = mean + step.d;
     const int elements = step.d * Packs;
+    if constexpr (crew_size > 1)
+        return for_coordinates(
+            elements, [&](int j) { move_elements<1, Packs>(t, step.scale, mean, precision, tile, leapfrogs, j); });
     int first = 0;
     for (; first + at_once <= elements; first += at_once)
         move_elements<at_once, Packs>(t, step.scale, mean, precision, tile, leapfrogs, first);
