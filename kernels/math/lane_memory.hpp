@@ -70,6 +70,13 @@ struct TwoSums {
     }
 };
 
+#if defined(CUEBM_CREW)
+template <class R>
+CUEBM_MATH TwoSums<R> crew_sum(TwoSums<R> sums) {
+    return {crew_sum(sums.first), crew_sum(sums.second)};
+}
+#endif
+
 // A sum over d coordinates, add(j, sum) = sum + term j; R may be TwoSums. In order up to 32 of them. Beyond, in the
 // order of a warp that shares them: coordinate j goes to partial sum j mod 32, in order, and those 16 apart are added
 // first, then 8, and so on.

@@ -108,6 +108,7 @@ void run_chains(CudaQueue& queue, const detail::RunChains<T>& task, const Device
     data.kept = task.kept;
     if (const auto crew = crew_launch(*task.program, task.transition, task.metropolis, properties); crew.kernel) {
         const std::int64_t blocks = (task.chains + crew.crews - 1) / crew.crews;
+        if (crew.shared_bytes > 0) data.columns = nullptr;
         launch(crew.kernel,
                {.grid = dim3(static_cast<unsigned>(blocks)),
                 .block = dim3(static_cast<unsigned>(crew.crews * math::crew_size_of_warps)),

@@ -113,22 +113,10 @@ __device__ __forceinline__ math::Transition<T> tuned(const ChainsData<T>& data) 
 }
 
 template <bool Hamiltonian, class T>
-__global__ void __launch_bounds__(chain_threads, chain_blocks(sizeof(T)))
-    run_transitions(const __grid_constant__ ChainsData<T> data) {
-    CUEBM_DYNAMIC_SHARED(T, shared);
-    const auto home = chain_of(data, column_of(data, shared));
-    const std::int64_t chain = std::int64_t{blockIdx.x} * chain_threads + threadIdx.x;
-    if (chain >= data.chains) return;
-    const int d = data.program.of.d;
-    const auto program = data.program.view();
-    const ThreadEnergy<T> energy{program, home.momentum.from(d)};
-    auto tile = home;
-    if (data.resident) {
-        tile.x = energy.scratch.from(program.scratch_rows);
-        tile.gradient = tile.x.from(d);
-        copy_coordinates(home.x, tile.x, d);
-        copy_coordinates(home.gradient, tile.gradient, d);
-    }
+__device__ __forceinline__ void make_transitions(const ChainsData<T>& data, const math::EnergyProgram<T>& program,
+                                                 const math::ChainTile<T>& tile, math::Coordinates<T> scratch,
+                                                 std::int64_t chain) {
+    const ThreadEnergy<T> energy{program, scratch};
     const math::LaneIndex<T> index[1] = {math::lane_index<T>(static_cast<std::uint64_t>(chain))};
     const auto transition = tuned(data);
     std::int64_t draw = data.done;
@@ -138,8 +126,28 @@ __global__ void __launch_bounds__(chain_threads, chain_blocks(sizeof(T)))
             math::hamiltonian_transition(transition, tile, index, step, energy);
         else
             math::metropolis_transition(transition, tile, index, step, energy);
-        math::keep_draw(data.kept, tile, d, data.kept.row(chain, ++draw));
+        math::keep_draw(data.kept, tile, program.d, data.kept.row(chain, ++draw));
     }
+}
+
+template <bool Hamiltonian, class T>
+__global__ void __launch_bounds__(chain_threads, chain_blocks(sizeof(T)))
+    run_transitions(const __grid_constant__ ChainsData<T> data) {
+    CUEBM_DYNAMIC_SHARED(T, shared);
+    const auto home = chain_of(data, column_of(data, shared));
+    const std::int64_t chain = std::int64_t{blockIdx.x} * chain_threads + threadIdx.x;
+    if (chain >= data.chains) return;
+    const int d = data.program.of.d;
+    const auto program = data.program.view();
+    const auto scratch = home.momentum.from(d);
+    auto tile = home;
+    if (data.resident) {
+        tile.x = scratch.from(program.scratch_rows);
+        tile.gradient = tile.x.from(d);
+        copy_coordinates(home.x, tile.x, d);
+        copy_coordinates(home.gradient, tile.gradient, d);
+    }
+    make_transitions<Hamiltonian>(data, program, tile, scratch, chain);
     if (data.resident) {
         copy_coordinates(tile.x, home.x, d);
         copy_coordinates(tile.gradient, home.gradient, d);

@@ -14,11 +14,18 @@ CrewLaunch<T> crew_launch(const detail::OwnedProgram<T>& program, const math::Tr
         return (math::crew_ops >> static_cast<int>(step.op) & 1) != 0;
     });
     // As many coordinates as are summed in order need no crew, and would be summed by each member.
-    if (!known || program.d <= math::crew_size || transition.max_depth > 0 || transition.factor != nullptr) return {};
-    const std::size_t room = std::min(chain_shared_bytes(0), properties.shared_bytes),
-                      crew = static_cast<std::size_t>(crew_elements(program.d, program.scratch_rows)) * sizeof(T);
+    if (!known || program.d <= math::crew_size || transition.factor != nullptr) return {};
+    constexpr int most_crews = crew_threads / math::crew_size;
+    const auto d = program.d, scratch = program.scratch_rows;
+    const std::size_t room = std::min(chain_shared_bytes(0), properties.shared_bytes);
+    if (transition.max_depth > 0) {
+        const std::size_t bytes =
+            static_cast<std::size_t>(most_crews * chain_rows(d, scratch, transition.max_depth)) * sizeof(T);
+        return {crew_nuts_kernel<T>(), most_crews, bytes <= room ? bytes : 0};
+    }
+    const std::size_t crew = static_cast<std::size_t>(crew_elements(d, scratch)) * sizeof(T);
     if (crew > room) return {};
-    const int crews = std::min(static_cast<int>(room / crew), crew_threads / math::crew_size);
+    const int crews = std::min(static_cast<int>(room / crew), most_crews);
     return {metropolis ? run_by_crews<false, T> : run_by_crews<true, T>, crews, crew * static_cast<std::size_t>(crews)};
 }
 template CrewLaunch<float> crew_launch(const detail::OwnedProgram<float>&, const math::Transition<float>&, bool,

@@ -6,41 +6,38 @@
 
 namespace cuebm::cuda {
 
-// A leapfrog step at a time: threads of a warp meet at the evaluation, however far their trees are.
+// The transitions of a chain, a leapfrog step at a time: threads of a warp meet at the evaluation, however far their
+// trees are. `column`: rows of NutsColumn and the energy's scratch.
 template <class T>
-__global__ void __launch_bounds__(chain_threads, 4) run_nuts(const __grid_constant__ ChainsData<T> data) {
-    CUEBM_DYNAMIC_SHARED(T, shared);
-    const std::int64_t d = data.program.of.d;
-    T* const column = column_of(data, shared);
-    const auto state = chain_of(data, column);
-    const std::int64_t chain = std::int64_t{blockIdx.x} * chain_threads + threadIdx.x;
-    if (chain >= data.chains || data.count == 0) return;
+__device__ __forceinline__ void make_trees(const ChainsData<T>& data, math::Coordinates<T> column,
+                                           const math::ChainTile<T>& state, std::int64_t chain) {
     const auto program = data.program.view();
+    const int d = program.d;
     const auto t = tuned(data);
-    const math::NutsColumn<T> rows{{column, chain_threads}, static_cast<int>(d)};
+    const math::NutsColumn<T> rows{column, d};
     const math::Coordinates<T> x = rows.at(0), momentum = rows.at(1), gradient = rows.at(2),
-                               scratch = rows.column.from(static_cast<int>(math::nuts_rows(t.max_depth) * d));
+                               scratch = column.from(math::nuts_rows(t.max_depth) * d);
     const auto index = static_cast<std::uint64_t>(chain);
     math::NutsChain<T> tree;
     math::nuts_begin(t, tree, rows, state, index, data.first);
     for (std::int32_t done = 0;;) {
         const T step = (tree.end == 1 ? T(1) : T(-1)) * t.step_size, kick = step * T(-0.5);
-        if (t.factor != nullptr) {
+        if (math::crew_size == 1 && t.factor != nullptr) {
             math::kick_dense(t, kick, gradient, momentum);
             math::drift_dense(t, step, momentum, x, x);
         } else {
-            for (int j = 0; j < t.d; ++j) {
+            math::for_coordinates(d, [&](int j) {
                 const T moved = math::fused(gradient[j], kick, momentum[j]);
                 momentum.set(j, moved);
                 x.set(j, math::fused(moved, step * t.inverse_mass[j], x[j]));
-            }
+            });
         }
         const T value = math::evaluate_energy<true, true>(program, x, gradient, scratch);
-        if (t.factor != nullptr)
+        if (math::crew_size == 1 && t.factor != nullptr)
             math::kick_dense(t, kick, gradient, momentum);
         else
-            for (int j = 0; j < t.d; ++j) momentum.set(j, math::fused(gradient[j], kick, momentum[j]));
-        const T squares = math::sum_coordinates<T>(t.d, [&](int j, T sum) {
+            math::for_coordinates(d, [&](int j) { momentum.set(j, math::fused(gradient[j], kick, momentum[j])); });
+        const T squares = math::sum_coordinates<T>(d, [&](int j, T sum) {
             const T p = momentum[j];
             return math::fused(p * t.inverse_mass[j], p, sum);
         });
@@ -48,10 +45,19 @@ __global__ void __launch_bounds__(chain_threads, 4) run_nuts(const __grid_consta
             continue;
         math::nuts_end(t, t.max_depth, tree, rows, state);
         ++done;
-        math::keep_draw(data.kept, state, static_cast<int>(d), data.kept.row(chain, data.done + done));
+        math::keep_draw(data.kept, state, d, data.kept.row(chain, data.done + done));
         if (done == data.count) return;
         math::nuts_begin(t, tree, rows, state, index, data.first + static_cast<std::uint32_t>(done));
     }
+}
+
+template <class T>
+__global__ void __launch_bounds__(chain_threads, 4) run_nuts(const __grid_constant__ ChainsData<T> data) {
+    CUEBM_DYNAMIC_SHARED(T, shared);
+    T* const column = column_of(data, shared);
+    const std::int64_t chain = std::int64_t{blockIdx.x} * chain_threads + threadIdx.x;
+    if (chain >= data.chains || data.count == 0) return;
+    make_trees(data, {column, chain_threads}, chain_of(data, column), chain);
 }
 
 }  // namespace cuebm::cuda

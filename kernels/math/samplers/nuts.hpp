@@ -39,7 +39,7 @@ struct NutsColumn {
 
 template <class T>
 CUEBM_MATH void copy_row(int d, Coordinates<T> from, Coordinates<T> to) {
-    for (int j = 0; j < d; ++j) to.set(j, from[j]);
+    for_coordinates(d, [&](int j) { to.set(j, from[j]); });
 }
 
 // A chain within a transition.
@@ -62,16 +62,15 @@ struct NutsChain {
 template <class T>
 CUEBM_MATH bool is_turning(const Transition<T>& t, Coordinates<T> first, Coordinates<T> last, Coordinates<T> sum,
                            Coordinates<T> sum_before, bool whole) {
-    T at_first = 0, at_last = 0;
-    for (int j = 0; j < t.d; ++j) {
+    const auto at = sum_coordinates<TwoSums<T>>(t.d, [&](int j, TwoSums<T> ends) {
         const T p = first[j], q = last[j];
         // The sum up to here, less that up to and with the first, and the first again.
         const T inside = whole ? sum[j] : (sum[j] - sum_before[j]) + p;
         const T rho = inside - T(0.5) * (p + q);
-        at_first = fused(p * t.inverse_mass[j], rho, at_first);
-        at_last = fused(q * t.inverse_mass[j], rho, at_last);
-    }
-    return !(at_first > T(0) && at_last > T(0));
+        return TwoSums<T>{fused(p * t.inverse_mass[j], rho, ends.first),
+                          fused(q * t.inverse_mass[j], rho, ends.second)};
+    });
+    return !(at.first > T(0) && at.second > T(0));
 }
 
 template <class T>
@@ -93,7 +92,7 @@ CUEBM_MATH void nuts_begin_subtree(const Transition<T>& t, NutsChain<T>& chain, 
     copy_row(t.d, rows.at(Row::end_x + chain.end), rows.at(Row::x));
     copy_row(t.d, rows.at(Row::end_momentum + chain.end), rows.at(Row::momentum));
     copy_row(t.d, rows.at(Row::end_gradient + chain.end), rows.at(Row::gradient));
-    for (int j = 0; j < t.d; ++j) rows.at(Row::subtree_sum).set(j, T(0));
+    for_coordinates(t.d, [&](int j) { rows.at(Row::subtree_sum).set(j, T(0)); });
 }
 
 // A transition from the chain's state.
@@ -163,7 +162,7 @@ CUEBM_MATH bool nuts_advance(const Transition<T>& t, int max_depth, NutsChain<T>
         }
         chain.subtree_weight = total;
         const auto sum = rows.at(Row::subtree_sum), momentum = rows.at(Row::momentum);
-        for (int j = 0; j < t.d; ++j) sum.set(j, sum[j] + momentum[j]);
+        for_coordinates(t.d, [&](int j) { sum.set(j, sum[j] + momentum[j]); });
         turning = nuts_turns(t, chain, rows);
         ++chain.leaf;
         if (!turning && chain.leaf < 1 << chain.depth) return false;
@@ -181,7 +180,7 @@ CUEBM_MATH bool nuts_advance(const Transition<T>& t, int max_depth, NutsChain<T>
     copy_row(t.d, rows.at(Row::momentum), rows.at(Row::end_momentum + chain.end));
     copy_row(t.d, rows.at(Row::gradient), rows.at(Row::end_gradient + chain.end));
     const auto sum = rows.at(Row::tree_sum), added = rows.at(Row::subtree_sum);
-    for (int j = 0; j < t.d; ++j) sum.set(j, sum[j] + added[j]);
+    for_coordinates(t.d, [&](int j) { sum.set(j, sum[j] + added[j]); });
     if (++chain.depth == max_depth) return true;
     if (is_turning(t, rows.at(Row::end_momentum), rows.at(Row::end_momentum + 1), sum, sum, true)) return true;
     nuts_begin_subtree(t, chain, rows, index);
