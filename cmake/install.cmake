@@ -6,7 +6,7 @@ install(TARGETS cuebm cuebm_custom EXPORT cuebm)
 install(DIRECTORY include/cuebm TYPE INCLUDE)
 # The lanes' headers, for users' own energies.
 install(FILES kernels/cpu/pack.hpp kernels/cpu/pack_words.hpp DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/cuebm/kernels/cpu)
-foreach(part custom_energy functions functions_basic functions_circular functions_exponential functions_logarithm lane
+foreach(part crew custom_energy functions functions_basic functions_circular functions_exponential functions_logarithm lane
         lane_memory platform)
     install(FILES kernels/math/${part}.hpp DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/cuebm/kernels/math)
 endforeach()

@@ -30,7 +30,7 @@ Energy parent(const char* function, Node node, std::vector<std::shared_ptr<const
     }
     if (node.depth > most_depth)
         refuse(function, "energy", std::to_string(node.depth) + " operations within each other",
-               "at most 10,000 of them: of many terms, add up halves");
+               "at most 10,000 of them: add many terms up in halves");
     if (node.terms > most_terms)
         refuse(function, "energy", std::to_string(node.terms) + " terms", "at most 2^20 of them");
     node.children = std::move(children);

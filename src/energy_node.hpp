@@ -35,7 +35,7 @@ struct EnergyNode {
     double beta = 1;  // of a weight
     std::vector<std::string> names{};
     std::vector<std::shared_ptr<const EnergyNode>> children{};
-    std::int64_t depth = 1, terms = 1;     // of the tree from here on
+    std::int64_t depth = 0, terms = 1;     // of the tree from here on: operations within each other
     const CustomEnergy* custom = nullptr;  // of that term; lives as long as the process
 };
 

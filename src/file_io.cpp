@@ -70,12 +70,21 @@ OutputFile::OutputFile(std::string path) : path_(std::move(path)), target_(path_
     } else if (std::error_code no_link; std::filesystem::is_symlink(path_, no_link)) {
         throw FileError(path_, 0, "got a link that leads nowhere: " + problem.message());
     }
-    static std::atomic<unsigned> count{0};  // two threads may write the same file
-    // A name of its own length: the target's may be as long as names can be.
-    const auto name = ".cuebm." + std::to_string(::getpid()) + "." + std::to_string(count++) + ".part";
-    temporary_ = std::filesystem::path(target_).replace_filename(name).string();
-    const int descriptor = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (descriptor < 0) throw FileError(path_, 0, system_problem("cannot be created"));
+    static std::atomic<unsigned> count{0};  // two threads may write at once
+    int descriptor = -1;
+    for (int attempt = 0; descriptor < 0 && attempt < 1 << 16; ++attempt) {  // another process's may be there
+        // A name of its own length: the target's may be as long as names can be.
+        const auto name = ".cuebm." + std::to_string(::getpid()) + "." + std::to_string(count++) + ".part";
+        temporary_ = std::filesystem::path(target_).replace_filename(name).string();
+        const mode_t created = mode == std::filesystem::perms::unknown ? 0666 : 0600;
+        descriptor = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, created);
+        if (descriptor < 0 && errno != EEXIST) break;
+    }
+    if (descriptor < 0) {
+        const auto problem_here = system_problem("cannot be created");
+        temporary_.clear();
+        throw FileError(path_, 0, problem_here);
+    }
     if (mode != std::filesystem::perms::unknown) (void)::fchmod(descriptor, static_cast<mode_t>(mode) & 0777);
     file_.reset(::fdopen(descriptor, "wb"));
     if (file_) return;

@@ -258,7 +258,7 @@ public:
     using Lanes = typename N::Lanes;
     using Scalar = typename math::LaneTraits<Lanes>::Scalar;
 
-    // What is added to must be there.
+    // `to` holds what add() adds to.
     CUEBM_MATH_MEMBER Gradient(Scalar scale, math::Coordinates<Lanes> to) : scale_(scale), to_(to) {}
     CUEBM_MATH_MEMBER void add(int j, N value) const { to_.set(j, to_[j] + scale_ * value.lanes); }
 
@@ -268,7 +268,7 @@ private:
 };
 
 // The functor's gradient. Where its dimension is known and small it is added up in registers: in memory the compiler
-// cannot tell one coordinate from another (on a GPU it is the caller's that lies in registers).
+// cannot tell that two coordinates are not one. (On a GPU the caller's coordinates are a thread's own.)
 inline constexpr int gradient_in_registers = 16;
 template <class Functor, class R, class T>
 CUEBM_MATH void add_gradient(const math::CustomCall<T>& call, const Point<Number<R>>& x,

@@ -19,7 +19,7 @@ void move_frontiers(const math::Transition<T>& t, const GroupEnergy<Packs, T>& e
     const auto at = [&](int row, int p) { return Coordinates<Pack>{frontier + row * size + p * pack_lanes<T>, lanes}; };
     for (int p = 0; p < Packs; ++p) {
         const Pack step = math::load(directions + p * pack_lanes<T>) * t.step_size, kick = step * T(-0.5);
-        if (t.factor != nullptr) {
+        if (math::is_dense(t)) {
             math::kick_dense(t, kick, at(2, p), at(1, p));
             math::drift_dense(t, step, at(1, p), at(0, p), at(0, p));
             continue;
@@ -34,7 +34,7 @@ void move_frontiers(const math::Transition<T>& t, const GroupEnergy<Packs, T>& e
     energy.both({frontier, lanes}, {frontier + 2 * size, lanes}, value);
     for (int p = 0; p < Packs; ++p) {
         const Pack kick = math::load(directions + p * pack_lanes<T>) * t.step_size * T(-0.5);
-        if (t.factor != nullptr)
+        if (math::is_dense(t))
             math::kick_dense(t, kick, at(2, p), at(1, p));
         else
             for (int j = 0; j < t.d; ++j) at(1, p).set(j, math::fused(at(2, p)[j], kick, at(1, p)[j]));

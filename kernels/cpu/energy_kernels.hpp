@@ -27,7 +27,7 @@ struct EnergyData {
 };
 
 // Of points x [d x lanes]: values [lanes] and gradient [d x lanes]; null: not wanted. lanes: whole packs, at most
-// tile_lanes.
+// tile_lanes; `scratch`: as many of scratch_rows.
 template <class T>
 using EnergyOfTile = void (*)(const math::EnergyProgram<T>&, const T* x, T* values, T* gradient, T* scratch, int lanes);
 

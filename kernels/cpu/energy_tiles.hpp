@@ -1,4 +1,4 @@
-// Energies of tiles of points, a pack of them at a time: rows of points become columns, the program runs, and gradients
+// Energies of tiles of points: rows of points become columns, the program runs, and gradients
 // become rows again. Included by the file of one instruction set, which names CUEBM_ISA.
 #pragma once
 
@@ -13,21 +13,23 @@ namespace {
 
 using math::Coordinates;
 
-// Packs that a program runs on together: all of few coordinates, so that what it does is looked up once for them.
-constexpr std::int64_t together_coordinates = 32;
+// Packs run together, so that what a program does is looked up once for them, where they have so few rows, coordinates
+// and scratch, that all of them stay near. Not tuned.
+constexpr std::int64_t together_rows = 64;
+static_assert(tile_lanes <= math::most_custom_lanes);
 
 template <bool Value, bool Gradient, class T>
 void run_tile(const math::EnergyProgram<T>& program, const T* x, T* values, T* gradient, T* scratch, int lanes,
               int pitch) {
     using Pack = typename math::PackOf<T>::Type;
-    const int packs = (lanes + pack_lanes<T> - 1) / pack_lanes<T>,
-              together = program.d <= together_coordinates ? packs : 1;
+    const int packs = (lanes + pack_lanes<T> - 1) / pack_lanes<T>;
+    const int together = program.d + std::int64_t{program.scratch_rows} <= together_rows ? packs : 1;
     for (int p = 0; p < packs; p += together) {
         const int l = p * pack_lanes<T>;
-        math::evaluate_energy<Value, Gradient, Pack>(program, together, Coordinates<Pack>{const_cast<T*>(x) + l, pitch},
-                                                     Coordinates<Pack>{Gradient ? gradient + l : nullptr, pitch},
-                                                     Coordinates<Pack>{scratch, together * pack_lanes<T>},
-                                                     Coordinates<Pack>{Value ? values + l : nullptr, 0});
+        math::evaluate_energy<Value, Gradient, Pack>(
+            program, together, Coordinates<Pack>{const_cast<T*>(x) + l, pitch},
+            Coordinates<Pack>{Gradient ? gradient + l : const_cast<T*>(x) + l, pitch},
+            Coordinates<Pack>{scratch, together * pack_lanes<T>}, Coordinates<Pack>{Value ? values + l : nullptr, 0});
     }
 }
 

@@ -1,5 +1,6 @@
-// A warp as the crew of math/crew.hpp. To be included before anything of math/, by files of their own: their functions
-// are other ones than those of a file without it.
+// A warp as the crew of math/crew.hpp. To be included before anything of math/, by files of their own: what they inline
+// is other code than in a file without it, so nothing that works on coordinates may be left for the linker to choose
+// (functions of math/ are static, members and device functions always inlined).
 #pragma once
 
 #include "cuda/device.cuh"
@@ -9,7 +10,7 @@
 
 namespace cuebm::math {
 
-inline constexpr int crew_size = 32;
+constexpr int crew_size = 32;
 #if defined(__CUDA_ARCH__) || defined(CUEBM_EMULATED)
 CUEBM_MATH int crew_member() { return static_cast<int>(threadIdx.x) % crew_size; }
 CUEBM_MATH void crew_wait() { __syncwarp(); }

@@ -6,10 +6,10 @@
 
 namespace cuebm::math {
 
-inline constexpr int crew_size_of_warps = 32;
+inline constexpr int warp_lanes = 32;
 
 #if !defined(CUEBM_CREW)
-inline constexpr int crew_size = 1;
+constexpr int crew_size = 1;
 CUEBM_MATH int crew_member() { return 0; }
 // What every member has written is there for all.
 CUEBM_MATH void crew_wait() {}

@@ -46,11 +46,11 @@ inline constexpr std::uint64_t crew_ops =
             EnergyOp::double_well, EnergyOp::scale_forward, EnergyOp::scale_backward, EnergyOp::clamp_forward,
             EnergyOp::clamp_backward);
 #if defined(CUEBM_PROGRAM_OPS)
-inline constexpr std::uint64_t built_ops = CUEBM_PROGRAM_OPS;
+constexpr std::uint64_t built_ops = CUEBM_PROGRAM_OPS;
 #elif defined(CUEBM_CREW)
-inline constexpr std::uint64_t built_ops = crew_ops;
+constexpr std::uint64_t built_ops = crew_ops;
 #else
-inline constexpr std::uint64_t built_ops = ~std::uint64_t{0};
+constexpr std::uint64_t built_ops = ~std::uint64_t{0};
 #endif
 static_assert(static_cast<int>(EnergyOp::constrain_backward) < 64);
 CUEBM_MATH constexpr bool is_built(EnergyOp op) { return (built_ops >> static_cast<int>(op) & 1) != 0; }

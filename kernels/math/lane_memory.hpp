@@ -80,7 +80,6 @@ CUEBM_MATH TwoSums<R> crew_sum(TwoSums<R> sums) {
 // A sum over d coordinates, add(j, sum) = sum + term j; R may be TwoSums. In order up to 32 of them. Beyond, in the
 // order of a warp that shares them: coordinate j goes to partial sum j mod 32, in order, and those 16 apart are added
 // first, then 8, and so on.
-inline constexpr int warp_lanes = crew_size_of_warps;
 template <class R, class Add>
 CUEBM_MATH R sum_coordinates(int d, Add add) {
     constexpr int width = warp_lanes;

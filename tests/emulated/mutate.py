@@ -2,7 +2,7 @@
 """Checks the checks: deletes each synchronisation of the kernels in turn, and sees which tests notice.
 
 In a scratch copy of the tree, for each __syncthreads, __syncwarp, __threadfence, copy_async_commit and copy_async_wait
-in a .cuh file: delete it, build, and run the tests in forward, reverse and random orders under AddressSanitizer, and
+(and crew_wait, in kernels/math) in a .cuh or .hpp file: delete it, build, and run the tests in forward, reverse and random orders under AddressSanitizer, and
 once under ThreadSanitizer. A deletion that nothing notices fails the run, unless its line says `// unseen: why` (no mode
 can see it) or `// redundant: why` (it is not needed); and so does a line that says so and is noticed.
 """
@@ -16,14 +16,14 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-NAMES = r"__syncthreads|__syncwarp|__threadfence|copy_async_commit|copy_async_wait<[^<>;]*>"
+NAMES = r"__syncthreads|__syncwarp|crew_wait|__threadfence|copy_async_commit|copy_async_wait<[^<>;]*>"
 SYNCHRONISATION = re.compile(rf"\b({NAMES})\((?:[^()]|\([^()]*\))*\);")
 ACCEPTED = re.compile(r"// (redundant|unseen):")
 # For each folder of kernels, tests that run all of them on a few tiles; small, since they run so often.
 TESTS = {
     "assign": "*SameBitsOfShape*n65_k40_d19*",
     "energy": "EnergyValues.FollowTheirFormulas/cuda_float:EnergyValues.AreTheSameBitsForManyPoints/cuda_float",
-    "chains": "ChainsOn.HaveTheSameBits/cuda_float:ChainsOn.DoNotDependOnOthersOrOnLaunches/cuda_float",
+    "chains": "ChainsOn.HaveTheSameBits/cuda_float:ChainsOn.OfManyCoordinates*/cuda_float:ChainsOn.DoNotDependOnOthersOrOnLaunches/cuda_float",
 }
 
 
@@ -33,7 +33,7 @@ def find_sites(file):
     for match in SYNCHRONISATION.finditer(text):
         start = text.rfind("\n", 0, match.start()) + 1
         line = text[start : text.find("\n", match.start())]
-        definition = re.match(r"\s*__device__|\s*(inline|template)\b", line)
+        definition = re.match(r"\s*(__device__|CUEBM_MATH)|\s*(inline|template)\b", line)
         if "//" not in text[start : match.start()] and not definition:
             sites.append((match.start(), match.end(), text.count("\n", 0, match.start()) + 1, line, match[1]))
     return sites
@@ -111,7 +111,7 @@ def main():
         test = ["bin/parity_tests", "--gtest_brief=1", f"--gtest_filter={options.filter or filter}"]
         return try_all(asan, tsan, test, options.timeout, options.seeds)
 
-    files = sorted((source / options.kernels).rglob("*.cuh"))
+    files = sorted(file for kind in ("*.cuh", "*.hpp") for file in (source / options.kernels).rglob(kind))
     folders = {file.parent.name for file in files if find_sites(file)}
     everything = ":".join(TESTS.values())
     begun = time.monotonic()

@@ -310,6 +310,18 @@ TEST_F(Files, KeepTheirModeAndAnyName) {
     EXPECT_EQ(count(), 1u) << "a temporary file is left";
 }
 
+// What a process that was killed has left.
+TEST_F(Files, AreWrittenBesideWhatAnotherLeft) {
+    const std::vector<float> values{1, 2};
+    const auto left = [&](int count) {
+        return path(".cuebm." + std::to_string(getpid()) + "." + std::to_string(count) + ".part");
+    };
+    for (int count = 0; count < 2000; ++count) std::ofstream(left(count)) << "x";
+    eb::write_npy(path(), eb::view(values, 1, 2));
+    EXPECT_EQ(eb::read_npy<float>(path()).values, values);
+    EXPECT_EQ(count(), 2001u);
+}
+
 // A link that is replaced by a file, a device that is.
 TEST_F(Files, AreWrittenThroughLinks) {
     const std::vector<float> values{1, 2, 3};

@@ -10,6 +10,7 @@
 #include <cuebm/assign.hpp>
 
 #include "cuda/assign/config.hpp"
+#include "cuda/chains/room.hpp"
 #include "cuda/energy/config.hpp"
 
 namespace eb = cuebm;
@@ -250,4 +251,41 @@ TEST(CudaPlan, WarpsHaveEnoughPointsAndRoom) {
     EXPECT_EQ(plan_of(8'000, 25, true).blocks, 250);
     EXPECT_EQ(plan_of(4'000'000, 109, true).rows_each, 1);
     EXPECT_EQ(plan_of(4'000'000, 111, true).rows_each, 0);
+}
+
+// Warps that never have a chain, or one of an energy that they do not know; a block without room.
+TEST(CudaPlan, WarpsHaveChainsOfManyCoordinates) {
+    using eb::math::EnergyOp;
+    constexpr std::size_t most = 227 << 10;
+    const auto plan = [](int d, int max_depth, std::vector<EnergyOp> ops, std::size_t shared_bytes, int scratch = 0) {
+        std::vector<eb::math::EnergyStep<float>> steps(ops.size());
+        for (std::size_t s = 0; s < ops.size(); ++s) steps[s].op = ops[s];
+        const eb::math::EnergyProgram<float> program{.steps = steps.data(),
+                                                     .length = static_cast<int>(steps.size()),
+                                                     .d = d,
+                                                     .scratch_rows = scratch,
+                                                     .parameters = nullptr,
+                                                     .indices = nullptr};
+        eb::math::Transition<float> t{};
+        t.d = d;
+        t.max_depth = max_depth;
+        return plan_crews(program, t, shared_bytes);
+    };
+    const auto gaussian = EnergyOp::gaussian_diagonal;
+    EXPECT_EQ(plan(64, 0, {gaussian}, most).crews, 0);
+    EXPECT_EQ(plan(65, 0, {gaussian}, most).crews, 4);
+    EXPECT_EQ(plan(65, 0, {gaussian}, most, 10).shared_bytes, 4u * 4 * (5 * 65 + 10));
+    EXPECT_EQ(plan(32, 5, {gaussian}, most).crews, 0);
+    EXPECT_EQ(plan(33, 5, {gaussian}, most).crews, 4);
+    EXPECT_EQ(plan(33, 5, {gaussian}, most).shared_bytes, 4u * 4 * 23 * 33);
+    EXPECT_EQ(plan(1000, 5, {gaussian}, most).crews, 4);
+    EXPECT_EQ(plan(1000, 5, {gaussian}, most).shared_bytes, 0u);
+    EXPECT_EQ(plan(3000, 0, {gaussian}, most).crews, 1);
+    EXPECT_EQ(plan(6000, 0, {gaussian}, most).crews, 0);
+    EXPECT_EQ(plan(3000, 0, {gaussian}, 48 << 10).crews, 0);
+    EXPECT_EQ(plan(100, 0, {gaussian, EnergyOp::ring, EnergyOp::clamp_forward}, most).crews, 4);
+    EXPECT_EQ(plan(100, 0, {gaussian, EnergyOp::logistic}, most).crews, 0);
+    for (const auto op : {EnergyOp::custom, EnergyOp::eight_schools, EnergyOp::constrain_forward,
+                          EnergyOp::gaussian_dense, EnergyOp::kmeans, EnergyOp::mixture, EnergyOp::matrix_forward})
+        EXPECT_EQ(plan(100, 0, {op}, most).crews, 0);
 }

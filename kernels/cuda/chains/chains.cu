@@ -106,12 +106,12 @@ void run_chains(CudaQueue& queue, const detail::RunChains<T>& task, const Device
     data.count = task.count;
     data.done = task.done;
     data.kept = task.kept;
-    if (const auto crew = crew_launch(*task.program, task.transition, task.metropolis, properties); crew.kernel) {
-        const std::int64_t blocks = (task.chains + crew.crews - 1) / crew.crews;
+    if (const auto crew = plan_crews(task.program->view(), task.transition, properties.shared_bytes); crew.crews > 0) {
         if (crew.shared_bytes > 0) data.columns = nullptr;
-        launch(crew.kernel,
+        const std::int64_t blocks = (task.chains + crew.crews - 1) / crew.crews;
+        launch(data.transition.max_depth > 0 ? crew_nuts_kernel<T>() : crew_kernel<T>(task.metropolis),
                {.grid = dim3(static_cast<unsigned>(blocks)),
-                .block = dim3(static_cast<unsigned>(crew.crews * math::crew_size_of_warps)),
+                .block = dim3(static_cast<unsigned>(crew.crews * math::warp_lanes)),
                 .shared_bytes = crew.shared_bytes,
                 .stream = queue.stream()},
                data);

@@ -1,8 +1,9 @@
-// Chains on a GPU: a thread has a chain, a block the 64 of a tile. The state lies in global memory, coordinate by
-// coordinate, so that a warp's loads are whole lines; a transition's scratch, a column each, in shared memory if it
-// fits, and with it the state for as long as a launch takes, if that fits too.
+// Chains on a GPU: a thread has a chain, a block the 64 of a tile (or a warp has one: crew_chains.cuh). The state lies
+// in global memory, coordinate by coordinate, so that a warp's loads are whole lines; a transition's scratch, a column
+// each, in shared memory if it fits, and with it the state for as long as a launch takes, if that fits too.
 #pragma once
 
+#include "cuda/chains/room.hpp"
 #include "cuda/device.cuh"
 #include "cuda/energy/kernel_program.hpp"
 #include "math/energies/evaluate.hpp"
@@ -15,10 +16,6 @@
 namespace cuebm::cuda {
 
 inline constexpr int chain_threads = math::chains_a_tile;
-
-// Of a block, else columns lie in scratch. Two blocks on an SM of 227 KiB: a trajectory goes over its scratch some 15
-// times, which a cache does not hold for all chains. NUTS goes over few of its many rows. Not measured.
-constexpr std::size_t chain_shared_bytes(int max_depth) { return std::size_t{max_depth > 0 ? 64u : 113u} << 10; }
 
 // Blocks that are resident at once, for ptxas. 8 give a thread of floats 128 registers, and 132 SMs 67584 chains in one
 // wave. Not measured.
@@ -45,12 +42,6 @@ struct ChainsData {
     T spread;
 };
 static_assert(sizeof(ChainsData<double>) <= 4096, "kernels' parameters: see KernelProgram");
-
-// Rows of a chain's column: the proposal, its gradient and the momentum, or what a tree of NUTS remembers; the energy's
-// scratch.
-CUEBM_MATH std::int64_t chain_rows(std::int64_t d, std::int64_t scratch_rows, int max_depth) {
-    return (max_depth > 0 ? math::nuts_rows(max_depth) : 3) * d + scratch_rows;
-}
 
 template <class T>
 struct ThreadEnergy {

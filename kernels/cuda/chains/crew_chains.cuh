@@ -7,7 +7,7 @@
 
 namespace cuebm::cuda {
 
-inline constexpr int crew_threads = 128;
+inline constexpr int crew_threads = CrewLimits::most_crews * math::crew_size;
 // Blocks that are resident at once, for ptxas: 96 registers a thread of floats, 128 of doubles, are what it takes not
 // to spill. Shared memory would hold more: 2 KB a chain of 100 floats. Not measured.
 constexpr int crew_blocks(std::size_t element) { return element == sizeof(double) ? 4 : 5; }
@@ -54,10 +54,8 @@ private:
     T own_[math::ChainNumbers<T*>::count];
 };
 
-// Of a chain, in shared memory for as long as a launch takes: its point, its gradient, a proposal with its own, the
-// momentum; the energy's scratch.
-CUEBM_MATH std::int64_t crew_elements(std::int64_t d, std::int64_t scratch_rows) { return 5 * d + scratch_rows; }
-
+// The chain's arrays lie in shared memory for as long as a launch takes: its point, its gradient, a proposal with its
+// own, the momentum; the energy's scratch.
 template <bool Hamiltonian, class T>
 __global__ void __launch_bounds__(crew_threads, crew_blocks(sizeof(T)))
     run_by_crews(const __grid_constant__ ChainsData<T> data) {

@@ -22,7 +22,7 @@ __global__ void __launch_bounds__(crew_threads, crew_tree_blocks(sizeof(T)))
     const math::Coordinates<T> column{data.columns != nullptr ? data.columns + chain * rows : shared + crew * rows, 1};
     const auto x = home_of(data.state.x, chain, d), gradient = home_of(data.state.gradient, chain, d);
     CrewNumbers<T> numbers(data.state, chain);
-    make_trees(data, column, {x, gradient, numbers.load(), x, gradient, x}, chain);
+    make_trees(data, column, {x, gradient, numbers.load(), {}, {}, {}}, chain);
     numbers.store();
 }
 

@@ -22,7 +22,7 @@ __device__ __forceinline__ void make_trees(const ChainsData<T>& data, math::Coor
     math::nuts_begin(t, tree, rows, state, index, data.first);
     for (std::int32_t done = 0;;) {
         const T step = (tree.end == 1 ? T(1) : T(-1)) * t.step_size, kick = step * T(-0.5);
-        if (math::crew_size == 1 && t.factor != nullptr) {
+        if (math::is_dense(t)) {
             math::kick_dense(t, kick, gradient, momentum);
             math::drift_dense(t, step, momentum, x, x);
         } else {
@@ -33,7 +33,7 @@ __device__ __forceinline__ void make_trees(const ChainsData<T>& data, math::Coor
             });
         }
         const T value = math::evaluate_energy<true, true>(program, x, gradient, scratch);
-        if (math::crew_size == 1 && t.factor != nullptr)
+        if (math::is_dense(t))
             math::kick_dense(t, kick, gradient, momentum);
         else
             math::for_coordinates(d, [&](int j) { momentum.set(j, math::fused(gradient[j], kick, momentum[j])); });

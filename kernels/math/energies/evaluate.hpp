@@ -1,4 +1,4 @@
-// Runs an energy's program on one lane. All that can be in a program stands in this switch; it is instantiated for
+// Runs an energy's program on lanes. All that can be in a program stands in this switch; it is instantiated for
 // float and double with the value, the gradient or both, once a backend: docs/design/energy.md counts them.
 #pragma once
 
@@ -26,7 +26,8 @@
 namespace cuebm::math {
 
 // Of `packs` packs of lanes that lie side by side: what a step does is looked up once for them. `values` are written
-// if Value, `gradient` [d] if Gradient; `scratch` has program.scratch_rows.
+// if Value, `gradient` [d] if Gradient; `scratch` has
+// program.scratch_rows for all of them. Without Gradient, `gradient` may be x.
 template <bool Value, bool Gradient, class R, class T>
 CUEBM_MATH void evaluate_energy(const EnergyProgram<T>& program, int packs, Coordinates<R> x, Coordinates<R> gradient,
                                 Coordinates<R> scratch, Coordinates<R> values) {
@@ -47,8 +48,10 @@ CUEBM_MATH void evaluate_energy(const EnergyProgram<T>& program, int packs, Coor
                                 pack_of(scratch.from(step.to_gradient), p)};
         };
         const auto add = [&](int p, R term) {
-            const auto value = pack_of(values, p);
-            if constexpr (Value) value.set(0, fused(term, spread<R>(step.scale), value[0]));
+            if constexpr (Value) {
+                const auto value = pack_of(values, p);
+                value.set(0, fused(term, spread<R>(step.scale), value[0]));
+            }
         };
         switch (step.op) {
             CUEBM_CASE(gaussian_diagonal, term = gaussian_diagonal<Value, Gradient>(step, parameters, lane));
@@ -65,28 +68,28 @@ CUEBM_MATH void evaluate_energy(const EnergyProgram<T>& program, int packs, Coor
             CUEBM_CASE(eight_schools_centred, term = eight_schools_centred<Value, Gradient>(step, parameters, lane));
             CUEBM_CASE(eight_schools, term = eight_schools<Value, Gradient>(step, parameters, lane));
             CUEBM_CASE(sparse, term = sparse<Value, Gradient>(step, parameters, lane));
+            CUEBM_CASE(scale_forward, scale_forward(step, parameters, map));
+            CUEBM_CASE(matrix_forward, matrix_forward(step, parameters, map));
+            CUEBM_CASE(clamp_forward, clamp_forward(step, parameters, indices, map));
+            CUEBM_CASE(constrain_forward, term = constrain_forward<Value>(step, parameters, indices, map));
+            CUEBM_CASE(scale_backward, scale_backward<Gradient>(step, parameters, map));
+            CUEBM_CASE(matrix_backward, matrix_backward<Gradient>(step, parameters, map));
+            CUEBM_CASE(clamp_backward, clamp_backward<Gradient>(step, indices, map));
+            CUEBM_CASE(constrain_backward, constrain_backward<Gradient>(step, parameters, indices, map));
             case EnergyOp::custom:
                 if constexpr (is_built(EnergyOp::custom))
                     custom<Value, Gradient>(step, parameters, packs, arrays_of(0), add);
                 break;
-                CUEBM_CASE(scale_forward, scale_forward(step, parameters, map));
-                CUEBM_CASE(matrix_forward, matrix_forward(step, parameters, map));
-                CUEBM_CASE(clamp_forward, clamp_forward(step, parameters, indices, map));
-                CUEBM_CASE(constrain_forward, term = constrain_forward<Value>(step, parameters, indices, map));
-                CUEBM_CASE(scale_backward, scale_backward<Gradient>(step, parameters, map));
-                CUEBM_CASE(matrix_backward, matrix_backward<Gradient>(step, parameters, map));
-                CUEBM_CASE(clamp_backward, clamp_backward<Gradient>(step, indices, map));
-                CUEBM_CASE(constrain_backward, constrain_backward<Gradient>(step, parameters, indices, map));
         }
     }
 }
 
-// Of one pack, or of a lane of a GPU; 0 without Value.
+// Of a lane of a GPU; 0 without Value.
 template <bool Value, bool Gradient, class R, class T>
 CUEBM_MATH R evaluate_energy(const EnergyProgram<T>& program, Coordinates<R> x, Coordinates<R> gradient,
                              Coordinates<R> scratch) {
     R value{};
-    evaluate_energy<Value, Gradient>(program, 1, x, gradient, scratch, Coordinates<R>{reinterpret_cast<T*>(&value), 0});
+    evaluate_energy<Value, Gradient>(program, 1, x, gradient, scratch, Coordinates<R>{&value, 0});
     return value;
 }
 

@@ -1,4 +1,5 @@
-// The chains that a thread works on: one on a GPU, a tile of packs on the CPU; and what all transitions share.
+// The chains that a thread works on: one on a GPU, of which it may have a share, a tile of packs on the CPU; and what
+// all transitions share.
 #pragma once
 
 #include "math/functions_exponential.hpp"
@@ -79,10 +80,11 @@ CUEBM_MATH void for_normals(PhiloxKey key, LaneIndex<R> index, std::uint32_t ste
     constexpr int count = NormalBlock<R>::count;
     const auto use_block = [&](const NormalBlock<R>& block, int first) {
 #pragma GCC unroll 4
-        for (int i = 0; i < count; ++i) use(first + i, block.value[i]);
+        for (int i = 0; i < count; ++i)
+            if (i + 1 < count || first + i < d) use(first + i, block.value[i]);
     };
     int first = crew_member() * count;  // a crew shares the blocks
-    for (; crew_size == 1 && first + 2 * count <= d; first += 2 * count) {
+    for (; crew_size == 1 && first + 2 * count - 1 <= d; first += 2 * count) {
         const auto two = random_normals_twice<R>(key, index, step, static_cast<std::uint32_t>(first / count));
         use_block(two.first, first);
         use_block(two.second, first + count);

@@ -36,7 +36,7 @@ CUEBM_MATH void add_kinetic_energies(const Transition<T>& t, Momenta momenta, R 
 template <int Packs, class R, class T>
 CUEBM_MATH void kick_and_drift(const Transition<T>& t, T size, Coordinates<R> gradient, Coordinates<R> momentum,
                                Coordinates<R> from, Coordinates<R> to) {
-    if (crew_size == 1 && t.factor != nullptr) {
+    if (is_dense(t)) {
         for (int p = 0; p < Packs; ++p) {
             kick_dense(t, spread<R>(-size), pack_of(gradient, p), pack_of(momentum, p));
             drift_dense(t, spread<R>(t.step_size), pack_of(momentum, p), pack_of(from, p), pack_of(to, p));
@@ -68,8 +68,8 @@ CUEBM_MATH R chees_slope(const Transition<T>& t, const ChainTile<R>& tile, R acc
         return fused(off, off, sum);
     });
     const R away = sum_coordinates<R>(t.d, [&](int j, R sum) {
-        const R speed = crew_size == 1 && t.factor != nullptr ? speed_dense(t, tile.momentum, j)
-                                                              : tile.momentum[j] * spread<R>(t.inverse_mass[j]);
+        const R speed =
+            is_dense(t) ? speed_dense(t, tile.momentum, j) : tile.momentum[j] * spread<R>(t.inverse_mass[j]);
         return fused(from_centre(tile.proposal, j), speed, sum);
     });
     const R slope = acceptance * ((after - before) * away);
@@ -108,10 +108,10 @@ CUEBM_MATH void hamiltonian_transition(const Transition<T>& t, const ChainTile<R
     if (t.adjusted) {
         for (int p = 0; p < Packs; ++p) after[p] = values[p];
         R kick = spread<R>(T(-0.5) * t.step_size);
-        if (t.factor != nullptr || t.centre != nullptr) {  // then the last momenta are wanted themselves
+        if (is_dense(t) || t.centre != nullptr) {  // then the last momenta are wanted themselves
             for (int p = 0; p < Packs; ++p) {
                 const auto momentum = pack_of(tile.momentum, p), gradient = pack_of(tile.proposal_gradient, p);
-                if (crew_size == 1 && t.factor != nullptr)
+                if (is_dense(t))
                     kick_dense(t, kick, gradient, momentum);
                 else
                     for_coordinates(t.d, [&](int j) { momentum.set(j, fused(gradient[j], kick, momentum[j])); });

@@ -15,12 +15,12 @@ CUEBM_MATH void metropolis_transition(const Transition<T>& t, const ChainTile<R>
         const auto from = pack_of(tile.x, p), to = pack_of(tile.proposal, p);
         const auto normals = pack_of(tile.momentum, p);
         for_normals<R>(t.momentum_key, index[p], step, t.d, [&](int j, R normal) {
-            if (crew_size == 1 && t.factor != nullptr)
+            if (is_dense(t))
                 normals.set(j, normal);
             else
                 to.set(j, fused(normal, spread<R>(t.step_size / t.mass_root[j]), from[j]));
         });
-        if (crew_size == 1 && t.factor != nullptr) drift_dense(t, spread<R>(t.step_size), normals, from, to);
+        if (is_dense(t)) drift_dense(t, spread<R>(t.step_size), normals, from, to);
     }
     R values[Packs];
     energy.value(tile.proposal, values);

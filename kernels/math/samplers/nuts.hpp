@@ -4,7 +4,7 @@
 // probabilistic programming in NumPyro", 2019): a leapfrog step at a time, with momenta remembered at logarithmically
 // many places. A chain that has ended its tree begins the next one; it waits for no other.
 //
-// This is what one chain does between two evaluations of the energy: scalar code on every device. Whoever calls it
+// This is what one chain does between two evaluations of the energy, by one lane or a crew. Whoever calls it
 // moves the frontier of all chains by a leapfrog step and evaluates there.
 #pragma once
 

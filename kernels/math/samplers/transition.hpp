@@ -1,6 +1,7 @@
 // How chains move, as plain data.
 #pragma once
 
+#include "math/crew.hpp"
 #include "math/philox.hpp"
 
 namespace cuebm::math {
@@ -22,6 +23,12 @@ struct Transition {
     const T* centre;                    // [d], or null: what ChEES measures distances from, and is wanted
     T step_size;
 };
+
+// A crew has no dense mass.
+template <class T>
+CUEBM_MATH bool is_dense(const Transition<T>& t) {
+    return crew_size == 1 && t.factor != nullptr;
+}
 
 // 2^32 times the sequence's element n, in base 2: its bits in reverse.
 CUEBM_MATH std::uint32_t van_der_corput(std::uint32_t n) {
