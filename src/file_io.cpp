@@ -80,11 +80,7 @@ OutputFile::OutputFile(std::string path) : path_(std::move(path)), target_(path_
         descriptor = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, created);
         if (descriptor < 0 && errno != EEXIST) break;
     }
-    if (descriptor < 0) {
-        const auto problem_here = system_problem("cannot be created");
-        temporary_.clear();
-        throw FileError(path_, 0, problem_here);
-    }
+    if (descriptor < 0) throw FileError(path_, 0, system_problem("cannot be created"));
     if (mode != std::filesystem::perms::unknown) (void)::fchmod(descriptor, static_cast<mode_t>(mode) & 0777);
     file_.reset(::fdopen(descriptor, "wb"));
     if (file_) return;
