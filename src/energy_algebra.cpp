@@ -20,7 +20,7 @@ const Node& node_of(const char* function, const Energy& energy) {
 }
 
 // Trees are walked, and destroyed, by recursion; a tree that is a child twice is walked twice.
-constexpr std::int64_t most_depth = 10'000, most_terms = 1 << 20;
+constexpr std::int64_t most_depth = 1000, most_terms = 1 << 20;
 
 Energy parent(const char* function, Node node, std::vector<std::shared_ptr<const Node>> children) {
     node.terms = 0;
@@ -30,7 +30,7 @@ Energy parent(const char* function, Node node, std::vector<std::shared_ptr<const
     }
     if (node.depth > most_depth)
         refuse(function, "energy", std::to_string(node.depth) + " operations within each other",
-               "at most 10,000 of them: add many terms up in halves");
+               "at most 1000 of them");
     if (node.terms > most_terms)
         refuse(function, "energy", std::to_string(node.terms) + " terms", "at most 2^20 of them");
     node.children = std::move(children);
@@ -52,7 +52,11 @@ std::string Energy::text() const {
     switch (node.kind) {
         case Node::Kind::term: return node.text;
         case Node::Kind::names: return child(0);
-        case Node::Kind::sum: return child(0) + " + " + child(1);
+        case Node::Kind::sum: {
+            std::string text = child(0);
+            for (std::size_t c = 1; c < node.children.size(); ++c) text += " + " + child(c);
+            return text;
+        }
         case Node::Kind::weight: {
             const bool brackets = node.children[0]->kind == Node::Kind::sum;
             return text_of(node.beta) + (brackets ? " (" : " ") + child(0) + (brackets ? ")" : "");
@@ -79,8 +83,9 @@ const std::vector<std::string>* own_names(const Node& node) {
         case Node::Kind::map: return nullptr;
         case Node::Kind::weight: return own_names(child(0));
         case Node::Kind::sum: {
-            const auto* names = own_names(child(0));
-            return names != nullptr ? names : own_names(child(1));
+            for (const auto& each : node.children)
+                if (const auto* names = own_names(*each)) return names;
+            return nullptr;
         }
         case Node::Kind::names: break;
     }
@@ -161,7 +166,15 @@ Energy operator+(const Energy& a, const Energy& b) {
     if (left.d != right.d)
         refuse("energy +", "energy", std::to_string(left.d) + " + " + std::to_string(right.d) + " coordinates",
                "energies of the same coordinates");
-    return parent("energy +", {.kind = Node::Kind::sum, .d = left.d, .text = {}}, {a.node(), b.node()});
+    // A sum that is made in a loop is one of many, not one within another.
+    std::vector<std::shared_ptr<const Node>> terms;
+    for (const auto& side : {a.node(), b.node()}) {
+        if (side->kind == Node::Kind::sum)
+            terms.insert(terms.end(), side->children.begin(), side->children.end());
+        else
+            terms.push_back(side);
+    }
+    return parent("energy +", {.kind = Node::Kind::sum, .d = left.d, .text = {}}, std::move(terms));
 }
 
 Energy operator*(double beta, const Energy& energy) {
