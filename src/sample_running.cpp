@@ -117,9 +117,9 @@ RunningSamples<T> sample_running(const Context& context, const Energy& energy, c
         }
         std::vector<double> known(static_cast<std::size_t>(rows) * quantities.size());
         constexpr std::int64_t rows_a_task = 256;
-        team.parallel_for((rows + rows_a_task - 1) / rows_a_task, [&](std::int64_t task, int) {
+        team.for_blocks(rows, rows_a_task, [&](std::int64_t first, std::int64_t last, int) {
             std::vector<double> point(static_cast<std::size_t>(d));
-            for (std::int64_t row = task * rows_a_task; row < std::min(rows, (task + 1) * rows_a_task); ++row) {
+            for (std::int64_t row = first; row < last; ++row) {
                 std::copy_n(points.begin() + row * d, d, point.begin());
                 const auto all = energy.coordinates(point);
                 double* to = known.data() + row * static_cast<std::int64_t>(quantities.size());

@@ -49,7 +49,8 @@ private:
 };
 
 // E_1(x) + E_2(x). Errors: InvalidArgument if their dimensions differ, or for more than 2^20 terms; as for all of
-// these, for more than 1000 operations within each other (of a sum in a loop all terms are beside each other).
+// these, for more than 1000 operations within each other (of a sum in a loop all terms are beside each other). Cost: a
+// copy of the list of terms.
 CUEBM_API Energy operator+(const Energy& a, const Energy& b);
 // beta E(x), an inverse temperature or a weight: finite, > 0.
 CUEBM_API Energy operator*(double beta, const Energy& energy);

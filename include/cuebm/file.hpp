@@ -94,7 +94,8 @@ HostMatrix<T> read_vecs(const std::string& path) {
     return reader.next(reader.rows());
 }
 
-// Writes beside `path`, then renames: a file of that name is replaced by the whole new one, or stays as it was.
+// Writes beside `path`, to .cuebm.*.part, then renames: a file of that name is replaced by the whole new one, which
+// keeps its mode, or stays as it was.
 // Errors: InvalidArgument for a null, too narrow or device view, and for vecs of no columns or no rows; FileError.
 CUEBM_API void write_npy(const std::string& path, MatrixView<const float> values);
 CUEBM_API void write_npy(const std::string& path, MatrixView<const double> values);

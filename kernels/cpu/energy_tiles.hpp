@@ -1,5 +1,5 @@
-// Energies of tiles of points: rows of points become columns, the program runs, and gradients
-// become rows again. Included by the file of one instruction set, which names CUEBM_ISA.
+// Energies of tiles of points: rows of points become columns, the program runs, and gradients become rows again.
+// Included by the file of one instruction set, which names CUEBM_ISA.
 #pragma once
 
 #include "cpu/pack.hpp"  // before the templates of kernels/math/, which find its overloads

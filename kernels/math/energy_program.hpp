@@ -34,17 +34,17 @@ enum class EnergyOp : std::int32_t {
     constrain_backward,
 };
 
-// A program that is compiled for itself (docs/design/energy.md) names its own operations, a bit each; all else is left
-// out, which is what makes it quick to compile.
-// So does a crew (crew.hpp), which knows those that work on one coordinate at a time, and sum.
 template <class... Ops>
 CUEBM_MATH constexpr std::uint64_t bits_of(Ops... ops) {
     return ((std::uint64_t{1} << static_cast<int>(ops)) | ...);
 }
+// What a crew (crew.hpp) can share: work on one coordinate at a time, and sums that write nothing.
 inline constexpr std::uint64_t crew_ops =
     bits_of(EnergyOp::gaussian_diagonal, EnergyOp::banana, EnergyOp::rosenbrock, EnergyOp::funnel, EnergyOp::ring,
             EnergyOp::double_well, EnergyOp::scale_forward, EnergyOp::scale_backward, EnergyOp::clamp_forward,
             EnergyOp::clamp_backward);
+// A program that is compiled for itself (docs/design/energy.md) names its own operations, a bit each; all else is left
+// out, which is what makes it quick to compile. So are what crews cannot share, in their files.
 #if defined(CUEBM_PROGRAM_OPS)
 constexpr std::uint64_t built_ops = CUEBM_PROGRAM_OPS;
 #elif defined(CUEBM_CREW)

@@ -78,7 +78,7 @@ struct Evaluation {
         const auto key = math::random_key(seed, math::RandomPurpose::kmeans_first);
         for (int i = 0; i < n; i += lanes) {
             const auto lane = math::lane_index<R>(index + static_cast<unsigned>(i));
-            put(math::random_normals<R>(key, lane, step, draw), out + i * count);
+            put(math::normals_of_block<R>(math::random_block<R>(key, lane, step, draw)), out + i * count);
         }
     }
     // As above: block `draw` as the second of two from the draw before, as the first of two beside it.

@@ -22,7 +22,9 @@ protected:
         const auto key = math::random_key(seed, math::RandomPurpose::kmeans_first);
         std::vector<T> normals;
         for (std::uint64_t chain = 0; normals.size() < count; ++chain)
-            for (const T x : math::random_normals<T>(key, math::lane_index<T>(chain), 5, 2).value) normals.push_back(x);
+            for (const T x :
+                 math::normals_of_block<T>(math::random_block<T>(key, math::lane_index<T>(chain), 5, 2)).value)
+                normals.push_back(x);
         return normals;
     }
 };

@@ -29,7 +29,8 @@ CUEBM_MATH R eight_schools_centred(const EnergyStep<T>& step, const T* parameter
     const T *effects = parameters, *precisions = parameters + m;
     const R mu = lane.x[0], l = lane.x[1], inverse = exponential(-l), precision = inverse * inverse;
     const auto theta = lane.x.from(2);
-    const auto offs = sum_coordinates<TwoSums<R>>(m, [&](int j, TwoSums<R> sum) {  // and their squares
+    // Of theta_j - mu and of its square.
+    const auto offs = sum_coordinates<TwoSums<R>>(m, [&](int j, TwoSums<R> sum) {
         const R off = theta[j] - mu;
         if constexpr (Gradient)
             lane.gradient.add(2 + j,
@@ -56,8 +57,9 @@ CUEBM_MATH R eight_schools(const EnergyStep<T>& step, const T* parameters, const
     const R mu = lane.x[0], l = lane.x[1], deviation = exponential(l);
     const auto eta = lane.x.from(2);
     if constexpr (Gradient) {
-        const auto by = sum_coordinates<TwoSums<R>>(m, [&](int j, TwoSums<R> sum) {       // mu and deviation
-            const R slope = (fused(deviation, eta[j], mu) - effects[j]) * precisions[j];  // by theta_j, of the error's
+        // The error's slopes by mu and by the deviation, of those by theta_j.
+        const auto by = sum_coordinates<TwoSums<R>>(m, [&](int j, TwoSums<R> sum) {
+            const R slope = (fused(deviation, eta[j], mu) - effects[j]) * precisions[j];
             lane.gradient.add(2 + j, step.scale * fused(slope, deviation, eta[j]));
             return TwoSums<R>{sum.first + slope, fused(slope, eta[j], sum.second)};
         });

@@ -1,5 +1,5 @@
-// Runs an energy's program on lanes. All that can be in a program stands in this switch; it is instantiated for
-// float and double with the value, the gradient or both, once a backend: docs/design/energy.md counts them.
+// Runs an energy's program on lanes. All that can be in a program stands in this switch; it is instantiated for float
+// and double with the value, the gradient or both, once a backend: docs/design/energy.md counts them.
 #pragma once
 
 #include "math/energies/components.hpp"
@@ -26,8 +26,7 @@
 namespace cuebm::math {
 
 // Of `packs` packs of lanes that lie side by side: what a step does is looked up once for them. `values` are written
-// if Value, `gradient` [d] if Gradient; `scratch` has
-// program.scratch_rows for all of them. Without Gradient, `gradient` may be x.
+// if Value, `gradient` [d] if Gradient (else it may be x); `scratch` has program.scratch_rows for all of them.
 template <bool Value, bool Gradient, class R, class T>
 CUEBM_MATH void evaluate_energy(const EnergyProgram<T>& program, int packs, Coordinates<R> x, Coordinates<R> gradient,
                                 Coordinates<R> scratch, Coordinates<R> values) {
