@@ -55,11 +55,10 @@ struct ChainsKernels {
 
 extern const ChainsKernels chains_base, chains_avx2, chains_avx512;
 
-// Elements of scratch: a proposal, its gradient and the momentum, or what trees of NUTS remember and count; energies,
-// and the energy's own.
-inline constexpr std::int64_t nuts_chain_elements = 16;
+// Elements of scratch: a proposal, its gradient and the momentum, or what trees of NUTS remember; energies, and the
+// energy's own.
 inline std::int64_t chains_scratch(std::int64_t d, std::int64_t scratch_rows, int max_depth, int pack_lanes) {
-    const std::int64_t rows = max_depth > 0 ? nuts_chain_elements + math::nuts_rows(max_depth) * d : 3 * d;
+    const std::int64_t rows = max_depth > 0 ? math::nuts_rows(max_depth) * d : 3 * d;
     return (rows + scratch_rows + 4) * group_lanes(d, tile_lanes, pack_lanes);
 }
 

@@ -1,5 +1,5 @@
-// NUTS over a tile of chains: the frontiers of a group move together, a leapfrog step at a time; then each chain does
-// what its tree wants. Included by the file of one instruction set, which names CUEBM_ISA.
+// NUTS over a tile of chains: the frontiers of a group move together, a leapfrog step at a time; then the chains of a
+// pack do what their trees want. Included by the file of one instruction set, which names CUEBM_ISA.
 #pragma once
 
 #include "cpu/chains_tiles.hpp"
@@ -49,48 +49,75 @@ void move_frontiers(const math::Transition<T>& t, const GroupEnergy<Packs, T>& e
 
 template <int Packs, class T>
 void run_nuts_group(const ChainsData<T>& data, int first_lane, T* scratch) {
+    using Pack = typename math::PackOf<T>::Type;
+    using Mask = math::MaskOf<Pack>;
+    using Word = math::CounterWord<Pack>;
     constexpr int lanes = Packs * pack_lanes<T>;
     const math::Transition<T>& t = data.transition;
     const std::int64_t d = t.d, rows = math::nuts_rows(t.max_depth);
     T *column = scratch, *values = column + rows * d * lanes, *hamiltonians = values + lanes,
       *directions = hamiltonians + lanes, *kept = directions + lanes, *rest = kept + lanes;
-    auto* chains = reinterpret_cast<math::NutsChain<T>*>(rest + std::int64_t{data.program.scratch_rows} * lanes);
-    static_assert(sizeof(math::NutsChain<T>) <= nuts_chain_elements * sizeof(T));
     const int there = data.chains - first_lane < lanes ? data.chains - first_lane : lanes;
     const std::int64_t first_chain = data.first_chain + first_lane;
-    const auto rows_of = [&](int l) { return math::NutsColumn<T>{{column + l, lanes}, t.d}; };
-    const auto state_of = [&](int l) {
+    const auto at = [](T* row) { return Coordinates<Pack>{row, lanes}; };
+    const math::ChainTile<Pack> state{at(data.x + d * first_lane),
+                                      at(data.gradient + d * first_lane),
+                                      data.numbers.map([&](T* number) { return at(number + first_lane); }),
+                                      {},
+                                      {},
+                                      {}};
+    // Coordinates of one lane.
+    const auto keep = [&](int l, std::int64_t row) {
         const auto point = [&](T* points) { return Coordinates<T>{points + d * first_lane + l, lanes}; };
-        return math::ChainTile<T>{point(data.x), point(data.gradient), numbers_of(data, first_lane + l), {}, {}, {}};
+        math::keep_draw<T>(
+            data.kept, {point(data.x), point(data.gradient), numbers_of(data, first_lane + l), {}, {}, {}}, t.d, row);
     };
-    const auto begin = [&](int l, std::uint32_t step) {
-        math::nuts_begin(t, chains[l], rows_of(l), state_of(l), static_cast<std::uint64_t>(first_chain + l), step);
-        directions[l] = chains[l].end == 1 ? T(1) : T(-1);
+    math::NutsChain<Pack> chains[Packs]{};
+    math::LaneIndex<Pack> index[Packs];
+    Mask running[Packs];
+    const auto rows_of = [&](int p) { return math::NutsColumn<Pack>{pack_of(at(column), p), t.d}; };
+    const auto begin = [&](int p, Mask where) {
+        math::nuts_begin(where, t, chains[p], rows_of(p), pack_of(state, p), index[p]);
+    };
+    const auto turn = [&](int p) {
+        const Pack forwards = Pack{} + T(1);
+        const Pack direction = math::select(chains[p].behind, forwards, -forwards);
+        math::store(directions + p * pack_lanes<T>, math::select(running[p], direction, Pack{}));
     };
     for (std::int64_t e = 0; e < 3 * d * lanes; ++e) column[e] = 0;  // frontiers of lanes without a chain stay there
-    for (int l = 0; l < lanes; ++l) directions[l] = 0;
-    for (int l = 0; l < there; ++l) begin(l, data.first);
-    int running = data.count > 0 ? there : 0;
+    for (int p = 0; p < Packs; ++p) {
+        const int first = p * pack_lanes<T>;
+        index[p] = math::lane_index<Pack>(static_cast<std::uint64_t>(first_chain + first));
+        const int here = data.count > 0 && there > first ? there - first : 0;
+        running[p] = Mask(math::lane_numbers(Word{}) < static_cast<math::WordOf<Pack>>(here));
+        chains[p].step = Word{} + data.first;
+        if (math::any(running[p])) begin(p, running[p]);
+        turn(p);
+    }
     const GroupEnergy<Packs, T> energy{data, kept, rest};
-    while (running > 0) {
+    for (bool any_running = data.count > 0; any_running;) {
         move_frontiers<Packs>(t, energy, column, directions, values, hamiltonians);
-        for (int l = 0; l < there; ++l) {
-            if (directions[l] == T(0)) continue;
-            const auto index = static_cast<std::uint64_t>(first_chain + l);
-            const bool over =
-                math::nuts_advance(t, t.max_depth, chains[l], rows_of(l), index, values[l], hamiltonians[l]);
-            directions[l] = chains[l].end == 1 ? T(1) : T(-1);
-            if (!over) continue;
-            const auto state = state_of(l);
-            math::nuts_end(t, t.max_depth, chains[l], rows_of(l), state);
-            const std::int64_t done = static_cast<std::int64_t>(chains[l].step - data.first) + 1;
-            math::keep_draw(data.kept, state, t.d, data.kept.row(first_chain + l, data.done + done));
-            if (done < data.count) {
-                begin(l, chains[l].step + 1);
-            } else {
-                directions[l] = 0;
-                --running;
+        any_running = false;
+        for (int p = 0; p < Packs; ++p) {
+            if (!math::any(running[p])) continue;
+            const int first = p * pack_lanes<T>;
+            const Mask over = math::nuts_advance(running[p], t, t.max_depth, chains[p], rows_of(p), index[p],
+                                                 math::load(values + first), math::load(hamiltonians + first));
+            if (math::any(over)) {
+                math::nuts_end(over, t, t.max_depth, chains[p], rows_of(p), pack_of(state, p));
+                const Word done = chains[p].step - data.first + 1;
+                for (unsigned left = math::lane_bits(over); left != 0; left &= left - 1) {
+                    const int l = __builtin_ctz(left);
+                    keep(first + l,
+                         data.kept.row(first_chain + first + l, data.done + static_cast<std::int64_t>(done[l])));
+                }
+                chains[p].step = chains[p].step + (Word(over) & 1);
+                const Mask ended = over & Mask(done >= static_cast<math::WordOf<Pack>>(data.count));
+                running[p] = running[p] & ~ended;
+                if (const Mask again = over & ~ended; math::any(again)) begin(p, again);
             }
+            turn(p);
+            any_running = any_running || math::any(running[p]);
         }
     }
 }

@@ -126,6 +126,8 @@ CUEBM_MATH FloatPack product_sum(FloatPack a, FloatPack b, FloatPack c) {
 
 CUEBM_MATH FloatPack select(FloatPackBits mask, FloatPack yes, FloatPack no) { return mask ? yes : no; }
 CUEBM_MATH DoublePack select(DoublePackBits mask, DoublePack yes, DoublePack no) { return mask ? yes : no; }
+CUEBM_MATH FloatPackBits select(FloatPackBits mask, FloatPackBits yes, FloatPackBits no) { return mask ? yes : no; }
+CUEBM_MATH DoublePackBits select(DoublePackBits mask, DoublePackBits yes, DoublePackBits no) { return mask ? yes : no; }
 
 CUEBM_MATH FloatPackBits to_bits(FloatPack x) { return FloatPackBits(x); }
 CUEBM_MATH DoublePackBits to_bits(DoublePack x) { return DoublePackBits(x); }
@@ -178,6 +180,8 @@ CUEBM_MATH unsigned lane_bits(FloatPackBits mask) {
     return _mm512_movepi32_mask(__m512i(mask));
 #elif defined(__AVX2__)
     return static_cast<unsigned>(_mm256_movemask_ps(__m256(mask)));
+#elif defined(__SSE2__)
+    return static_cast<unsigned>(_mm_movemask_ps(__m128(mask)));
 #else
     unsigned bits = 0;
     for (int l = 0; l < CUEBM_PACK_BYTES / 4; ++l) bits |= static_cast<unsigned>(mask[l] & 1) << l;
@@ -189,12 +193,19 @@ CUEBM_MATH unsigned lane_bits(DoublePackBits mask) {
     return _mm512_movepi64_mask(__m512i(mask));
 #elif defined(__AVX2__)
     return static_cast<unsigned>(_mm256_movemask_pd(__m256d(mask)));
+#elif defined(__SSE2__)
+    return static_cast<unsigned>(_mm_movemask_pd(__m128d(mask)));
 #else
     unsigned bits = 0;
     for (int l = 0; l < CUEBM_PACK_BYTES / 8; ++l) bits |= static_cast<unsigned>(mask[l] & 1) << l;
     return bits;
 #endif
 }
+
+CUEBM_MATH bool any(FloatPackBits mask) { return lane_bits(mask) != 0; }
+CUEBM_MATH bool any(DoublePackBits mask) { return lane_bits(mask) != 0; }
+CUEBM_MATH FloatPackBits opposite(FloatPackBits mask) { return ~mask; }
+CUEBM_MATH DoublePackBits opposite(DoublePackBits mask) { return ~mask; }
 
 CUEBM_MATH FloatPack broadcast(float x) {
 #if defined(__AVX512F__)

@@ -39,8 +39,16 @@ CUEBM_MATH double fused(double a, double b, double c) {
 #endif
 }
 
+// What a comparison of lanes gives: bool, or a pack of them, each -1 or 0 as wide as the lane.
+template <class R>
+using MaskOf = decltype(R{} < R{});
+CUEBM_MATH bool any(bool mask) { return mask; }
+CUEBM_MATH bool opposite(bool mask) { return !mask; }
+
 CUEBM_MATH float select(bool mask, float yes, float no) { return mask ? yes : no; }
 CUEBM_MATH double select(bool mask, double yes, double no) { return mask ? yes : no; }
+CUEBM_MATH std::int32_t select(bool mask, std::int32_t yes, std::int32_t no) { return mask ? yes : no; }
+CUEBM_MATH std::int64_t select(bool mask, std::int64_t yes, std::int64_t no) { return mask ? yes : no; }
 
 CUEBM_MATH std::int32_t to_bits(float x) {
     std::int32_t bits;

@@ -79,9 +79,8 @@ template <class R>
 struct TwoNormalBlocks {
     NormalBlock<R> first, second;
 };
-template <class R>
-CUEBM_MATH TwoNormalBlocks<R> random_normals_twice(PhiloxKey key, LaneIndex<R> index, std::uint32_t step,
-                                                   std::uint32_t draw) {
+template <class R, class Step>
+CUEBM_MATH TwoNormalBlocks<R> random_normals_twice(PhiloxKey key, LaneIndex<R> index, Step step, std::uint32_t draw) {
     const auto two = philox_of_lanes_twice(index.low, index.high, step, draw, key);
     return {normals_of_block<R>(two.first), normals_of_block<R>(two.second)};
 }

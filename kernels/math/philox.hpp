@@ -41,20 +41,23 @@ CUEBM_MATH PhiloxWords<U> philox_rounds(PhiloxWords<U> counter, PhiloxKey key, i
 
 CUEBM_MATH PhiloxBlock philox(PhiloxBlock counter, PhiloxKey key) { return philox_rounds(counter, key, 10); }
 
-// The first round of lanes whose counters differ in the first two words: its work is a word's, or is the same for all
-// steps and draws, which the compiler moves out of their loops.
-template <class U>
-CUEBM_MATH PhiloxWords<U> philox_first_round(U first, U second, std::uint32_t third, std::uint32_t fourth,
-                                             PhiloxKey key) {
-    U a_high, a_low;
-    multiply_words(0xD2511F53u, first, a_high, a_low);
-    const std::uint64_t b = std::uint64_t{0xCD9E8D57u} * third;
-    return {{second ^ (static_cast<std::uint32_t>(b >> 32) ^ key.word[0]), U{} + static_cast<std::uint32_t>(b),
-             a_high ^ (fourth ^ key.word[1]), a_low}};
+// The first round of lanes whose counters differ in the first two words; if only there, its work is a word's, or is
+// the same for all steps and draws, which the compiler moves out of their loops.
+template <class U, class Third, class Fourth>
+CUEBM_MATH PhiloxWords<U> philox_first_round(U first, U second, Third third, Fourth fourth, PhiloxKey key) {
+    if constexpr (sizeof(Third) > sizeof(std::uint32_t) || sizeof(Fourth) > sizeof(std::uint32_t)) {
+        return philox_round(PhiloxWords<U>{{first, second, U{} + third, U{} + fourth}}, key);
+    } else {
+        U a_high, a_low;
+        multiply_words(0xD2511F53u, first, a_high, a_low);
+        const std::uint64_t b = std::uint64_t{0xCD9E8D57u} * third;
+        return {{second ^ (static_cast<std::uint32_t>(b >> 32) ^ key.word[0]), U{} + static_cast<std::uint32_t>(b),
+                 a_high ^ (fourth ^ key.word[1]), a_low}};
+    }
 }
 
-template <class U>
-CUEBM_MATH PhiloxWords<U> philox_of_lanes(U first, U second, std::uint32_t third, std::uint32_t fourth, PhiloxKey key) {
+template <class U, class Third, class Fourth>
+CUEBM_MATH PhiloxWords<U> philox_of_lanes(U first, U second, Third third, Fourth fourth, PhiloxKey key) {
     return philox_rounds(philox_first_round(first, second, third, fourth, key), philox_next_key(key), 9);
 }
 // A lane of double alone: 32 bits suffice until the end.
@@ -71,8 +74,8 @@ template <class U>
 struct TwoPhiloxWords {
     PhiloxWords<U> first, second;
 };
-template <class U>
-CUEBM_MATH TwoPhiloxWords<U> philox_of_lanes_twice(U first, U second, std::uint32_t third, std::uint32_t fourth,
+template <class U, class Third>
+CUEBM_MATH TwoPhiloxWords<U> philox_of_lanes_twice(U first, U second, Third third, std::uint32_t fourth,
                                                    PhiloxKey key) {
     TwoPhiloxWords<U> two = {philox_first_round(first, second, third, fourth, key),
                              philox_first_round(first, second, third, fourth + 1, key)};

@@ -50,9 +50,28 @@ CUEBM_MATH LaneIndex<R> lane_index(std::uint64_t index) {
         return {sum, (((lane & low) | ((lane | low) & ~sum)) >> 31) + static_cast<std::uint32_t>(index >> 32)};
 }
 
+// A word of the counter that may differ from lane to lane.
+template <class U>
+struct CounterWordOf {
+    using Type = U;
+};
+template <>
+struct CounterWordOf<std::uint64_t> {  // of a lane of double alone
+    using Type = std::uint32_t;
+};
+template <class R>
+using CounterWord = typename CounterWordOf<typename LaneTraits<R>::Unsigned>::Type;
+
 template <class R>
 CUEBM_MATH PhiloxWords<typename LaneTraits<R>::Unsigned> random_block(PhiloxKey key, LaneIndex<R> index,
                                                                       std::uint32_t step, std::uint32_t draw) {
+    return philox_of_lanes(index.low, index.high, step, draw, key);
+}
+// Of lanes at steps and draws of their own.
+template <class R>
+CUEBM_MATH PhiloxWords<typename LaneTraits<R>::Unsigned> random_block_of_lanes(PhiloxKey key, LaneIndex<R> index,
+                                                                               CounterWord<R> step,
+                                                                               CounterWord<R> draw) {
     return philox_of_lanes(index.low, index.high, step, draw, key);
 }
 

@@ -17,11 +17,12 @@ __device__ __forceinline__ void make_trees(const ChainsData<T>& data, math::Coor
     const math::NutsColumn<T> rows{column, d};
     const math::Coordinates<T> x = rows.at(0), momentum = rows.at(1), gradient = rows.at(2),
                                scratch = column.from(math::nuts_rows(t.max_depth) * d);
-    const auto index = static_cast<std::uint64_t>(chain);
-    math::NutsChain<T> tree;
-    math::nuts_begin(t, tree, rows, state, index, data.first);
+    const auto index = math::lane_index<T>(static_cast<std::uint64_t>(chain));
+    math::NutsChain<T> tree{};
+    tree.step = data.first;
+    math::nuts_begin(true, t, tree, rows, state, index);
     for (std::int32_t done = 0;;) {
-        const T step = (tree.end == 1 ? T(1) : T(-1)) * t.step_size, kick = step * T(-0.5);
+        const T step = (tree.behind ? T(1) : T(-1)) * t.step_size, kick = step * T(-0.5);
         if (math::is_dense(t)) {
             math::kick_dense(t, kick, gradient, momentum);
             math::drift_dense(t, step, momentum, x, x);
@@ -41,13 +42,14 @@ __device__ __forceinline__ void make_trees(const ChainsData<T>& data, math::Coor
             const T p = momentum[j];
             return math::fused(p * t.inverse_mass[j], p, sum);
         });
-        if (!math::nuts_advance(t, t.max_depth, tree, rows, index, value, math::fused(squares, T(0.5), value)))
+        if (!math::nuts_advance(true, t, t.max_depth, tree, rows, index, value, math::fused(squares, T(0.5), value)))
             continue;
-        math::nuts_end(t, t.max_depth, tree, rows, state);
+        math::nuts_end(true, t, t.max_depth, tree, rows, state);
         ++done;
         math::keep_draw(data.kept, state, d, data.kept.row(chain, data.done + done));
         if (done == data.count) return;
-        math::nuts_begin(t, tree, rows, state, index, data.first + static_cast<std::uint32_t>(done));
+        ++tree.step;
+        math::nuts_begin(true, t, tree, rows, state, index);
     }
 }
 

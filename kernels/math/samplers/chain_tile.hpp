@@ -74,9 +74,10 @@ CUEBM_MATH int leapfrogs_of(const Transition<T>& t, std::uint32_t step) {
                                              : van_der_corput(step + 1));
 }
 
-// z_j, standard normal numbers of a pack of chains, given to use(j, z_j): a pair is made only if it is wanted.
-template <class R, class Use>
-CUEBM_MATH void for_normals(PhiloxKey key, LaneIndex<R> index, std::uint32_t step, int d, Use use) {
+// z_j, standard normal numbers of a pack of chains, given to use(j, z_j): a pair is made only if it is wanted. The step
+// may differ from lane to lane (CounterWord).
+template <class R, class Step, class Use>
+CUEBM_MATH void for_normals(PhiloxKey key, LaneIndex<R> index, Step step, int d, Use use) {
     constexpr int count = NormalBlock<R>::count;
     const auto use_block = [&](const NormalBlock<R>& block, int first) {
 #pragma GCC unroll 4
@@ -90,7 +91,7 @@ CUEBM_MATH void for_normals(PhiloxKey key, LaneIndex<R> index, std::uint32_t ste
         use_block(two.second, first + count);
     }
     for (; first < d; first += crew_size * count) {
-        const auto block = random_block<R>(key, index, step, static_cast<std::uint32_t>(first / count));
+        const auto block = philox_of_lanes(index.low, index.high, step, static_cast<std::uint32_t>(first / count), key);
 #pragma GCC unroll 2
         for (int i = 0; i < count; i += 2) {
             if (first + i >= d) continue;
