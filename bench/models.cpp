@@ -60,7 +60,8 @@ Model gaussian(std::int64_t d) {
             .points = 40'000'000 / d,
             .value = real(d) * Operations{1, 2, 0},
             .gradient = real(d) * Operations{0, 2, 0},
-            .both = real(d) * Operations{1, 3, 0}};
+            .both = real(d) * Operations{1, 3, 0},
+            .kicked_about_mean = true};
 }
 
 Model gaussian_full(std::int64_t d) {
@@ -193,10 +194,11 @@ Operations transition(const ChainsCase& c) {
     const auto blocks = std::ceil(d / normals_a_block);
     const auto normals = blocks * (philox + pairs_a_block * normal_pair);
     // A coordinate: scaled by the mass; two kinetic energies; a kick and a drift each step, and the last half kick; two
-    // selections.
+    // selections. Gradients, or to the mean and back.
     const auto moves = d * Operations{2 * leapfrogs + 3, 3, 2};
     const auto accept = philox + uniform_word + exponential_of_nonpositive + Operations{0, 6, 10};
-    return normals + moves + (leapfrogs - 1) * c.model.gradient + c.model.both + accept;
+    const auto gradients = c.model.kicked_about_mean ? d * Operations{0, 2, 0} : (leapfrogs - 1) * c.model.gradient;
+    return normals + moves + gradients + c.model.both + accept;
 }
 
 }  // namespace bench

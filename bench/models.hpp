@@ -30,6 +30,7 @@ struct Model {
     std::int64_t points = 0;                 // whose energies are timed: over 32 MB of them where an energy is cheap
     double spread = 1;                       // of their coordinates
     Operations value{}, gradient{}, both{};  // of a point
+    bool kicked_about_mean = false;          // within a trajectory the kick has the gradient: separable.hpp
     std::int64_t rows = 0;                   // of a regression
     std::vector<double> features{};          // [rows x d]
     std::vector<double> outcomes{};          // [rows]

@@ -1,4 +1,5 @@
 // The leapfrog and what warm-up learns, on plain numbers.
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -113,6 +114,48 @@ TEST(Leapfrog, ErrorFallsWithTheSquareOfTheStep) {
     for (const double step : {0.1, 0.05, 0.025}) {
         const int steps = static_cast<int>(std::lround(1 / step));
         EXPECT_NEAR(error(step, steps) / error(step / 2, 2 * steps), 4, 0.2) << step;
+    }
+}
+
+// A weight, a mean or a step that the way of diagonal Gaussians forgets; 11 elements: eight at once, and three.
+TEST(Leapfrog, OfADiagonalGaussianIsThatOfAllEnergies) {
+    constexpr int d = 11, leapfrogs = 7;
+    constexpr double step_size = 0.3, scale = 2;
+    std::vector<double> mean_and_precision(2 * d), masses(d), x(d), momentum(d), gradient(d), to(3 * d);
+    std::vector<long double> wanted_x(d), wanted_p(d);
+    for (std::size_t j = 0; j < d; ++j) {
+        const double u = static_cast<double>(j);
+        mean_and_precision[j] = 100 * std::cos(u);
+        const double precision = mean_and_precision[d + j] = 0.5 + 0.1 * u;
+        masses[j] = 1 + 0.2 * std::sin(u);
+        x[j] = mean_and_precision[j] + std::sin(3 * u);
+        momentum[j] = std::cos(2 * u);
+        gradient[j] = scale * precision * (x[j] - mean_and_precision[j]);
+        long double at = x[j], p = momentum[j];
+        const auto slope = [&] { return scale * precision * (at - mean_and_precision[j]); };
+        p -= step_size / 2 * slope();
+        for (int l = 0; l < leapfrogs; ++l) {
+            at += step_size * masses[j] * p;
+            if (l + 1 < leapfrogs) p -= step_size * slope();
+        }
+        wanted_x[j] = at;
+        wanted_p[j] = p;
+    }
+    auto t = transition(step_size);
+    t.d = d;
+    t.inverse_mass = masses.data();
+    math::EnergyStep<double> step{};
+    step.d = d;
+    step.scale = scale;
+    const auto at = [](double* row) { return Coordinates<double>{row, 1}; };
+    std::copy(momentum.begin(), momentum.end(), to.begin() + 2 * d);
+    const math::ChainTile<double> tile{at(x.data()),  at(gradient.data()), {},
+                                       at(to.data()), at(to.data() + d),   at(to.data() + 2 * d)};
+    math::separable_trajectory<1>(t, step, mean_and_precision.data(), tile, leapfrogs);
+    for (std::size_t j = 0; j < d; ++j) {
+        EXPECT_NEAR(to[j], static_cast<double>(wanted_x[j]), 1e-12) << j;
+        EXPECT_EQ(to[d + j], (to[j] - mean_and_precision[j]) * (scale * mean_and_precision[d + j])) << j;
+        EXPECT_NEAR(to[2 * d + j], static_cast<double>(wanted_p[j]), 1e-12) << j;
     }
 }
 

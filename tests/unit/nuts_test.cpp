@@ -70,8 +70,8 @@ struct Tree {
 Tree tree_from(const Point& start, int chain, int transition, double step, int max_depth) {
     Point momentum{};
     for (std::size_t j = 0; j < d; j += 2) {
-        const auto normals =
-            math::normals_of_block<double>(block_of(RandomPurpose::chains_momentum, chain, transition, static_cast<int>(j) / 2));
+        const auto normals = math::normals_of_block<double>(
+            block_of(RandomPurpose::chains_momentum, chain, transition, static_cast<int>(j) / 2));
         for (int i = 0; i < 2 && j + i < d; ++i) momentum[j + i] = normals.value[i] / std::sqrt(inverse_mass[j + i]);
     }
     const double h = hamiltonian_of(start, momentum);
