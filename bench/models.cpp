@@ -194,7 +194,7 @@ Operations transition(const ChainsCase& c) {
     const auto blocks = std::ceil(d / normals_a_block);
     const auto normals = blocks * (philox + pairs_a_block * normal_pair);
     // A coordinate: scaled by the mass; two kinetic energies; a kick and a drift each step, and the last half kick; two
-    // selections. Gradients, or to the mean and back.
+    // selections. Then the gradients within the trajectory, or a difference to the mean and back.
     const auto moves = d * Operations{2 * leapfrogs + 3, 3, 2};
     const auto accept = philox + uniform_word + exponential_of_nonpositive + Operations{0, 6, 10};
     const auto gradients = c.model.kicked_about_mean ? d * Operations{0, 2, 0} : (leapfrogs - 1) * c.model.gradient;

@@ -30,7 +30,7 @@ struct Model {
     std::int64_t points = 0;                 // whose energies are timed: over 32 MB of them where an energy is cheap
     double spread = 1;                       // of their coordinates
     Operations value{}, gradient{}, both{};  // of a point
-    bool kicked_about_mean = false;          // within a trajectory the kick has the gradient: separable.hpp
+    bool kicked_about_mean = false;          // steps within a trajectory need no gradient: separable.hpp
     std::int64_t rows = 0;                   // of a regression
     std::vector<double> features{};          // [rows x d]
     std::vector<double> outcomes{};          // [rows]
@@ -57,7 +57,7 @@ struct ChainsCase {
 std::vector<std::string> chains_cases();
 ChainsCase chains_case(const std::string& name, bool on_gpu);  // std::invalid_argument if there is none
 
-// Of one transition of one chain: normal numbers, leapfrog steps, as many gradients, a value, and the accept step.
+// Of one transition of one chain: normal numbers, leapfrog steps with their gradients, a value, and the accept step.
 Operations transition(const ChainsCase& c);
 
 // Uniform in [0, 1), the same on every machine.

@@ -60,13 +60,17 @@ void run_nuts_group(const ChainsData<T>& data, int first_lane, T* scratch) {
     const int there = data.chains - first_lane < lanes ? data.chains - first_lane : lanes;
     const std::int64_t first_chain = data.first_chain + first_lane;
     const auto at = [](T* row) { return Coordinates<Pack>{row, lanes}; };
-    const math::ChainTile<Pack> state{at(data.x + d * first_lane),
-                                      at(data.gradient + d * first_lane),
-                                      data.numbers.map([&](T* number) { return at(number + first_lane); }),
-                                      {},
-                                      {},
-                                      {}};
-    // Coordinates of one lane.
+    const auto state_of = [&](int p) {
+        const int lane = first_lane + p * pack_lanes<T>;
+        const auto point = [&](T* points) { return at(points + d * first_lane + p * pack_lanes<T>); };
+        return math::ChainTile<Pack>{point(data.x),
+                                     point(data.gradient),
+                                     data.numbers.map([&](T* number) { return at(number + lane); }),
+                                     {},
+                                     {},
+                                     {}};
+    };
+    // The draw of the group's lane l.
     const auto keep = [&](int l, std::int64_t row) {
         const auto point = [&](T* points) { return Coordinates<T>{points + d * first_lane + l, lanes}; };
         math::keep_draw<T>(
@@ -77,9 +81,9 @@ void run_nuts_group(const ChainsData<T>& data, int first_lane, T* scratch) {
     Mask running[Packs];
     const auto rows_of = [&](int p) { return math::NutsColumn<Pack>{pack_of(at(column), p), t.d}; };
     const auto begin = [&](int p, Mask where) {
-        math::nuts_begin(where, t, chains[p], rows_of(p), pack_of(state, p), index[p]);
+        math::nuts_begin(where, t, chains[p], rows_of(p), state_of(p), index[p]);
     };
-    const auto turn = [&](int p) {
+    const auto set_directions = [&](int p) {
         const Pack forwards = Pack{} + T(1);
         const Pack direction = math::select(chains[p].behind, forwards, -forwards);
         math::store(directions + p * pack_lanes<T>, math::select(running[p], direction, Pack{}));
@@ -92,7 +96,7 @@ void run_nuts_group(const ChainsData<T>& data, int first_lane, T* scratch) {
         running[p] = Mask(math::lane_numbers(Word{}) < static_cast<math::WordOf<Pack>>(here));
         chains[p].step = Word{} + data.first;
         if (math::any(running[p])) begin(p, running[p]);
-        turn(p);
+        set_directions(p);
     }
     const GroupEnergy<Packs, T> energy{data, kept, rest};
     for (bool any_running = data.count > 0; any_running;) {
@@ -104,19 +108,19 @@ void run_nuts_group(const ChainsData<T>& data, int first_lane, T* scratch) {
             const Mask over = math::nuts_advance(running[p], t, t.max_depth, chains[p], rows_of(p), index[p],
                                                  math::load(values + first), math::load(hamiltonians + first));
             if (math::any(over)) {
-                math::nuts_end(over, t, t.max_depth, chains[p], rows_of(p), pack_of(state, p));
+                math::nuts_end(over, t, t.max_depth, chains[p], rows_of(p), state_of(p));
                 const Word done = chains[p].step - data.first + 1;
                 for (unsigned left = math::lane_bits(over); left != 0; left &= left - 1) {
                     const int l = __builtin_ctz(left);
                     keep(first + l,
                          data.kept.row(first_chain + first + l, data.done + static_cast<std::int64_t>(done[l])));
                 }
-                chains[p].step = chains[p].step + (Word(over) & 1);
+                chains[p].step = chains[p].step + (Word(over) & 1);  // which nobody asks for where the last one ended
                 const Mask ended = over & Mask(done >= static_cast<math::WordOf<Pack>>(data.count));
                 running[p] = running[p] & ~ended;
                 if (const Mask again = over & ~ended; math::any(again)) begin(p, again);
             }
-            turn(p);
+            set_directions(p);
             any_running = any_running || math::any(running[p]);
         }
     }

@@ -43,7 +43,7 @@ CUEBM_MATH double fused(double a, double b, double c) {
 template <class R>
 using MaskOf = decltype(R{} < R{});
 CUEBM_MATH bool any(bool mask) { return mask; }
-CUEBM_MATH bool opposite(bool mask) { return !mask; }
+CUEBM_MATH bool opposite(bool mask) { return !mask; }  // of a bool, ~ is always true
 
 CUEBM_MATH float select(bool mask, float yes, float no) { return mask ? yes : no; }
 CUEBM_MATH double select(bool mask, double yes, double no) { return mask ? yes : no; }

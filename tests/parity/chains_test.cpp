@@ -224,7 +224,7 @@ TEST(Chains, UnadjustedLangevinHasItsBias) {
 CUEBM_TEST(ChainsOn, HaveTheSameBits) {
     const auto context = backend.make(), plain = eb::Context::cpu({.threads = 1});
     const eb::Energy small = eb::energy::eight_schools() + 0.5 * eb::energy::funnel(),
-                     large = eb::energy::gaussian({.precision = positive(35, 1)});
+                     large = eb::energy::gaussian({.mean = normal<double>(35, 2), .precision = positive(35, 1)});
     for (const auto& [name, sampler] : samplers())
         for (const auto& [energy, chains] : {std::pair{small, 1}, std::pair{small, 70}, std::pair{large, 19}}) {
             SCOPED_TRACE(name + ", " + std::to_string(chains));
@@ -249,13 +249,14 @@ CUEBM_TEST(ChainsOn, OfManyCoordinatesHaveTheSameBits) {
         en::clamp(en::rosenbrock({.dimension = 72}), {.known = known, .values = normal<double>(72, 5)});
     // Inner sums of 32, in order; trees too large for shared memory; more chains than a tile.
     const eb::Energy edge = en::rosenbrock({.dimension = 33}) + en::funnel({.dimension = 33}),
-                     wide = en::double_well({.dimension = 300}), many = en::ring({.dimension = 65});
+                     wide = en::double_well({.dimension = 300}), many = en::ring({.dimension = 65}),
+                     alone = 2 * en::gaussian({.mean = normal<double>(70, 6), .precision = positive(70, 2)});
     auto all = samplers();
     all.push_back({"ula", eb::Langevin{.adjusted = false, .step_size = 0.01}});
     all.push_back({"learnt_length", eb::Hmc{.leapfrogs = 0}});
     for (const auto& [name, sampler] : all)
         for (const auto& [energy, chains] :
-             {std::pair{sum, 6}, std::pair{edge, 2}, std::pair{wide, 3}, std::pair{many, 67}}) {
+             {std::pair{sum, 6}, std::pair{edge, 2}, std::pair{wide, 3}, std::pair{many, 67}, std::pair{alone, 3}}) {
             if (chains > 64 && name != "hmc") continue;  // where a chain's state lies is the same for all
             SCOPED_TRACE(name + ", " + std::to_string(chains));
             const eb::SampleOptions<T> options{.chains = chains, .warmup = 12, .draws = 3, .thin = 2, .seed = 9};

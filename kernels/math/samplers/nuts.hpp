@@ -46,7 +46,7 @@ struct NutsChain {
     Count depth;                    // of the tree: 2^depth leaves, and as many that are being added
     Count leaf;                     // of those, done
     Count leaves;                   // of the transition
-    MaskOf<R> behind;               // they are added behind the tree, else before it, in steps of -step_size
+    MaskOf<R> behind;               // leaves are added behind the tree, else before it, in steps of -step_size
     R energy;                       // H at the start
     R subtree_weight, tree_weight;  // logs of sums of exp(H at the start - H)
     R subtree_value, tree_value;    // E of what would be drawn
@@ -110,7 +110,7 @@ CUEBM_MATH void nuts_begin_subtree(MaskOf<R> where, const Transition<T>& t, Nuts
     for_coordinates(t.d, [&](int j) { sum.set(j, select(where, R{}, sum[j])); });
 }
 
-// A transition from the chain's state.
+// Transition chain.step, from the chain's state.
 template <class R, class T>
 CUEBM_MATH void nuts_begin(MaskOf<R> where, const Transition<T>& t, NutsChain<R>& chain, const NutsColumn<R>& rows,
                            const ChainTile<R>& state, LaneIndex<R> index) {
@@ -152,12 +152,14 @@ CUEBM_MATH MaskOf<R> nuts_turns(MaskOf<R> where, const Transition<T>& t, const N
     const auto momentum = rows.at(Row::momentum), sum = rows.at(Row::subtree_sum);
     const auto place_of = [](int i) { return Row::checkpoint + 2 * i; };
     const Count one = Count{} + 1;
-    Count place{}, ended{};  // set bits above the lowest; subtrees that end here
-    for (Count bits = chain.leaf >> 1; any(bits != Count{}); bits &= bits - 1)
-        place = place + select(bits != Count{}, one, Count{});
-    for (Count bits = chain.leaf; any((bits & one) != Count{});
-         bits = select((bits & one) != Count{}, bits >> 1, Count{}))
-        ended = ended + select((bits & one) != Count{}, one, Count{});
+    const auto leaf = typename LaneTraits<R>::Unsigned(chain.leaf);
+    const auto count_bits = [&](auto word) {
+        Count count{};
+        for (; any(MaskOf<R>(word != 0)); word &= word - 1) count = count + select(MaskOf<R>(word != 0), one, Count{});
+        return count;
+    };
+    // Set bits above the lowest; as many subtrees end here as the last bits are set.
+    const Count place = count_bits(leaf >> 1), ended = count_bits(leaf & (leaf ^ (leaf + 1)));
     const MaskOf<R> begins = where & (ended == Count{}), ends = where & (ended != Count{});
     MaskOf<R> turning{};
     for (int i = 0; any(where & (place >= i)); ++i) {
@@ -205,36 +207,37 @@ CUEBM_MATH MaskOf<R> nuts_advance(MaskOf<R> where, const Transition<T>& t, int m
     const MaskOf<R> turning = nuts_turns(followed, t, chain, rows);
     chain.leaf = chain.leaf + select(followed, one, Count{});
     over = over | turning;
-    MaskOf<R> whole = followed & opposite(turning) & (chain.leaf >= (one << chain.depth));
-    if (!any(whole)) return over;
+    MaskOf<R> joining = followed & opposite(turning) & (chain.leaf >= (one << chain.depth));
+    if (!any(joining)) return over;
     // The subtree is whole, and joins the tree: what it would draw is drawn with a bias towards it.
-    const MaskOf<R> taken = whole & (nuts_uniform<R>(block, 1) < exponential(chain.subtree_weight - chain.tree_weight));
+    const MaskOf<R> taken =
+        joining & (nuts_uniform<R>(block, 1) < exponential(chain.subtree_weight - chain.tree_weight));
     if (any(taken)) {
         copy_row<R>(taken, t.d, rows.at(Row::subtree_x), rows.at(Row::tree_x));
         copy_row<R>(taken, t.d, rows.at(Row::subtree_gradient), rows.at(Row::tree_gradient));
         assign_where(taken, chain.tree_value, chain.subtree_value);
         assign_where(taken, chain.tree_energy, chain.subtree_energy);
     }
-    assign_where(whole, chain.tree_weight, chain.tree_weight + log1p_exp(chain.subtree_weight - chain.tree_weight));
+    assign_where(joining, chain.tree_weight, chain.tree_weight + log1p_exp(chain.subtree_weight - chain.tree_weight));
     for (int end = 0; end < 2; ++end) {
-        const MaskOf<R> here = whole & (end == 1 ? chain.behind : opposite(chain.behind));
+        const MaskOf<R> here = joining & (end == 1 ? chain.behind : opposite(chain.behind));
         if (!any(here)) continue;
         copy_row<R>(here, t.d, rows.at(Row::x), rows.at(Row::end_x + end));
         copy_row<R>(here, t.d, rows.at(Row::momentum), rows.at(Row::end_momentum + end));
         copy_row<R>(here, t.d, rows.at(Row::gradient), rows.at(Row::end_gradient + end));
     }
     const auto sum = rows.at(Row::tree_sum);
-    add_row<R>(whole, t.d, sum, rows.at(Row::subtree_sum));
-    chain.depth = chain.depth + select(whole, one, Count{});
-    const MaskOf<R> deepest = whole & (chain.depth == max_depth);
+    add_row<R>(joining, t.d, sum, rows.at(Row::subtree_sum));
+    chain.depth = chain.depth + select(joining, one, Count{});
+    const MaskOf<R> deepest = joining & (chain.depth == max_depth);
     over = over | deepest;
-    whole = whole & opposite(deepest);
-    if (!any(whole)) return over;
+    joining = joining & opposite(deepest);
+    if (!any(joining)) return over;
     const MaskOf<R> turned =
-        whole & is_turning<R>(t, rows.at(Row::end_momentum), rows.at(Row::end_momentum + 1), sum, sum, true);
+        joining & is_turning<R>(t, rows.at(Row::end_momentum), rows.at(Row::end_momentum + 1), sum, sum, true);
     over = over | turned;
-    whole = whole & opposite(turned);
-    if (any(whole)) nuts_begin_subtree(whole, t, chain, rows, index);
+    joining = joining & opposite(turned);
+    if (any(joining)) nuts_begin_subtree(joining, t, chain, rows, index);
     return over;
 }
 

@@ -1,6 +1,7 @@
 // Trajectories of a diagonal Gaussian, whose coordinates do not see each other: each stays in registers from its first
-// half kick to the last whole one, and moves about its mean, two multiply-adds a step. Singled out because it is the
-// energy that samplers are compared by: docs/design/chains.md has what it gains.
+// half kick to the last whole one, and moves about its mean, two multiply-adds a step. Within a sum the same energy
+// moves as all others do, with other last bits. Singled out because it is the energy that samplers are compared by:
+// docs/design/chains.md has what it gains.
 #pragma once
 
 #include "math/energy_program.hpp"
