@@ -19,8 +19,9 @@ enum class RandomPurpose : std::uint32_t {
     kmeans_perturb = 16,   // index: coordinate of W;      step: rise of beta
     chains_start = 32,     // index: chain;                step: attempt;      draw: coordinate
     chains_momentum = 33,  // index: chain;               step: transition;   draw: block of normal numbers
-    chains_accept = 34,    // index: chain;               step: transition;   draw: leaf of NUTS, else 0
-    chains_length = 35,    // index: 0, of NUTS chain;    step: transition;   draw: depth of NUTS, else 0
+    // Of other samplers than NUTS where normals_leave_words() is false.
+    chains_accept = 34,  // index: chain;               step: transition;   draw: leaf of NUTS, else 0
+    chains_length = 35,  // index: 0, of NUTS chain;    step: transition;   draw: depth of NUTS, else 0
 };
 
 CUEBM_MATH PhiloxKey random_key(std::uint64_t seed, RandomPurpose purpose) {

@@ -74,10 +74,18 @@ CUEBM_MATH int leapfrogs_of(const Transition<T>& t, std::uint32_t step) {
                                              : van_der_corput(step + 1));
 }
 
+// Do d normal numbers leave two words of their last block? The accept step takes the first of these, and needs no block
+// of its own. A crew, each of whose members has other blocks, has more coordinates.
+template <class R>
+CUEBM_MATH bool normals_leave_words(int d) {
+    return NormalBlock<R>::count == 4 && d <= warp_lanes && (d % 4 == 1 || d % 4 == 2);
+}
+
 // z_j, standard normal numbers of a pack of chains, given to use(j, z_j): a pair is made only if it is wanted. The step
-// may differ from lane to lane (CounterWord).
+// may differ from lane to lane (CounterWord). Returns the word that they leave, if they do.
 template <class R, class Step, class Use>
-CUEBM_MATH void for_normals(PhiloxKey key, LaneIndex<R> index, Step step, int d, Use use) {
+CUEBM_MATH typename LaneTraits<R>::Unsigned for_normals(PhiloxKey key, LaneIndex<R> index, Step step, int d, Use use) {
+    typename LaneTraits<R>::Unsigned left{};
     constexpr int count = NormalBlock<R>::count;
     const auto use_block = [&](const NormalBlock<R>& block, int first) {
 #pragma GCC unroll 4
@@ -100,8 +108,10 @@ CUEBM_MATH void for_normals(PhiloxKey key, LaneIndex<R> index, Step step, int d,
             use(first + i, normals[0]);
             if (first + i + 1 < d) use(first + i + 1, normals[1]);
         }
+        left = block.word[2];
     }
     crew_wait();
+    return left;
 }
 
 // Where a chain starts: uniform in (-spread, spread).
@@ -125,17 +135,20 @@ CUEBM_MATH R acceptance_of(R change) {
 
 // Keeps the proposal with probability exp(change), change = H before - H after; NaN and infinity keep nothing. Adds up
 // what is counted, and selects the state. Without a trajectory a large step up is no divergence, but these two are.
+// `left`: of for_normals().
 template <class R, class T>
 CUEBM_MATH void accept(const Transition<T>& t, const ChainTile<R>& tile, LaneIndex<R> index, std::uint32_t step,
-                       R value, R before, R after, bool with_gradient) {
+                       typename LaneTraits<R>::Unsigned left, R value, R before, R after, bool with_gradient) {
     const R change = before - after;
     const R probability = acceptance_of<R, T>(change);
-    const auto block = random_block<R>(t.accept_key, index, step, 0);
     R uniform;
-    if constexpr (sizeof(T) == sizeof(float))
-        uniform = uniform_open<R>(block.word[0]);
-    else
+    if constexpr (sizeof(T) == sizeof(float)) {
+        if (!normals_leave_words<R>(t.d)) left = random_block<R>(t.accept_key, index, step, 0).word[0];
+        uniform = uniform_open<R>(left);
+    } else {
+        const auto block = random_block<R>(t.accept_key, index, step, 0);
         uniform = uniform_open<R>(join_words(block.word[0], block.word[1]));
+    }
     const auto kept = uniform < probability;
     const R least_change = spread<R>(with_gradient ? T(-divergence_limit) : static_cast<T>(-__builtin_inf()));
     const auto followed = (change >= least_change) & (change < static_cast<T>(__builtin_inf()));

@@ -82,10 +82,11 @@ template <int Packs, class R, class Energy, class T>
 CUEBM_MATH void hamiltonian_transition(const Transition<T>& t, const ChainTile<R>& tile,
                                        const LaneIndex<R> (&index)[Packs], std::uint32_t step, const Energy& energy) {
     R before[Packs];
+    typename LaneTraits<R>::Unsigned left[Packs];
     for (int p = 0; p < Packs; ++p) {
         const auto momentum = pack_of(tile.momentum, p);
-        for_normals<R>(t.momentum_key, index[p], step, t.d,
-                       [&](int j, R normal) { momentum.set(j, normal * t.mass_root[j]); });
+        left[p] = for_normals<R>(t.momentum_key, index[p], step, t.d,
+                                 [&](int j, R normal) { momentum.set(j, normal * t.mass_root[j]); });
         before[p] = pack_of(tile.numbers.value, p)[0];
     }
     add_kinetic_energies(
@@ -132,7 +133,7 @@ CUEBM_MATH void hamiltonian_transition(const Transition<T>& t, const ChainTile<R
         R slope{};
         if (t.centre != nullptr) slope = chees_slope(t, pack, acceptance_of<R, T>(before[p] - after[p]));
         pack.numbers.slope.set(0, slope);
-        accept(t, pack, index[p], step, values[p], before[p], after[p], true);
+        accept(t, pack, index[p], step, left[p], values[p], before[p], after[p], true);
         if (!t.adjusted) pack.numbers.energy.set(0, pack.numbers.value[0]);  // also where the step was not taken
     }
 }

@@ -11,10 +11,11 @@ namespace cuebm::math {
 template <int Packs, class R, class Energy, class T>
 CUEBM_MATH void metropolis_transition(const Transition<T>& t, const ChainTile<R>& tile,
                                       const LaneIndex<R> (&index)[Packs], std::uint32_t step, const Energy& energy) {
+    typename LaneTraits<R>::Unsigned left[Packs];
     for (int p = 0; p < Packs; ++p) {
         const auto from = pack_of(tile.x, p), to = pack_of(tile.proposal, p);
         const auto normals = pack_of(tile.momentum, p);
-        for_normals<R>(t.momentum_key, index[p], step, t.d, [&](int j, R normal) {
+        left[p] = for_normals<R>(t.momentum_key, index[p], step, t.d, [&](int j, R normal) {
             if (is_dense(t))
                 normals.set(j, normal);
             else
@@ -26,7 +27,7 @@ CUEBM_MATH void metropolis_transition(const Transition<T>& t, const ChainTile<R>
     energy.value(tile.proposal, values);
     for (int p = 0; p < Packs; ++p) {
         const auto pack = pack_of(tile, p);
-        accept(t, pack, index[p], step, values[p], pack.numbers.value[0], values[p], false);
+        accept(t, pack, index[p], step, left[p], values[p], pack.numbers.value[0], values[p], false);
     }
 }
 
