@@ -49,11 +49,11 @@ def effective(case, sampler, ours, peers, options):
     header(f"{label}, {warmup} warm-up and {draws} draws", "ESS/s")
     rows = rows_of(label, "least bulk ESS/s",
                    {system: [ess / seconds for ess, seconds, *_ in values] for system, values in found.items()},
-                   ours, extra)
+                   ours, extra, paired=False)
     header(f"{label}, of the draws alone", "ESS/step")
     return rows + rows_of(label, "least bulk ESS/leapfrog step",
                           {system: [ess / steps for ess, _, steps, _ in values] for system, values in found.items()},
-                          ours, dict.fromkeys(found, {}))
+                          ours, dict.fromkeys(found, {}), paired=False)
 
 
 def shortest(case, sampler, system, ours, options):

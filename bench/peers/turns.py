@@ -1,4 +1,5 @@
-"""Systems that are compared run in turn, and each peer's ratio is that of one repetition."""
+"""Systems that are compared run in turn. A peer's ratio is that of one repetition where both do the same in it; of
+chance, that of the medians."""
 
 import statistics
 
@@ -14,12 +15,13 @@ def in_turn(systems, repetitions, work):
     return found
 
 
-def rows_of(case, unit, values, ours, extra, more_is_better=True):
+def rows_of(case, unit, values, ours, extra, more_is_better=True, paired=True):
     """Prints the medians, and gives the rows; a ratio above 1 says that ours are better."""
     rows, own = [], statistics.median(values[ours])
     for system, theirs in values.items():
         median = statistics.median(theirs)
-        ratio = statistics.median(a / b if more_is_better else b / a for a, b in zip(values[ours], theirs))
+        pairs = zip(values[ours], theirs) if paired else [(own, median)]
+        ratio = statistics.median(a / b if more_is_better else b / a for a, b in pairs)
         seen = "  ".join(f"{key} {value}" for key, value in extra[system].items())
         print(f"  {system.name:10} {system.version:8} {median:12.4g} {ratio:8.2f}  {seen}", flush=True)
         if system is not ours:

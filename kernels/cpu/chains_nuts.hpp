@@ -115,7 +115,7 @@ void run_nuts_group(const ChainsData<T>& data, int first_lane, T* scratch) {
                     keep(first + l,
                          data.kept.row(first_chain + first + l, data.done + static_cast<std::int64_t>(done[l])));
                 }
-                chains[p].step = chains[p].step + (Word(over) & 1);  // which nobody asks for where the last one ended
+                chains[p].step = chains[p].step + (Word(over) & 1);  // not read where the last one ended
                 const Mask ended = over & Mask(done >= static_cast<math::WordOf<Pack>>(data.count));
                 running[p] = running[p] & ~ended;
                 if (const Mask again = over & ~ended; math::any(again)) begin(p, again);

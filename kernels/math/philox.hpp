@@ -41,13 +41,13 @@ CUEBM_MATH PhiloxWords<U> philox_rounds(PhiloxWords<U> counter, PhiloxKey key, i
 
 CUEBM_MATH PhiloxBlock philox(PhiloxBlock counter, PhiloxKey key) { return philox_rounds(counter, key, 10); }
 
-// The first round of lanes whose counters differ in the first two words, or in all. Where the others are numbers, their
-// half of it is a number's work, and the first half is the same for all steps and draws: the compiler moves it out of
-// their loops.
+// The first round of lanes whose counters differ in the first two words, or in all. Where the others are scalars, the
+// same in all lanes, so is their half of it, and the first half is the same for all steps and draws: the compiler moves
+// it out of their loops.
 template <class U, class Third, class Fourth>
 CUEBM_MATH PhiloxWords<U> philox_first_round(U first, U second, Third third, Fourth fourth, PhiloxKey key) {
-    constexpr bool numbers = sizeof(Third) == sizeof(std::uint32_t) && sizeof(Fourth) == sizeof(std::uint32_t);
-    if constexpr (!numbers) {
+    constexpr bool scalars = sizeof(Third) == sizeof(std::uint32_t) && sizeof(Fourth) == sizeof(std::uint32_t);
+    if constexpr (!scalars) {
         return philox_round(PhiloxWords<U>{{first, second, U{} + third, U{} + fourth}}, key);
     } else {
         U a_high, a_low;

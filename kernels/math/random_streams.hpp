@@ -19,7 +19,7 @@ enum class RandomPurpose : std::uint32_t {
     kmeans_perturb = 16,   // index: coordinate of W;      step: rise of beta
     chains_start = 32,     // index: chain;                step: attempt;      draw: coordinate
     chains_momentum = 33,  // index: chain;               step: transition;   draw: block of normal numbers
-    // Of other samplers than NUTS where normals_leave_words() is false.
+    // NUTS always; other samplers but where normals_leave_words(): they take a word of chains_momentum there.
     chains_accept = 34,  // index: chain;               step: transition;   draw: leaf of NUTS, else 0
     chains_length = 35,  // index: 0, of NUTS chain;    step: transition;   draw: depth of NUTS, else 0
 };

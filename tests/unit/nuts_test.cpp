@@ -9,7 +9,7 @@
 
 #include <cuebm/sample.hpp>
 
-#include "math/normal.hpp"
+#include "unit/chain_numbers.hpp"
 
 namespace eb = cuebm;
 namespace math = cuebm::math;
@@ -42,33 +42,6 @@ void leapfrog(Point& x, Point& p, double step) {
 }
 double add_logarithms(double a, double b) { return std::max(a, b) + std::log1p(std::exp(-std::abs(a - b))); }
 
-// The numbers of a chain in T; everything else is computed in double.
-template <class T>
-struct Numbers {
-    static auto block(RandomPurpose purpose, int chain, int step, int draw) {
-        return math::random_block<T>(math::random_key(seed, purpose),
-                                     math::lane_index<T>(static_cast<std::uint64_t>(chain)),
-                                     static_cast<std::uint32_t>(step), static_cast<std::uint32_t>(draw));
-    }
-    template <class Block>
-    static double uniform(const Block& block, int which) {
-        if constexpr (sizeof(T) == sizeof(float))
-            return static_cast<double>(math::uniform_open<T>(block.word[which]));
-        else
-            return math::uniform_open<T>(math::join_words(block.word[2 * which], block.word[2 * which + 1]));
-    }
-    static Point momentum(int chain, int step) {
-        constexpr std::size_t count = math::NormalBlock<T>::count;
-        Point momentum{};
-        for (std::size_t j = 0; j < d; ++j) {
-            const auto normals = math::normals_of_block<T>(
-                block(RandomPurpose::chains_momentum, chain, step, static_cast<int>(j / count)));
-            momentum[j] = static_cast<double>(normals.value[j % count]) / std::sqrt(inverse_mass[j]);
-        }
-        return momentum;
-    }
-};
-
 // Is the way between two ends, the sum of the momenta with half of these two, no longer along either's velocity?
 bool turns(const Point& first, const Point& last, const Point& sum) {
     double at_first = 0, at_last = 0;
@@ -89,25 +62,28 @@ struct Tree {
 };
 template <class T>
 Tree tree_from(const Point& start, int chain, int transition, double step, int max_depth) {
-    const Point momentum = Numbers<T>::momentum(chain, transition);
+    const cuebm::test::ChainNumbers<T> numbers{seed};
+    const auto normals = numbers.normals(chain, transition, d);
+    Point momentum;
+    for (std::size_t j = 0; j < d; ++j) momentum[j] = normals[j] / std::sqrt(inverse_mass[j]);
     const double h = hamiltonian_of(start, momentum);
     std::array<Point, 2> end_x{start, start}, end_p{momentum, momentum};
     Point whole = momentum;
     Tree tree{.drawn = start};
     double weight = 0;
     for (; tree.depth < max_depth; ++tree.depth) {
-        const auto end = Numbers<T>::block(RandomPurpose::chains_length, chain, transition, tree.depth).word[0] & 1u;
+        const auto end = numbers.block(RandomPurpose::chains_length, chain, transition, tree.depth).word[0] & 1u;
         Point x = end_x[end], p = end_p[end], drawn{}, added{};
         std::vector<Point> momenta;
         double new_weight = 0, uniform = 0;
         for (std::size_t leaf = 0; leaf < std::size_t{1} << tree.depth; ++leaf) {
-            const auto block = Numbers<T>::block(RandomPurpose::chains_accept, chain, transition, tree.leaves++);
+            const auto block = numbers.block(RandomPurpose::chains_accept, chain, transition, tree.leaves++);
             leapfrog(x, p, end == 1 ? step : -step);
             momenta.push_back(p);
             const double log_weight = h - hamiltonian_of(x, p);
             new_weight = leaf == 0 ? log_weight : add_logarithms(new_weight, log_weight);
-            if (leaf == 0 || Numbers<T>::uniform(block, 0) < std::exp(log_weight - new_weight)) drawn = x;
-            uniform = Numbers<T>::uniform(block, 1);
+            if (leaf == 0 || numbers.uniform(block, 0) < std::exp(log_weight - new_weight)) drawn = x;
+            uniform = numbers.uniform(block, 1);
             Point sum = p;
             for (std::size_t size = 2; (leaf + 1) % size == 0; size *= 2) {
                 for (std::size_t i = leaf + 1 - size; i < leaf + 1 - size / 2; ++i) add(sum, momenta[i]);
@@ -133,9 +109,9 @@ struct Nuts : testing::Test {};
 using Types = testing::Types<float, double>;
 TYPED_TEST_SUITE(Nuts, Types);
 
-// A subtree that is forgotten; a stretch that is compared and is no subtree; a wrong end; a momentum in another's
-// place; a draw with another weight or uniform number. 37 chains: packs whose lanes are at different places of their
-// trees, or have no chain. No decision is so close that float takes another.
+// Would notice: a subtree that is forgotten; a stretch that is compared and is no subtree; a wrong end; a momentum in
+// another's place; a draw with another weight or uniform number. 37 chains: packs whose lanes are at different places
+// of their trees, or have no chain. No decision is so close that float takes another.
 TYPED_TEST(Nuts, HasTheTreesOfTheDefinition) {
     using T = TypeParam;
     constexpr int chains = 37, draws = 60, max_depth = 6;

@@ -8,6 +8,7 @@
 namespace cuebm::cuda {
 
 inline constexpr int crew_threads = CrewLimits::most_crews * math::crew_size;
+static_assert(CrewLimits::least_coordinates(0) > math::warp_lanes);  // what normals_leave_words() takes for granted
 // Blocks that are resident at once, for ptxas: 96 registers a thread of floats, 128 of doubles, are what it takes not
 // to spill. Shared memory would hold more: 2 KB a chain of 100 floats. Not measured.
 constexpr int crew_blocks(std::size_t element) { return element == sizeof(double) ? 4 : 5; }

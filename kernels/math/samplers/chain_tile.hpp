@@ -82,7 +82,8 @@ CUEBM_MATH bool normals_leave_words(int d) {
 }
 
 // z_j, standard normal numbers of a pack of chains, given to use(j, z_j): a pair is made only if it is wanted. The step
-// may differ from lane to lane (CounterWord). Returns the word that they leave, if they do.
+// may differ from lane to lane (CounterWord). Returns the word that they leave, if normals_leave_words(): else nothing
+// that means anything.
 template <class R, class Step, class Use>
 CUEBM_MATH typename LaneTraits<R>::Unsigned for_normals(PhiloxKey key, LaneIndex<R> index, Step step, int d, Use use) {
     typename LaneTraits<R>::Unsigned left{};

@@ -158,7 +158,7 @@ CUEBM_MATH MaskOf<R> nuts_turns(MaskOf<R> where, const Transition<T>& t, const N
         for (; any(MaskOf<R>(word != 0)); word &= word - 1) count = count + select(MaskOf<R>(word != 0), one, Count{});
         return count;
     };
-    // Set bits above the lowest; as many subtrees end here as the last bits are set.
+    // Set bits above the lowest; set bits below the lowest that is not, as many as subtrees end here.
     const Count place = count_bits(leaf >> 1), ended = count_bits(leaf & (leaf ^ (leaf + 1)));
     const MaskOf<R> begins = where & (ended == Count{}), ends = where & (ended != Count{});
     MaskOf<R> turning{};

@@ -1,0 +1,158 @@
+// Chains that go on from where a run ended, by a file or not.
+#include <cmath>
+#include <cstdio>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include <cuebm/resume.hpp>
+#include <cuebm/running.hpp>
+#include <cuebm/sample.hpp>
+
+#include "support/backends.hpp"
+#include "support/complaint.hpp"
+#include "support/data.hpp"
+#include "support/samplers.hpp"
+#include "support/temporary_file.hpp"
+
+namespace eb = cuebm;
+using namespace cuebm::test;
+
+CUEBM_SUITE_ON(ChainsGoOn, backends_of_one_path());
+
+// A run that was stopped and went on, by a file, is the run that was not.
+CUEBM_TEST(ChainsGoOn, AsIfTheyHadNotStopped) {
+    const auto context = backend.make();
+    const eb::Energy energy = eb::energy::eight_schools();
+    for (const auto& [name, sampler] : samplers()) {
+        SCOPED_TRACE(name);
+        const auto run = [&](std::int64_t draws) {
+            return eb::sample<T>(context, energy, sampler,
+                                 {.chains = 9, .warmup = 40, .draws = draws, .thin = 2, .seed = 6});
+        };
+        const auto whole = run(7), part = run(3);
+        const auto path = temporary_file("chains_" + backend.name + std::to_string(sizeof(T)) + ".bin");
+        eb::save(path, eb::state_of(part));
+        const auto more = eb::resume(context, energy, sampler, eb::load_chains<T>(path), {.draws = 4, .thin = 2});
+        std::remove(path.c_str());
+        EXPECT_EQ(more.transitions, whole.transitions);
+        const auto all = to_host(context, whole.draws), before = to_host(context, part.draws),
+                   after = to_host(context, more.draws);
+        std::vector<T> joined;
+        for (std::size_t chain = 0; chain < 9; ++chain) {
+            const auto add = [&](const std::vector<T>& draws, std::size_t n) {
+                const auto first = draws.begin() + static_cast<std::ptrdiff_t>(chain * n * 10);
+                joined.insert(joined.end(), first, first + static_cast<std::ptrdiff_t>(n * 10));
+            };
+            add(before, 3);
+            add(after, 4);
+        }
+        EXPECT_TRUE(same_bits(joined, all));
+    }
+}
+
+// Chains of warm-up alone, and those whose draws were handed over or added up: there was nothing to go on from.
+CUEBM_TEST(ChainsGoOn, WithoutStoredDraws) {
+    const auto context = backend.make();
+    const eb::Energy energy = eb::energy::eight_schools();
+    for (const auto& [name, sampler] : samplers()) {
+        SCOPED_TRACE(name);
+        const std::size_t chains = name == "mala" ? 66 : 9;  // of two tiles
+        eb::SampleOptions<T> options{
+            .chains = static_cast<std::int64_t>(chains), .warmup = 40, .draws = 5, .thin = 2, .seed = 6};
+        const auto whole = eb::sample<T>(context, energy, sampler, options);
+        const auto whole_added = eb::sample_running<T>(context, energy, sampler, options).run;
+        options.draws = 2;
+        const auto added = eb::sample_running<T>(context, energy, sampler, options).run;
+        auto handing = options;
+        handing.receive = [](const eb::DrawBlock<T>&) {};
+        const auto handed = eb::sample<T>(context, energy, sampler, handing);
+        options.draws = 0;
+        const auto warm = eb::sample<T>(context, energy, sampler, options);
+        const auto expect_whole = [&](const eb::Samples<T>& part, std::int64_t left, const eb::Samples<T>& wanted) {
+            const auto rest = eb::resume<T>(context, energy, sampler, eb::state_of(part), {.draws = left, .thin = 2});
+            EXPECT_EQ(rest.transitions, wanted.transitions);
+            EXPECT_TRUE(same_bits(eb::state_of(rest).points, eb::state_of(wanted).points));
+        };
+        expect_whole(added, 3, whole_added);
+        expect_whole(handed, 3, whole);
+        expect_whole(warm, 5, whole);
+        std::int64_t received = 0;  // and go on without storing them
+        const auto rest = eb::resume<T>(
+            context, energy, sampler, eb::state_of(handed),
+            {.draws = 3, .thin = 2, .receive = [&](const eb::DrawBlock<T>& block) { received += block.count; }});
+        EXPECT_EQ(received, 3);
+        EXPECT_TRUE(same_bits(rest.points, eb::state_of(whole).points));
+    }
+}
+
+// A mass that was learnt, and is not taken back.
+TEST(Chains, GoOnWhereTheyAreWide) {
+    const auto context = eb::Context::cpu();
+    const auto wide = eb::energy::gaussian({.precision = {1e-30}});
+    const eb::Hmc hmc{.leapfrogs = 3};
+    const auto run = [&](std::int64_t draws) {
+        return eb::sample(context, wide, hmc, {.chains = 64, .warmup = 200, .draws = draws, .start_spread = 4e15});
+    };
+    const auto part = run(3), whole = run(8);
+    EXPECT_GT(part.inverse_mass[0], 1e30);
+    const auto rest = eb::resume(context, wide, hmc, eb::state_of(part), {.draws = 5});
+    EXPECT_TRUE(same_bits(eb::state_of(rest).points, eb::state_of(whole).points));
+    auto none = eb::state_of(part);
+    for (const double bad : {0.0, -1.0, HUGE_VAL, 1e39}) {
+        none.inverse_mass[0] = bad;
+        expect_refused("inverse_mass", [&] { (void)eb::resume(context, wide, hmc, none, {.draws = 1}); });
+    }
+    none = eb::state_of(part);
+    none.step_size = NAN;
+    expect_refused("step_size", [&] { (void)eb::resume(context, wide, hmc, none, {.draws = 1}); });
+}
+
+// A file of another energy that chains go on with, or one that was cut short or damaged, wherever that is.
+TEST(Chains, RefuseOtherStates) {
+    const auto context = eb::Context::cpu();
+    const auto make = [](double precision) { return eb::energy::gaussian({.precision = {1, precision}}); };
+    const auto run = eb::sample(context, make(1), eb::Hmc{}, {.chains = 3, .warmup = 30, .draws = 2});
+    const auto state = eb::state_of(run);
+    const auto expect_other = [&](const eb::Energy& other) {
+        expect_refused("state", [&] { (void)eb::resume(context, other, eb::Hmc{}, state, {.draws = 1}); });
+    };
+    expect_other(make(2));
+    expect_other(eb::energy::banana());
+    expect_other(eb::energy::gaussian({.precision = {1, 1, 1}}));
+    const eb::Hmc given{.step_size = 0.1};
+    const auto none = eb::sample(context, make(1), given, {.chains = 3, .warmup = 0, .draws = 0});
+    expect_refused("run", [&] { (void)eb::state_of(none); });
+    expect_refused("run", [&] { (void)eb::state_of(eb::Samples<float>{}); });
+    const auto path = temporary_file("chains_state.bin");
+    eb::save(path, state);
+    EXPECT_THROW((void)eb::load_chains<double>(path), eb::FileError);
+    std::ifstream in(path, std::ios::binary);
+    const std::string bytes((std::istreambuf_iterator<char>(in)), {});
+    const auto complaint = [&](const std::string& content) -> std::string {
+        std::ofstream(path, std::ios::binary) << content;
+        try {
+            (void)eb::load_chains<float>(path);
+        } catch (const eb::FileError& error) {
+            return error.what();
+        }
+        return "none";
+    };
+    EXPECT_EQ(complaint(bytes), "none");
+    for (std::size_t length = 0; length < bytes.size(); ++length)
+        EXPECT_NE(complaint(bytes.substr(0, length)), "none") << length;
+    EXPECT_NE(complaint(bytes + "x"), "none");
+    for (std::size_t place = 0; place < bytes.size(); ++place)
+        for (const int change : {1, 0x80, 0xff}) {
+            auto other = bytes;
+            other[place] = static_cast<char>(other[place] ^ change);
+            EXPECT_NE(complaint(other), "none") << place;
+        }
+    auto other = bytes;
+    other[bytes.size() - 1] ^= 1;
+    EXPECT_NE(complaint(other).find("damaged"), std::string::npos) << complaint(other);
+    other = bytes;
+    other[7] = '2';
+    EXPECT_NE(complaint(other).find("version"), std::string::npos) << complaint(other);
+    std::remove(path.c_str());
+}
