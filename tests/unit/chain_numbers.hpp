@@ -1,4 +1,5 @@
-// The random numbers of a chain in T by their definition (docs/design/randomness.md), for samplers that tests write out.
+// The random numbers of a chain in T by their definition (docs/design/randomness.md), for samplers that tests write
+// out.
 #pragma once
 
 #include <cstddef>
