@@ -196,7 +196,7 @@ Operations transition(const ChainsCase& c) {
     // A coordinate: scaled by the mass; two kinetic energies; a kick and a drift each step, and the last half kick; two
     // selections. Then the gradients within the trajectory, or a difference to the mean and back.
     const auto moves = d * Operations{2 * leapfrogs + 3, 3, 2};
-    const bool words_left = d <= 32 && std::fmod(d, 4) > 0 && std::fmod(d, 4) < 3;  // then the accept step has one
+    const bool words_left = d <= 32 && std::fmod(d, 4) > 0 && std::fmod(d, 4) < 3;  // normals_leave_words()
     const auto accept =
         (words_left ? Operations{} : philox) + uniform_word + exponential_of_nonpositive + Operations{0, 6, 10};
     const auto gradients = c.model.kicked_about_mean ? d * Operations{0, 2, 0} : (leapfrogs - 1) * c.model.gradient;

@@ -20,6 +20,7 @@ steps at random, the same for all chains, since with a fixed number it is luck w
 such lengths. nutpie has NUTS alone, computes in double, and runs on the CPU.
 Effective samples: the least bulk ESS of all coordinates, by cuebm's diagnostics for everyone, a second of warm-up and
 draws together; and a leapfrog step, of the draws alone, which tells what the algorithm is worth whatever its speed.
+These ratios are of the medians, as seeds are each system's own.
 Seconds to R-hat < 1.01: of the shortest run, with as many transitions of warm-up as draws, warm-up included. Both are
 doubled, from 50, until the largest rank-normalised split R-hat of all coordinates, by cuebm's diagnostics, is below
 1.01 from each of as many seeds as there are repetitions; then the runs of that length are timed by themselves, in turn.
