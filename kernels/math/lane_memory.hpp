@@ -92,26 +92,27 @@ CUEBM_MATH R sum_coordinates(int d, Add add) {
     for (int j = crew_member(); j < d; j += crew_size) sum = add(j, sum);
     return crew_sum(sum);
 #else
-    // A binary counter of finished sums: those of 1, 2, 4, 8 and 16 partial sums wait for their partner.
-    R one{}, two{}, four{}, eight{}, sixteen{};
+    // Four partial sums at once, 8 apart: one alone is a chain of additions that wait for each other. A binary counter
+    // of what is finished: sums of 4, 8 and 16 partial sums wait for their partner.
+    R four{}, eight{}, sixteen{};
     int first = 0;  // the bits of `count` in reverse
-    for (int count = 0; count < width; ++count) {
-        sum = R{};
-        for (int j = first; j < d; j += width) sum = add(j, sum);
+    for (int count = 0; count < width / 4; ++count) {
+        R part[4] = {};
+        for (int j = first; j < d; j += width)
+#pragma GCC unroll 4
+            for (int i = 0; i < 4; ++i)
+                if (j + 8 * i < d) part[i] = add(j + 8 * i, part[i]);
+        sum = (part[0] + part[2]) + (part[1] + part[3]);
         if ((count & 1) == 0) {
-            one = sum;
-        } else if (sum = one + sum; (count & 2) == 0) {
-            two = sum;
-        } else if (sum = two + sum; (count & 4) == 0) {
             four = sum;
-        } else if (sum = four + sum; (count & 8) == 0) {
+        } else if (sum = four + sum; (count & 2) == 0) {
             eight = sum;
-        } else if (sum = eight + sum; (count & 16) == 0) {
+        } else if (sum = eight + sum; (count & 4) == 0) {
             sixteen = sum;
         } else {
             sum = sixteen + sum;
         }
-        int bit = width / 2;
+        int bit = width / 8;
         for (; (first & bit) != 0; bit /= 2) first ^= bit;
         first |= bit;
     }

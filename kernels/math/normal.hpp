@@ -34,17 +34,30 @@ CUEBM_MATH R uniform_open(typename LaneTraits<R>::Unsigned word) {
         return u;
 }
 
-// Two standard normal numbers of two words (G. E. P. Box and M. E. Muller, 1958): the radius sqrt(-2 ln u) of the
-// first, the angle of the second.
+// The words that a pair of normal numbers is made of: one for the radius, one for the angle.
 template <class R>
-CUEBM_MATH void normal_pair(typename LaneTraits<R>::Unsigned radius_word, typename LaneTraits<R>::Unsigned angle_word,
-                            R& first, R& second) {
+struct NormalWords {
+    typename LaneTraits<R>::Unsigned radius, angle;
+};
+
+// Pairs of standard normal numbers (G. E. P. Box and M. E. Muller, 1958): the radius sqrt(-2 ln u) of one word, the
+// angle of the other. All logarithms first: a pair is a long chain of instructions, and a processor looks ahead over
+// few of them.
+template <int Pairs, class R>
+CUEBM_MATH void normal_pairs(const NormalWords<R> (&words)[Pairs], R (&first)[Pairs], R (&second)[Pairs]) {
     using T = typename LaneTraits<R>::Scalar;
-    const R radius = square_root(logarithm_of_normal(uniform_positive<R>(radius_word)) * T(-2));
-    R sine, cosine;
-    sincos_of_word(angle_word, sine, cosine);
-    first = radius * cosine;
-    second = radius * sine;
+    R radius[Pairs];
+#pragma GCC unroll 4
+    for (int i = 0; i < Pairs; ++i) radius[i] = logarithm_of_normal(uniform_positive<R>(words[i].radius)) * T(-2);
+#pragma GCC unroll 4
+    for (int i = 0; i < Pairs; ++i) radius[i] = square_root(radius[i]);
+#pragma GCC unroll 4
+    for (int i = 0; i < Pairs; ++i) {
+        R sine, cosine;
+        sincos_of_word(words[i].angle, sine, cosine);
+        first[i] = radius[i] * cosine;
+        second[i] = radius[i] * sine;
+    }
 }
 
 // What one block gives: 4 floats or 2 doubles a lane. The largest magnitude is sqrt(64 ln 2) = 6.66 in float, which
@@ -55,14 +68,20 @@ struct NormalBlock {
     static constexpr int count = 16 / sizeof(typename LaneTraits<R>::Scalar);
     R value[count];
 };
-// Numbers i and i + 1 of a block.
+// Of numbers i and i + 1 of a block.
+template <class R>
+CUEBM_MATH NormalWords<R> normal_words(PhiloxWords<typename LaneTraits<R>::Unsigned> block, int i) {
+    if constexpr (NormalBlock<R>::count == 4)
+        return {block.word[i], block.word[i + 1]};
+    else
+        return {join_words(block.word[0], block.word[1]), join_words(block.word[2], block.word[3])};
+}
 template <class R>
 CUEBM_MATH void normal_pair_of_block(PhiloxWords<typename LaneTraits<R>::Unsigned> block, int i, R& first, R& second) {
-    if constexpr (NormalBlock<R>::count == 4)
-        normal_pair<R>(block.word[i], block.word[i + 1], first, second);
-    else
-        normal_pair<R>(join_words(block.word[0], block.word[1]), join_words(block.word[2], block.word[3]), first,
-                       second);
+    R firsts[1], seconds[1];
+    normal_pairs<1, R>({normal_words<R>(block, i)}, firsts, seconds);
+    first = firsts[0];
+    second = seconds[0];
 }
 template <class R>
 CUEBM_MATH NormalBlock<R> normals_of_block(PhiloxWords<typename LaneTraits<R>::Unsigned> block) {
@@ -82,7 +101,24 @@ struct TwoNormalBlocks {
 template <class R, class Step>
 CUEBM_MATH TwoNormalBlocks<R> random_normals_twice(PhiloxKey key, LaneIndex<R> index, Step step, std::uint32_t draw) {
     const auto two = philox_of_lanes_twice(index.low, index.high, step, draw, key);
-    return {normals_of_block<R>(two.first), normals_of_block<R>(two.second)};
+    constexpr int pairs = NormalBlock<R>::count / 2;  // of one block
+    NormalWords<R> words[2 * pairs];
+    R first[2 * pairs], second[2 * pairs];
+#pragma GCC unroll 2
+    for (int i = 0; i < pairs; ++i) {
+        words[i] = normal_words<R>(two.first, 2 * i);
+        words[pairs + i] = normal_words<R>(two.second, 2 * i);
+    }
+    normal_pairs(words, first, second);
+    TwoNormalBlocks<R> normals;
+#pragma GCC unroll 2
+    for (int i = 0; i < pairs; ++i) {
+        normals.first.value[2 * i] = first[i];
+        normals.first.value[2 * i + 1] = second[i];
+        normals.second.value[2 * i] = first[pairs + i];
+        normals.second.value[2 * i + 1] = second[pairs + i];
+    }
+    return normals;
 }
 
 }  // namespace cuebm::math
