@@ -47,6 +47,9 @@ struct RunChains {
     // `origin` is there, of each coordinate. Optional.
     double* sums;
     const T* origin;  // [d]
+    // The run's own, 0 at first: what a transition of all chains lately took a thread. The CPU's threads share packs of
+    // few chains where that is worth waking them.
+    double* seconds;
 };
 
 // Sums over tiles, in order; then the step size learns, and if wanted the mass does.

@@ -171,7 +171,7 @@ public:
         enqueue(queue, [=, &isa = isa_](CpuQueue& q) { cpu::run_chains(q, *isa.energy, *isa.chains, task, scratch); });
     }
     void adapt(Queue& queue, const AdaptChains<T>& task) const override {
-        enqueue(queue, [=, &isa = isa_](CpuQueue&) { cpu::adapt_chains(*isa.energy, task); });
+        enqueue(queue, [=, &isa = isa_](CpuQueue& q) { cpu::adapt_chains(q, *isa.energy, task); });
     }
     void add_products(Queue& queue, const AddProducts<T>& task) const override {
         enqueue(queue, [=, &isa = isa_](CpuQueue& q) { cpu::add_products(q, *isa.energy, task); });

@@ -22,7 +22,7 @@ public:
 
     // Not run where an earlier one threw that wait() has not yet told of: it may read what that one was to write.
     void enqueue(std::function<void()> task);
-    ThreadTeam& team() { return team_; }
+    ThreadTeam& team() const { return team_; }
     void report(std::int64_t row, Problem problem);
 
     void copy(const CopyBytes& copy) override;

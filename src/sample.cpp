@@ -179,7 +179,7 @@ private:
         queue_.fill(products_.data(), 0, static_cast<std::size_t>(products_.size()) * sizeof(double));
     }
 
-    RunChains<T> transitions(std::int64_t first, std::int64_t count) const {
+    RunChains<T> transitions(std::int64_t first, std::int64_t count) {
         const auto key = [&](math::RandomPurpose purpose) { return math::random_key(o_.seed, purpose); };
         const T* masses = masses_.data();
         return {.program = program_,
@@ -207,7 +207,8 @@ private:
                 .done = done_,
                 .kept = {},
                 .sums = nullptr,
-                .origin = nullptr};
+                .origin = nullptr,
+                .seconds = &seconds_};
     }
 
     bool warm_up() {
@@ -406,6 +407,7 @@ private:
     math::ChainState<T> state_{};
     std::int64_t done_ = 0, seen_ = 0;  // transitions after warm-up, and of both
     Counts counts_;
+    double seconds_ = 0;       // of RunChains
     WaitAtEnd wait_{stream_};  // the last member, so that it waits before the others go
 };
 

@@ -1,4 +1,4 @@
-// Chains on the CPU: threads over tiles of 64 chains.
+// Chains on the CPU: threads over tiles of 64 chains, or over their packs where there are fewer tiles than threads.
 #pragma once
 
 #include "chains_operations.hpp"
@@ -17,7 +17,7 @@ template <class T>
 void run_chains(detail::CpuQueue& queue, const EnergyKernels& energy, const ChainsKernels& kernels,
                 const detail::RunChains<T>& task, std::byte* scratch);
 template <class T>
-void adapt_chains(const EnergyKernels& energy, const detail::AdaptChains<T>& task);
+void adapt_chains(detail::CpuQueue& queue, const EnergyKernels& energy, const detail::AdaptChains<T>& task);
 template <class T>
 void add_products(detail::CpuQueue& queue, const EnergyKernels& energy, const detail::AddProducts<T>& task);
 

@@ -10,11 +10,9 @@
 namespace cuebm::cpu {
 
 // Chains of a tile that move together lie together, element (l / group, j, l % group) of [64 / group x d x group]: all
-// 64 of few coordinates, so that calls are repaid; a pack where there are no more chains, or so many coordinates that
-// only its arrays stay in the first-level cache.
-constexpr int group_lanes(std::int64_t d, std::int64_t chains, int pack_lanes) {
-    return d <= 32 && chains > pack_lanes ? tile_lanes : pack_lanes;
-}
+// 64 of few coordinates, so that calls are repaid; a pack where there are half as many chains, so many coordinates that
+// only a pack's arrays stay in the first-level cache, or threads that share a tile.
+constexpr int most_together(std::int64_t d, int pack_lanes) { return d <= 32 ? tile_lanes : pack_lanes; }
 
 // One tile of StartChains<T> and RunChains<T> as plain data: pointers are to the tile's own arrays.
 template <class T>
@@ -25,6 +23,7 @@ struct ChainsData {
     bool metropolis;
     std::int64_t first_chain;
     int chains;  // of this tile that are there
+    int group;   // lanes
     T *x, *gradient;
     math::ChainNumbers<T*> numbers;
     std::uint32_t first;
@@ -59,7 +58,7 @@ extern const ChainsKernels chains_base, chains_avx2, chains_avx512;
 // energy's own.
 inline std::int64_t chains_scratch(std::int64_t d, std::int64_t scratch_rows, int max_depth, int pack_lanes) {
     const std::int64_t rows = max_depth > 0 ? math::nuts_rows(max_depth) * d : 3 * d;
-    return (rows + scratch_rows + 4) * group_lanes(d, tile_lanes, pack_lanes);
+    return (rows + scratch_rows + 4) * most_together(d, pack_lanes);
 }
 
 }  // namespace cuebm::cpu

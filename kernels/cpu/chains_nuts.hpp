@@ -129,7 +129,7 @@ void run_nuts_group(const ChainsData<T>& data, int first_lane, T* scratch) {
 template <class T>
 void run_nuts(const ChainsData<T>& data, T* scratch) {
     constexpr int packs = tile_lanes / pack_lanes<T>;
-    const int group = group_of(data);
+    const int group = data.group;
     for (int lane = 0; lane < data.chains; lane += group) {
         if (group == tile_lanes)
             run_nuts_group<packs>(data, lane, scratch);

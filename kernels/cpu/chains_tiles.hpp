@@ -40,11 +40,6 @@ struct GroupEnergy {
 };
 
 template <class T>
-int group_of(const ChainsData<T>& data) {
-    return group_lanes(data.program.d, data.chains, pack_lanes<T>);
-}
-
-template <class T>
 void add_tile(const ChainsData<T>& data) {
     double terms[math::chains_a_tile];
     const auto add = [&](auto term) {
@@ -56,7 +51,7 @@ void add_tile(const ChainsData<T>& data) {
         add([&](int l) { return math::inverse_acceptance(static_cast<double>(data.numbers.acceptance[l])); });
     data.sums[2] = add([&](int l) { return static_cast<double>(data.numbers.slope[l]); });
     if (data.origin == nullptr) return;
-    const int d = data.program.d, group = group_of(data);
+    const int d = data.program.d, group = data.group;
     for (int j = 0; j < d; ++j) {
         const double origin = static_cast<double>(data.origin[j]);
         const auto off = [&](int l) {
@@ -115,7 +110,7 @@ void run_group(const ChainsData<T>& data, int first_lane, T* scratch) {
 template <class T>
 void run_chains(const ChainsData<T>& data, T* scratch) {
     constexpr int packs = tile_lanes / pack_lanes<T>;
-    const int group = group_of(data);
+    const int group = data.group;
     for (int lane = 0; lane < data.chains; lane += group) {
         if (group == tile_lanes)
             run_group<packs>(data, lane, scratch);
@@ -128,7 +123,7 @@ void run_chains(const ChainsData<T>& data, T* scratch) {
 template <class T>
 void start_chains(const ChainsData<T>& data, T* scratch) {
     using Pack = typename math::PackOf<T>::Type;
-    const int d = data.program.d, group = group_of(data);
+    const int d = data.program.d, group = data.group;
     for (int l = 0; l < tile_lanes; l += pack_lanes<T>) {
         const auto index = math::lane_index<Pack>(static_cast<std::uint64_t>(data.first_chain + l));
         const Pack value = math::load(data.numbers.value + l);
