@@ -128,7 +128,7 @@ struct Number {
 private:
     CUEBM_MATH_MEMBER Number turn(bool wanted_sine) const {
         R sine, cosine;
-        math::sincos_two_pi(lanes * Scalar(0.5), sine, cosine);
+        math::sincos_pi(lanes, sine, cosine);
         return of(wanted_sine ? sine : cosine);
     }
 };

@@ -1,4 +1,4 @@
-// Sine and cosine over a lane, of a part of the full turn: the reduction to a quarter is exact.
+// Sine and cosine over a lane, of turns, half turns and words: the reduction to a quarter is exact.
 // Errors: <= 1.7 ulp (float, all arguments) and 1.6 (double, grids; tests/unit/function_errors_test.cpp).
 #pragma once
 
@@ -35,7 +35,7 @@ CUEBM_MATH void sincos_of_quarters(typename LaneTraits<R>::Unsigned quarters, R 
     cosine = flip_sign(select(odd, s, c), quarters + quarter);
 }
 
-// sin 2 pi u and cos 2 pi u for u in [0, 1).
+// sin 2 pi u and cos 2 pi u for |u| <= 2^20 (float) or 2^49.
 template <class R>
 CUEBM_MATH void sincos_two_pi(R u, R& sine, R& cosine) {
     using T = typename LaneTraits<R>::Scalar;
@@ -44,6 +44,18 @@ CUEBM_MATH void sincos_two_pi(R u, R& sine, R& cosine) {
     const R shifted = fused(u, R{} + T(4), R{} + C::round);
     const R f = fused(u, R{} + T(4), C::round - shifted);  // exact
     sincos_of_quarters(Unsigned(to_bits(shifted)) << (8 * sizeof(T) - 2), f, sine, cosine);
+}
+
+// sin pi x and cos pi x: 0 and 1 of numbers so large that they are all even, NaN of infinity.
+template <class R>
+CUEBM_MATH void sincos_pi(R x, R& sine, R& cosine) {
+    using T = typename LaneTraits<R>::Scalar;
+    using C = FunctionConstants<T>;
+    constexpr T all_even = static_cast<T>(WordOf<R>{1} << (C::mantissa_bits + 1)),
+                rough = sizeof(T) == 4 ? 4096 : 1 << 26;
+    const R near = select(absolute(x) < all_even, x, x - x);
+    const R multiple = fused(near, R{} + 1 / rough, R{} + C::round) - C::round;
+    sincos_two_pi(fused(multiple, R{} - rough, near) * T(0.5), sine, cosine);  // exact, and at most rough / 4
 }
 
 // sin and cos of 2 pi word / 2^32 (float, all bits count) or 2 pi word / 2^64 (double, 54 bits count).
