@@ -168,6 +168,20 @@ std::string Summary::verdict() const {
            ", the effective sample size at least " + text_of("%.0f", ess) + ".";
 }
 
+namespace {
+
+// What was counted, also where it is nothing.
+std::string what_is_known_of(const SamplerReport& sampler) {
+    std::string text;
+    if (sampler.acceptance) text += ", mean acceptance " + text_of("%.2f", *sampler.acceptance);
+    if (sampler.divergences) text += ", " + std::to_string(*sampler.divergences) + " divergences";
+    if (!sampler.e_bfmi.empty())
+        text += ", least E-BFMI " + text_of("%.2f", *std::min_element(sampler.e_bfmi.begin(), sampler.e_bfmi.end()));
+    return text;
+}
+
+}  // namespace
+
 std::string to_string(const Summary& summary) {
     std::vector<std::vector<std::string>> rows{{"", "mean", "sd", "median", "5%", "95%", "mcse_mean"}};
     for (const char* title : summary.running ? std::vector<const char*>{"ess_batch_means", "nested_r_hat"}
@@ -180,10 +194,8 @@ std::string to_string(const Summary& summary) {
         if (!summary.running) rows.back().push_back(text_of("%.0f", q.ess_tail));
         rows.back().push_back(text_of("%.3f", q.r_hat));
     }
-    const auto& acceptance = summary.sampler.acceptance;
     return std::to_string(summary.chains) + (summary.chains == 1 ? " chain of " : " chains of ") +
-           std::to_string(summary.draws_a_chain) + " draws" +
-           (acceptance ? ", mean acceptance " + text_of("%.2f", *acceptance) : "") + "\n" + aligned(rows) +
+           std::to_string(summary.draws_a_chain) + " draws" + what_is_known_of(summary.sampler) + "\n" + aligned(rows) +
            summary.verdict() + "\n";
 }
 

@@ -59,7 +59,8 @@ template <class T>
 ChainsState<T> state_of(const Samples<T>& run) {
     const std::int64_t n = run.draws_a_chain, d = run.energy ? run.energy.dimension() : 0;
     if (n == 0 && run.points.empty())
-        refuse("state_of", "run", "one without a transition, or cancelled", "what sample() returned, not cancelled");
+        refuse("state_of", "run", "one without a transition, or cancelled before there was a draw",
+               "what sample() returned, with warm-up or draws");
     const auto points = [&] {
         if (n == 0) return run.points;
         return to_host(*run.context, MatrixView<const T>{run.draws.data() + (n - 1) * d, run.chains, d, n * d,

@@ -68,6 +68,7 @@ public:
                           .chains = o_.chains,
                           .draws_a_chain = o_.receive ? 0 : o_.draws,
                           .seed = o_.seed,
+                          .warmup = o_.warmup,
                           .inverse_mass = {},
                           .thin = o_.thin,
                           .hamiltonian = !kind_.metropolis && kind_.adjusted,
@@ -79,17 +80,7 @@ public:
         const bool whole = warm_up() && draw(result);
         finish(result);
         if (whole && last_.rows() > 0) result.points = read(stream_, last_.view());
-        if (whole) return result;
-        result.draws = {};
-        result.values = {};
-        result.energies = {};
-        result.acceptances = {};
-        result.divergent = {};
-        result.tree_leapfrogs = {};
-        result.tree_depths = {};
-        result.points = {};
-        result.draws_a_chain = 0;
-        result.status = Status::cancelled;
+        if (!whole) cut_short(result);
         return result;
     }
 
@@ -371,6 +362,33 @@ private:
                        .divergences = static_cast<std::int64_t>(counts.divergences)});
         }
         return !o_.cancel.stop_requested();
+    }
+
+    // What a cancelled run has: its first draws, all of them complete.
+    void cut_short(Samples<T>& result) {
+        const std::int64_t kept = o_.receive ? 0 : done_ / o_.thin;
+        const auto cut = [&]<class Element>(Matrix<Element>& of, std::int64_t width) {
+            if (of.rows() == 0) return;
+            const std::int64_t rows = kept > 0 ? o_.chains : 0, cols = kept * width;
+            auto first =
+                width == 1 ? context_.matrix<Element>(rows, cols) : context_.matrix<Element>(rows * kept, width);
+            if (rows > 0)
+                copy(stream_, MatrixView<const Element>{of.data(), rows, cols, o_.draws * width, context_.device()},
+                     MatrixView<Element>{first.data(), rows, cols, cols, context_.device()});
+            stream_.wait();
+            of = std::move(first);
+        };
+        cut(result.draws, d_);
+        cut(result.values, 1);
+        cut(result.energies, 1);
+        cut(result.acceptances, 1);
+        cut(result.divergent, 1);
+        cut(result.tree_leapfrogs, 1);
+        cut(result.tree_depths, 1);
+        result.points = {};
+        result.draws_a_chain = kept;
+        if (kept > 0) result.transitions = o_.first_transition + o_.warmup + kept * o_.thin;
+        result.status = Status::cancelled;
     }
 
     void finish(Samples<T>& result) {

@@ -83,21 +83,23 @@ RunningSamples<T> sample_running(const Context& context, const Energy& energy, c
             const auto value = context.vector<T>(1);
             energy::evaluate(context, of, {.points = point, .values = value.view(), .check_finite = false});
         }
-    diagnostics::Running running(quantities, {.chains = options.chains,
-                                              .draws = options.draws,
-                                              .superchains = wanted.superchains,
-                                              .covariance = wanted.covariance,
-                                              .threads = threads_of(context)});
+    const auto running = std::make_shared<diagnostics::Running>(
+        quantities, diagnostics::RunningOptions{.chains = options.chains,
+                                                .draws = options.draws,
+                                                .superchains = wanted.superchains,
+                                                .covariance = wanted.covariance,
+                                                .threads = threads_of(context)});
     ThreadTeam team(threads_of(context));
     // Of few draws E-BFMI is noise, that some of many chains would always be found bad by.
     constexpr std::int64_t enough = 100;
     const SamplerKind kind = kind_of(sampler);
     const bool of_energies = !kind.metropolis && kind.adjusted && options.thin == 1 && options.draws >= enough;
     EnergySums energies(of_energies ? options.chains : 0);
+    std::int64_t drawn = 0;
     auto o = options;
     Matrix<T> start;
     if (!o.start) {
-        const auto points = starts(context, energy, options, running.superchains());
+        const auto points = starts(context, energy, options, running->superchains());
         start = context.copy(view(points, o.chains, energy.dimension()));
         o.start = start;
     }
@@ -129,17 +131,20 @@ RunningSamples<T> sample_running(const Context& context, const Energy& energy, c
                     *to++ = static_cast<double>(values[static_cast<std::size_t>(row)]);
             }
         });
-        running.add(view(std::as_const(known), rows, static_cast<std::int64_t>(quantities.size())));
+        running->add(view(std::as_const(known), rows, static_cast<std::int64_t>(quantities.size())));
         if (of_energies) energies.add(to_host(context, block.energies), block.first);
+        drawn = block.first + block.count;
     };
-    RunningSamples<T> result{.run = sample(context, energy, sampler, o), .summary = {}, .covariance = {}};
-    if (result.run.status == Status::cancelled) return result;
-    result.summary = running.summary({.divergences = result.run.divergences,
-                                      .max_treedepth_hits = result.run.deepest,
-                                      .e_bfmi = of_energies ? energies.e_bfmi(o.draws) : std::vector<double>{},
-                                      .transitions = o.chains * o.draws * o.thin,
-                                      .acceptance = result.run.acceptance});
-    if (wanted.covariance) result.covariance = running.covariance();
+    RunningSamples<T> result{
+        .run = sample(context, energy, sampler, o), .summary = {}, .covariance = {}, .sums = running};
+    if (drawn == 0) return result;
+    result.summary =
+        running->summary({.divergences = result.run.divergences,
+                          .max_treedepth_hits = result.run.deepest,
+                          .e_bfmi = of_energies && drawn >= enough ? energies.e_bfmi(drawn) : std::vector<double>{},
+                          .transitions = o.chains * drawn * o.thin,
+                          .acceptance = result.run.acceptance});
+    if (wanted.covariance) result.covariance = running->covariance();
     return result;
 }
 

@@ -45,7 +45,7 @@ KnownDraws known_draws(const Samples<T>& samples, MatrixView<const T> rows, bool
 template <class T>
 void check_drawn(const char* where, const Samples<T>& samples) {
     if (!samples.energy || samples.draws_a_chain == 0)
-        refuse(where, "draws", "none", "what sample() returned, not cancelled and with draws");
+        refuse(where, "draws", "none", "what sample() returned, with draws");
 }
 
 }  // namespace
@@ -95,7 +95,7 @@ void Samples<T>::save_cmdstan_csv(const std::string& path, std::int64_t chain) c
                                    .n_leapfrog = leaves.empty() ? VectorView<const std::int32_t>{} : view(leaves),
                                    .divergent = view(diverged),
                                    .energy = view(hamiltonians)},
-                                  {.id = chain + 1, .seed = seed, .thin = thin});
+                                  {.id = chain + 1, .seed = seed, .warmup = warmup, .thin = thin});
 }
 template struct Samples<float>;
 template struct Samples<double>;

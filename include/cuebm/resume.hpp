@@ -31,13 +31,16 @@ struct ChainsState {
     std::uint64_t fingerprint = 0;     // of the energy's parameters in T
 };
 
-// Errors: InvalidArgument for a run that was cancelled, or had neither warm-up nor draws.
+// Also of a run that was cancelled after its first draw: it goes on from the last, and the bits stay those of an
+// unbroken one. Warm-up cannot go on in its middle. Errors: InvalidArgument for a run that was cancelled before, or
+// whose draws went to a receiver, or that had neither warm-up nor draws.
 template <class T>
 CUEBM_API ChainsState<T> state_of(const Samples<T>& run);
 
 // The chains go on, without warm-up, with their step size and mass, whatever the sampler says of its step size; Hmc of
-// 0 leapfrogs takes the state's trajectory, and its lengths are halton. Of the options draws, thin, receive, progress
-// and cancel are looked at. Errors: also InvalidArgument for a state of another energy.
+// 0 leapfrogs takes the state's trajectory, and its lengths are halton. Another sampler, or one of other lengths, is
+// taken too: the chains then go on by it. Of the options draws, thin, receive, progress and cancel are looked at.
+// Errors: also InvalidArgument for a state of another energy.
 template <class T>
 CUEBM_API Samples<T> resume(const Context& context, const Energy& energy, const Sampler& sampler,
                             const ChainsState<T>& state, const SampleOptions<T>& options);

@@ -76,11 +76,12 @@ struct Accumulate {
 
 template <class T>
 struct RunningSamples {
-    Samples<T> run;                  // without draws, values, and what is noted of each draw
-    diagnostics::Summary summary;    // empty if cancelled; of the coordinates that people know, but for those that are
-                                     // held; then functions. E-BFMI as in Samples::summary, but of 100 draws a chain
-                                     // and more alone: of fewer it is noise
-    std::vector<double> covariance;  // [quantities x quantities], if wanted
+    Samples<T> run;                // without draws, values, and what is noted of each draw
+    diagnostics::Summary summary;  // of the coordinates that people know, but for those that are held; then functions.
+                                   // Of what there was if cancelled. E-BFMI as in Samples::summary, but of 100 draws
+                                   // a chain and more alone: of fewer it is noise
+    std::vector<double> covariance;                      // [quantities x quantities], if wanted
+    std::shared_ptr<const diagnostics::Running> sums{};  // for other quantiles: sums->quantile(quantity, 0.99)
 };
 
 // sample() whose draws are added up. All chains of a superchain begin at one place, unless options.start says

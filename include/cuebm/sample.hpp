@@ -59,7 +59,8 @@ struct Hmc {
 
 // The No-U-Turn sampler (M. D. Hoffman and A. Gelman, JMLR 15, 2014), multinomial (M. Betancourt, 2017), in an
 // iterative form: each chain ends its trees when they turn, and goes on to the next without waiting for the others (but
-// for each transition of warm-up). Cost: 1 to 2^max_depth - 1 gradients; memory of 17 + 2 max_depth points a chain.
+// for each transition of warm-up). Cost: 1 to 2^max_depth - 1 gradients; memory of 13 + 2 max_depth points a chain, and
+// 17 at least.
 struct Nuts {
     int max_depth = 10;    // 1 to 20
     double step_size = 0;  // >= 0; 0: learnt in warm-up
@@ -122,6 +123,7 @@ struct Samples {
     Matrix<std::uint8_t> tree_depths;     // and how often its tree was doubled
     std::int64_t chains = 0, draws_a_chain = 0;
     std::uint64_t seed = 0;
+    std::int64_t warmup = 0;       // transitions of this run before its draws
     std::int64_t transitions = 0;  // of the seed's, up to the last draw
     double step_size = 0;
     std::vector<double> inverse_mass;  // [d], or [d x d] of a dense mass
@@ -131,7 +133,9 @@ struct Samples {
     // Transitions after warm-up whose H was NaN or -infinity or, but for Metropolis, rose by over 1000.
     std::int64_t divergences = 0;
     std::int64_t leapfrogs = 0, deepest = 0;  // of NUTS: steps after warm-up, and transitions that max_depth ended
-    Status status = Status::converged;        // or cancelled: then there are no draws
+    // Or cancelled: then draws are those that were complete, none with `receive`, and counts are of up to thin - 1
+    // transitions more. Whether chains have converged is for summary() to say.
+    Status status = Status::converged;
     std::int64_t thin = 1;
     bool hamiltonian = true;  // the sampler follows trajectories, so that E-BFMI means something
     Energy energy;
@@ -157,9 +161,9 @@ struct Samples {
 // thread, and wait for the device at least every 64 transitions of warm-up and, to report or to be cancelled, some ten
 // times a second while they draw.
 //
-// Memory on the device: of chains rounded up to 64, 2 d + 11 elements each and (3 + 2 d) / 64 doubles; d + 3 elements
+// Memory on the device: of chains rounded up to 64, 2 d + 12 elements each and (3 + 2 d) / 64 doubles; d + 3 elements
 // and a byte a draw, with NUTS 5 more; of a dense mass d^2 elements and d (d + 1) doubles; scratch of a transition, 3 d
-// elements and the energy's, or for NUTS about (17 + 2 max_depth) d: on the CPU for 64 chains a thread, on a GPU for
+// elements and the energy's, or for NUTS about (13 + 2 max_depth) d: on the CPU for 64 chains a thread, on a GPU for
 // every chain, unless it fits in shared memory. Where no draws are stored, d elements a chain on the host, and
 // for a moment on the device, for where chains ended.
 //

@@ -1,4 +1,5 @@
 // sample(): where chains start, what is kept and counted, progress, and what is refused.
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <limits>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include <cuebm/diagnostics.hpp>
+#include <cuebm/resume.hpp>
 #include <cuebm/sample.hpp>
 
 #include "support/backends.hpp"
@@ -134,6 +136,53 @@ TEST(Chains, StopWithoutBeingAsked) {
     EXPECT_EQ(run.status, eb::Status::cancelled);
 }
 
+// A cancelled run that loses its draws, mixes up its chains, keeps part of a draw, or cannot go on from the last.
+TEST(Chains, KeepWhatThereWasWhenCancelled) {
+    const auto context = eb::Context::cpu();
+    const eb::Energy energy = eb::energy::gaussian({.precision = {1, 1, 4}});
+    for (const std::int64_t warmup : {0, 30}) {
+        const eb::Nuts nuts{.step_size = warmup == 0 ? 0.5 : 0};
+        eb::SampleOptions<float> options{.chains = 5, .warmup = warmup, .draws = 40, .thin = 3, .seed = 2};
+        const auto whole = eb::sample(context, energy, nuts, options);
+        std::stop_source stop;
+        options.cancel = stop.get_token();
+        options.progress = [&](const eb::SampleProgress& p) {
+            if (p.transition > warmup + 31) stop.request_stop();
+        };
+        const auto part = eb::sample(context, energy, nuts, options);
+        ASSERT_EQ(part.status, eb::Status::cancelled);
+        const std::int64_t n = part.draws_a_chain;
+        ASSERT_GE(n, 10);
+        ASSERT_LT(n, 40);
+        EXPECT_EQ(part.transitions, warmup + 3 * n);
+        const auto same_begin = [&](const auto& got, const auto& wanted, std::int64_t width) {
+            const auto some = to_host(context, got), all = to_host(context, wanted);
+            ASSERT_EQ(static_cast<std::int64_t>(some.size()), 5 * n * width);
+            for (std::int64_t chain = 0; chain < 5; ++chain)
+                EXPECT_TRUE(std::equal(some.begin() + chain * n * width, some.begin() + (chain + 1) * n * width,
+                                       all.begin() + chain * 40 * width));
+        };
+        same_begin(part.draws, whole.draws, 3);
+        same_begin(part.values, whole.values, 1);
+        same_begin(part.energies, whole.energies, 1);
+        same_begin(part.acceptances, whole.acceptances, 1);
+        same_begin(part.divergent, whole.divergent, 1);
+        same_begin(part.tree_leapfrogs, whole.tree_leapfrogs, 1);
+        same_begin(part.tree_depths, whole.tree_depths, 1);
+        EXPECT_EQ(part.summary().draws_a_chain, n);
+        const auto rest = eb::resume(context, energy, nuts, eb::state_of(part), {.draws = 40 - n, .thin = 3});
+        EXPECT_EQ(eb::state_of(rest).points, eb::state_of(whole).points);
+    }
+    std::stop_source stopped;
+    stopped.request_stop();
+    const auto none =
+        eb::sample(context, energy, eb::Nuts{}, {.chains = 5, .warmup = 30, .draws = 4, .cancel = stopped.get_token()});
+    EXPECT_EQ(none.status, eb::Status::cancelled);
+    EXPECT_EQ(none.draws_a_chain, 0);
+    EXPECT_EQ(none.draws.rows(), 0);
+    EXPECT_THROW((void)eb::state_of(none), eb::InvalidArgument);
+}
+
 // A density that lies elsewhere than any start: an endless search, or chains that sample from nowhere.
 TEST(Chains, GiveUpWhereThereIsNoStart) {
     const auto context = eb::Context::cpu();
@@ -200,8 +249,7 @@ TEST(Chains, TellAndStop) {
     };
     const auto run = eb::sample(context, energy, eb::Hmc{}, options);
     EXPECT_EQ(run.status, eb::Status::cancelled);
-    EXPECT_EQ(run.draws_a_chain, 0);
-    EXPECT_EQ(run.draws.rows(), 0);
+    EXPECT_EQ(run.draws_a_chain, 50);
     EXPECT_EQ(run.transitions, 150);
     ASSERT_GT(seen.size(), 20u);
     EXPECT_TRUE(seen.front().warmup);

@@ -428,7 +428,20 @@ TEST(Running, StopsAndThrows) {
     };
     EXPECT_EQ(eb::sample(context, e, eb::Hmc{.leapfrogs = 1, .step_size = 0.1}, options).status, eb::Status::cancelled);
     EXPECT_EQ(blocks, 2);
-    options.cancel = {};
+    options = {.chains = 512, .warmup = 0, .draws = 20000};
+    std::stop_source again;
+    options.cancel = again.get_token();
+    options.progress = [&](const eb::SampleProgress& p) {
+        if (p.transition > 14000) again.request_stop();
+    };
+    const auto sums = eb::sample_running(context, e, eb::Hmc{.leapfrogs = 1, .step_size = 0.5}, options);
+    EXPECT_EQ(sums.run.status, eb::Status::cancelled);
+    ASSERT_EQ(sums.summary.quantities.size(), 2u);
+    EXPECT_NEAR(sums.summary.quantities[0].sd, 1, 0.05);
+    EXPECT_GT(sums.summary.draws_a_chain, 1000);
+    EXPECT_LT(sums.summary.draws_a_chain, 20000);
+    EXPECT_NEAR(sums.sums->quantile(1, 0.975), 1.96, 0.05);
+    options = {.chains = 1 << 20, .warmup = 0, .draws = 1000};
     options.receive = [](const eb::DrawBlock<float>&) { throw std::runtime_error("full"); };
     EXPECT_THROW((void)eb::sample(context, e, eb::Hmc{.leapfrogs = 1, .step_size = 0.1}, options), std::runtime_error);
 }

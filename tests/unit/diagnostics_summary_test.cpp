@@ -150,8 +150,8 @@ TEST(Summary, PrintsATable) {
         "a long name   nan  nan     nan   nan   nan        nan       nan       nan    nan\n"
         "Draws of 1 of 2 quantities are NaN or infinite, the first of them a long name: ";
     EXPECT_EQ(text.substr(0, wanted.size()), wanted);
-    EXPECT_TRUE(to_string(changed(nothing, 4, {.acceptance = 0.806}))
-                    .starts_with("4 chains of 500 draws, mean acceptance 0.81\n"));
+    EXPECT_TRUE(to_string(changed(nothing, 4, {.divergences = 0, .e_bfmi = {1.2, 0.914, 1, 1}, .acceptance = 0.806}))
+                    .starts_with("4 chains of 500 draws, mean acceptance 0.81, 0 divergences, least E-BFMI 0.91\n"));
     const auto one = to_string(diagnostics::summarise({"x"}, eb::view(std::as_const(x), 1, 1), 1, 1));
     EXPECT_EQ(one.find("-nan"), std::string::npos) << one;
 }
