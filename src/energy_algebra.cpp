@@ -255,9 +255,10 @@ Energy constrain(const Energy& energy, const std::vector<Support>& supports) {
         const Support& s = supports[j];
         const bool bounded = s.kind != Support::Kind::real && s.kind != Support::Kind::ordered;
         if (bounded && !std::isfinite(s.from)) refuse(function, "supports", text_of(s.from), "finite bounds");
-        if (s.kind == Support::Kind::interval && !(std::isfinite(s.to) && s.to > s.from))
+        if (s.kind == Support::Kind::interval &&
+            !(std::isfinite(s.to) && s.to > s.from && std::isfinite(s.to - s.from)))
             refuse(function, "supports", "the interval " + text_of(s.from) + " to " + text_of(s.to),
-                   "a finite upper bound above the lower");
+                   "a finite upper bound above the lower, and a finite width");
         if (s.kind == Support::Kind::ordered && j == 0)
             refuse(function, "supports", "ordered for the first coordinate", "ordered after another coordinate");
         Constraint kind = Constraint::none;

@@ -79,7 +79,7 @@ ChainsState<T> state_of(const Samples<T>& run) {
 }
 
 template <class T>
-Samples<T> resume(const Context& context, const Energy& energy, const Sampler& sampler, const ChainsState<T>& state,
+Samples<T> resume(Stream& stream, const Energy& energy, const Sampler& sampler, const ChainsState<T>& state,
                   const SampleOptions<T>& options) {
     constexpr auto function = "resume";
     if (!energy) refuse(function, "energy", "none", "an energy");
@@ -96,8 +96,8 @@ Samples<T> resume(const Context& context, const Energy& energy, const Sampler& s
         hmc->leapfrogs = state.trajectory;
         hmc->lengths = Lengths::halton;
     }
-    const auto start = context.copy(view(state.points, state.chains, state.dimension));
-    return sample<T>(context, energy, tuned,
+    const auto start = stream.context().copy(view(state.points, state.chains, state.dimension));
+    return sample<T>(stream, energy, tuned,
                      {.chains = state.chains,
                       .warmup = 0,
                       .draws = options.draws,
@@ -109,6 +109,12 @@ Samples<T> resume(const Context& context, const Energy& energy, const Sampler& s
                       .receive = options.receive,
                       .progress = options.progress,
                       .cancel = options.cancel});
+}
+template <class T>
+Samples<T> resume(const Context& context, const Energy& energy, const Sampler& sampler, const ChainsState<T>& state,
+                  const SampleOptions<T>& options) {
+    Stream stream(context);
+    return resume(stream, energy, sampler, state, options);
 }
 
 namespace {
@@ -191,6 +197,8 @@ ChainsState<T> load_chains(const std::string& path) {
 #define CUEBM_INSTANTIATE(T)                                                                                      \
     template CUEBM_API ChainsState<T> state_of<T>(const Samples<T>&);                                             \
     template CUEBM_API Samples<T> resume<T>(const Context&, const Energy&, const Sampler&, const ChainsState<T>&, \
+                                            const SampleOptions<T>&);                                             \
+    template CUEBM_API Samples<T> resume<T>(Stream&, const Energy&, const Sampler&, const ChainsState<T>&,        \
                                             const SampleOptions<T>&);                                             \
     template CUEBM_API ChainsState<T> load_chains<T>(const std::string&);
 CUEBM_INSTANTIATE(float)

@@ -57,9 +57,10 @@ std::vector<T> starts(const Context& context, const Energy& energy, const Sample
 }  // namespace
 
 template <class T>
-RunningSamples<T> sample_running(const Context& context, const Energy& energy, const Sampler& sampler,
+RunningSamples<T> sample_running(Stream& stream, const Energy& energy, const Sampler& sampler,
                                  const SampleOptions<T>& options, const Accumulate& wanted) {
     const DefaultFloatEnvironment environment;
+    const Context context = stream.context();
     check_sample(context, energy, kind_of(sampler), std::holds_alternative<Nuts>(sampler), options);
     if (options.draws < 1) refuse(function, "draws", std::to_string(options.draws), "draws >= 1");
     if (options.receive) refuse(function, "receive", "a function", "none; sample() calls one");
@@ -136,7 +137,7 @@ RunningSamples<T> sample_running(const Context& context, const Energy& energy, c
         drawn = block.first + block.count;
     };
     RunningSamples<T> result{
-        .run = sample(context, energy, sampler, o), .summary = {}, .covariance = {}, .sums = running};
+        .run = sample(stream, energy, sampler, o), .summary = {}, .covariance = {}, .sums = running};
     if (drawn == 0) return result;
     result.summary =
         running->summary({.divergences = result.run.divergences,
@@ -148,8 +149,17 @@ RunningSamples<T> sample_running(const Context& context, const Energy& energy, c
     return result;
 }
 
+template <class T>
+RunningSamples<T> sample_running(const Context& context, const Energy& energy, const Sampler& sampler,
+                                 const SampleOptions<T>& options, const Accumulate& wanted) {
+    Stream stream(context);
+    return sample_running(stream, energy, sampler, options, wanted);
+}
+
 #define CUEBM_INSTANTIATE(T)                                                                              \
     template CUEBM_API RunningSamples<T> sample_running<T>(const Context&, const Energy&, const Sampler&, \
+                                                           const SampleOptions<T>&, const Accumulate&);   \
+    template CUEBM_API RunningSamples<T> sample_running<T>(Stream&, const Energy&, const Sampler&,        \
                                                            const SampleOptions<T>&, const Accumulate&);
 CUEBM_INSTANTIATE(float)
 CUEBM_INSTANTIATE(double)

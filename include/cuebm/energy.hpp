@@ -10,6 +10,7 @@
 // thread count, whatever other points are beside it: docs/design/energy.md has the order of every sum.
 // Errors of the building blocks: InvalidArgument for sizes that disagree, and for parameters that are not finite or out
 // of range; an energy has 1 to 2^24 coordinates.
+// Costs are operations for the value and the gradient of a point, a fused multiply-add two; lower orders are left out.
 #pragma once
 
 #include <cstdint>
@@ -38,7 +39,8 @@ public:
     // named() gave others. A sum is known by its own coordinates; the first of its terms whose own coordinates have
     // names gives them.
     std::vector<std::string> names() const;
-    // Those coordinates of a point, [names().size()]: bounds applied, clamped values in their places.
+    // Those coordinates of a point [d], [names().size()]: bounds applied, clamped values in their places. Errors:
+    // InvalidArgument for another number of values than d.
     std::vector<double> coordinates(const std::vector<double>& point) const;
     // Which of them a clamp holds, [names().size()].
     std::vector<bool> held() const;
@@ -50,9 +52,10 @@ private:
 
 // E_1(x) + E_2(x). Errors: InvalidArgument if their dimensions differ, or for more than 2^20 terms; as for all of
 // these, for more than 1000 operations within each other (of a sum in a loop all terms are beside each other). Cost: a
-// copy of the list of terms.
+// copy of the list of terms; of a point, that of the terms.
 CUEBM_API Energy operator+(const Energy& a, const Energy& b);
-// beta E(x), an inverse temperature or a weight: finite, > 0.
+// beta E(x), an inverse temperature or a weight: finite, > 0. Errors: InvalidArgument for another beta. Cost: none of
+// its own; weights within each other are multiplied beforehand, and each term has its product.
 CUEBM_API Energy operator*(double beta, const Energy& energy);
 
 namespace energy {
@@ -73,7 +76,8 @@ struct Table {
     bool on_host = true;  // else refused; so is one without its rows * cols values
 };
 
-// 1/2 sum_j p_j (x_j - m_j)^2, or 1/2 (x - m)' P (x - m). Cost: 4 d, or 2 d^2 operations.
+// 1/2 sum_j p_j (x_j - m_j)^2, or 1/2 (x - m)' P (x - m). Errors: InvalidArgument also for both precisions, or none.
+// Cost: 8 d, or 2 d^2 operations; d^3 / 3 once, to see that P is positive definite.
 struct Gaussian {
     std::vector<double> mean{};       // [d]; empty: 0
     std::vector<double> precision{};  // [d], > 0: of each coordinate
@@ -91,7 +95,7 @@ struct Mixture {
 };
 CUEBM_API Energy mixture(const Mixture& parameters);
 
-// F_beta of K-means, -1/beta log sum_k exp(-beta ||x - w_k||^2). Cost: 6 k d operations and k exponentials.
+// F_beta of K-means, -1/beta log sum_k exp(-beta ||x - w_k||^2). Cost: 5 k d operations and k exponentials.
 struct KMeans {
     Table prototypes{};  // [k x d]
     double beta = 1;     // > 0
@@ -99,29 +103,31 @@ struct KMeans {
 CUEBM_API Energy kmeans(const KMeans& parameters);
 
 // 1/2 (x_0 / s)^2 + 1/2 (x_1 - b (x_0^2 - s^2))^2 + 1/2 sum_{j>1} x_j^2 (H. Haario, E. Saksman and J. Tamminen,
-// Computational Statistics 14, 1999). Means 0; deviations s, sqrt(1 + 2 b^2 s^4), then 1.
+// Computational Statistics 14, 1999). Means 0; deviations s, sqrt(1 + 2 b^2 s^4), then 1. Cost: 4 d operations.
 struct Banana {
     std::int64_t dimension = 2;  // >= 2
     double scale = 10;           // s > 0
-    double curvature = 0.03;     // b
+    double curvature = 0.03;     // b, of either sign; the paper's has the other
 };
 CUEBM_API Energy banana(const Banana& parameters = {});
 
-// sum_{j<d-1} a (x_{j+1} - x_j^2)^2 + (1 - x_j)^2 (H. H. Rosenbrock, The Computer Journal 3, 1960).
+// sum_{j<d-1} a (x_{j+1} - x_j^2)^2 + (1 - x_j)^2 (H. H. Rosenbrock, The Computer Journal 3, 1960). Cost: 21 d
+// operations.
 struct Rosenbrock {
     std::int64_t dimension = 2;  // >= 2
     double steepness = 100;      // a > 0
 };
 CUEBM_API Energy rosenbrock(const Rosenbrock& parameters = {});
 
-// x_0 ~ N(0, s), the others ~ N(0, exp(x_0 / 2)) (R. M. Neal, Annals of Statistics 31, 2003).
+// x_0 ~ N(0, s), the others ~ N(0, exp(x_0 / 2)), given by their deviations (R. M. Neal, Annals of Statistics 31,
+// 2003). Cost: 5 d operations and an exponential.
 struct Funnel {
     std::int64_t dimension = 10;  // >= 2
     double scale = 3;             // s > 0
 };
 CUEBM_API Energy funnel(const Funnel& parameters = {});
 
-// 1/2 ((|x| - r) / w)^2.
+// 1/2 ((|x| - r) / w)^2. At the origin the gradient is 0. Cost: 5 d operations, a square root and a division.
 struct Ring {
     std::int64_t dimension = 2;  // >= 1
     double radius = 2;           // r >= 0
@@ -130,6 +136,7 @@ struct Ring {
 CUEBM_API Energy ring(const Ring& parameters = {});
 
 // h ((x_0 / a)^2 - 1)^2 + 1/2 sum_{j>0} x_j^2: minima at x_0 = -a and a, with a barrier of h between them.
+// Cost: 4 d operations.
 struct DoubleWell {
     std::int64_t dimension = 1;  // >= 1
     double height = 4;           // h > 0
@@ -150,19 +157,20 @@ CUEBM_API Energy logistic(const Logistic& parameters);
 
 // 1/2 |(X theta - t) / noise_sd|^2 + 1/2 |theta / prior_sd|^2. Cost: 4 n d operations.
 struct Linear {
-    Table features{};               // X [n x d]
-    std::vector<double> targets{};  // t [n]
-    double noise_sd = 1;            // > 0
-    double prior_sd = Logistic::infinity_sd;
+    Table features{};                         // X [n x d]
+    std::vector<double> targets{};            // t [n]
+    double noise_sd = 1;                      // > 0
+    double prior_sd = Logistic::infinity_sd;  // > 0; infinity: no prior
 };
 CUEBM_API Energy linear(const Linear& parameters);
 
 // Eight schools, for any number m of schools (D. B. Rubin, Journal of Educational Statistics 6, 1981), priors as in
-// inference-gym: avg_effect ~ N(0, 10), log_stddev ~ N(5, 1), effects ~ N(avg_effect, exp(log_stddev)). d = m + 2.
+// inference-gym: avg_effect ~ N(0, 10), log_stddev ~ N(5, 1), effects ~ N(avg_effect, exp(log_stddev)). d = m + 2:
+// avg_effect, log_stddev and m more. Cost: 19 m operations, or 14 m if centred, and an exponential.
 struct EightSchools {
-    std::vector<double> effects{28, 8, -3, 7, -1, 1, 18, 12};   // [m]
-    std::vector<double> errors{15, 10, 16, 11, 9, 11, 10, 18};  // [m], > 0
-    bool centred = false;  // false: the last m coordinates are (effect - avg_effect) / exp(log_stddev)
+    std::vector<double> effects{28, 8, -3, 7, -1, 1, 18, 12};   // [m], measured; m >= 1
+    std::vector<double> errors{15, 10, 16, 11, 9, 11, 10, 18};  // [m], > 0: their deviations
+    bool centred = false;  // false: the last m coordinates are (effect - avg_effect) / exp(log_stddev); true: effects
 };
 CUEBM_API Energy eight_schools(const EightSchools& parameters = {});
 
@@ -187,15 +195,19 @@ struct Custom {
 CUEBM_API Energy custom(const Custom& parameters);
 
 // E(A x + b), or E(a x + b) coordinate by coordinate. No Jacobian: this is another function, not another density of the
-// same thing; the two differ by a constant alone.
+// same thing; the two differ by a constant alone. Errors: InvalidArgument for both A and a or neither, for sizes that
+// disagree, d > 2^24, values that are not finite, and A in a device's memory. Cost, beside E's: 4 m d operations for A,
+// m the dimension of E, or 4 d for a.
 struct Affine {
     Table matrix{};               // A [dimension of E x d]
-    std::vector<double> scale{};  // or a [d]
+    std::vector<double> scale{};  // or a [d], of any sign
     std::vector<double> shift{};  // b [dimension of E]; empty: 0
 };
 CUEBM_API Energy affine(const Energy& energy, const Affine& map);
 
-// F(x, y) with x held at its values: an energy of the free coordinates y alone, in their order.
+// F(x, y) with x held at its values: an energy of the free coordinates y alone, in their order. Errors:
+// InvalidArgument for sizes that disagree, a held value that is not finite, and if none is free. Cost, beside E's: a
+// copy of d coordinates, and an addition for each free one.
 struct Clamp {
     std::vector<std::uint8_t> known{};  // [d], not 0 where held; at least one is free
     std::vector<double> values{};       // [d]; those of free coordinates are not looked at
@@ -206,6 +218,8 @@ CUEBM_API Energy clamp(const Energy& energy, const Clamp& held);
 struct Support {
     enum class Kind : std::uint8_t { real, lower, upper, interval, ordered };
     Kind kind = Kind::real;
+    // `from` is the bound of lower and of upper, and the lower one of an interval; `to`, above it, an interval's upper
+    // one. Others are not looked at.
     double from = 0, to = 0;
 
     static Support real() { return {}; }
@@ -213,24 +227,30 @@ struct Support {
     static Support above(double bound) { return {Kind::lower, bound, 0}; }
     static Support below(double bound) { return {Kind::upper, bound, 0}; }
     static Support interval(double low, double high) { return {Kind::interval, low, high}; }
-    static Support ordered() { return {Kind::ordered, 0, 0}; }  // larger than the coordinate before
+    static Support ordered() { return {Kind::ordered, 0, 0}; }  // larger than the coordinate before; not for the first
 };
 
 // Constrain last: a weight outside would weigh the Jacobian too, and a sum count it twice.
 // The same density over unbounded coordinates u: E(x(u)) - log |dx/du|, with x = bound + exp(u), bound - exp(u), low +
 // (high - low) sigmoid(u), or the coordinate before + exp(u) (Stan Reference Manual, Constraint transforms).
+// Errors: InvalidArgument for another number of supports than d, bounds that are not finite, an interval whose `to` is
+// not above `from` or whose width overflows, a kind that is none, and a first coordinate that is `ordered`: none is
+// before it. Cost, beside E's: 2 exponentials for a coordinate with one bound or ordered; 5, 3 logarithms and 3
+// divisions for an interval.
 CUEBM_API Energy constrain(const Energy& energy, const std::vector<Support>& supports);  // [d]
 
 // The same with names of its coordinates, [names().size()]. Errors: InvalidArgument for another number of them, and for
-// names that diagnostics::save_cmdstan_csv refuses (cuebm/draws_file.hpp): "mu", "theta[1]", "theta[2]".
+// names that diagnostics::save_cmdstan_csv refuses (cuebm/draws_file.hpp): "mu", "theta[1]", "theta[2]". Cost: a point
+// costs no more.
 CUEBM_API Energy named(const Energy& energy, const std::vector<std::string>& names);
 
 // Values and gradients of n points, in one pass over them. Give the outputs that are wanted; at least one.
 // Memory: on the CPU 2 d and the energy's scratch for 64 points a thread (for a pack of them, if d > 4096); on a GPU
 // the parameters, and where d and the energy's scratch do not fit in shared memory, a few n d. Errors: InvalidArgument
-// for shapes, null or misaligned views, other devices, outputs that overlap; DataError for the first row of points that
-// has a NaN or infinity, or whose energy, if values are wanted, is NaN (it overflowed on the way). An energy of
-// +infinity is no error.
+// for shapes, null or misaligned views, other devices, outputs that overlap, a parameter that overflows in T (it may
+// round to 0), a product of weights that overflows or is below T's least normal number, and an energy whose scratch is
+// more than 2^28 numbers a point; DataError for the first row of points that has a NaN or infinity, or whose energy, if
+// values are wanted, is NaN (it overflowed on the way). An energy of +infinity is no error.
 template <class T>
 struct Evaluate {
     MatrixView<const T> points;  // [n x d], n >= 0

@@ -44,6 +44,9 @@ CUEBM_API ChainsState<T> state_of(const Samples<T>& run);
 template <class T>
 CUEBM_API Samples<T> resume(const Context& context, const Energy& energy, const Sampler& sampler,
                             const ChainsState<T>& state, const SampleOptions<T>& options);
+template <class T>
+CUEBM_API Samples<T> resume(Stream& stream, const Energy& energy, const Sampler& sampler, const ChainsState<T>& state,
+                            const SampleOptions<T>& options);
 
 // A file of its own format, little endian: whole, or as before, not there. It has a checksum of 64 bits. Errors:
 // FileError, for reading also where it is no such file, of another type or an older version's format, truncated, or

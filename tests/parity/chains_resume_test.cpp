@@ -70,7 +70,8 @@ CUEBM_TEST(ChainsGoOn, WithoutStoredDraws) {
         options.draws = 0;
         const auto warm = eb::sample<T>(context, energy, sampler, options);
         const auto expect_whole = [&](const eb::Samples<T>& part, std::int64_t left, const eb::Samples<T>& wanted) {
-            const auto rest = eb::resume<T>(context, energy, sampler, eb::state_of(part), {.draws = left, .thin = 2});
+            eb::Stream stream(context);
+            const auto rest = eb::resume<T>(stream, energy, sampler, eb::state_of(part), {.draws = left, .thin = 2});
             EXPECT_EQ(rest.transitions, wanted.transitions);
             EXPECT_TRUE(same_bits(eb::state_of(rest).points, eb::state_of(wanted).points));
         };

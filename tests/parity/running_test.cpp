@@ -434,7 +434,8 @@ TEST(Running, StopsAndThrows) {
     options.progress = [&](const eb::SampleProgress& p) {
         if (p.transition > 14000) again.request_stop();
     };
-    const auto sums = eb::sample_running(context, e, eb::Hmc{.leapfrogs = 1, .step_size = 0.5}, options);
+    eb::Stream stream(context);
+    const auto sums = eb::sample_running(stream, e, eb::Hmc{.leapfrogs = 1, .step_size = 0.5}, options);
     EXPECT_EQ(sums.run.status, eb::Status::cancelled);
     ASSERT_EQ(sums.summary.quantities.size(), 2u);
     EXPECT_NEAR(sums.summary.quantities[0].sd, 1, 0.05);

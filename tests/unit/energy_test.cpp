@@ -177,6 +177,7 @@ TEST(Energy, RefusesBadParameters) {
     expect_refused("values", [&] { en::clamp(e, {.known = {1, 0}, .values = {nan, 0}}); });
     expect_refused("supports", [&] { en::constrain(e, {Support::ordered(), Support::real()}); });
     expect_refused("supports", [&] { en::constrain(e, {Support::interval(1, 1), Support::real()}); });
+    expect_refused("supports", [&] { en::constrain(e, {Support::interval(-1e308, 1e308), Support::real()}); });
     expect_refused("supports", [&] { en::constrain(e, {Support::positive()}); });
     expect_refused("names", [&] { en::named(e, {"a"}); });
     for (const char* name : {"a", "", "b\nc", "b,c", "\"b\"", "b c", "b[2]"})

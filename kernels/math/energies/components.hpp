@@ -5,8 +5,10 @@
 //
 //   p_k = exp(-beta (e_k - E))       dE/dx_j = sum_k p_k q_kj (x_j - m_kj),  or  2 sum_k p_k (x_j - w_kj)
 //
+// Of a mixture beta is 1, and c_k = d / 2 log(2 pi) - log weight_k - 1/2 sum_j log q_kj.
+//
 // Parameters: of a mixture c [k], m [k x d], q [k x d]; of K-means W [k x d], grouped (matrix.hpp), and beta. C. M.
-// Bishop, Pattern Recognition and Machine Learning, 2006, 9.2. Scratch: [k + d].
+// Bishop, Pattern Recognition and Machine Learning, 2006, 9.2; K. Rose, Proc. IEEE 86(11), 1998. Scratch: [k + d].
 #pragma once
 
 #include "math/energies/matrix.hpp"

@@ -1,13 +1,28 @@
 // Small energies that are hard to sample, each for one difficulty.
 //
-//   banana:      1/2 (x_0 / s)^2 + 1/2 (x_1 - b (x_0^2 - s^2))^2 + 1/2 sum_{j>1} x_j^2      curved
-//                H. Haario, E. Saksman and J. Tamminen, Computational Statistics 14, 1999; s = 10, b = 0.03
-//   Rosenbrock:  sum_{j<d-1} a (x_{j+1} - x_j^2)^2 + (1 - x_j)^2                             curved and narrow
-//                H. H. Rosenbrock, The Computer Journal 3, 1960, in d coordinates
-//   funnel:      1/2 (x_0 / s)^2 + (d - 1) / 2 x_0 + 1/2 exp(-x_0) sum_{j>0} x_j^2           of many scales
-//                R. M. Neal, Annals of Statistics 31, 2003; s = 3
-//   ring:        1/2 ((|x| - r) / w)^2                                                       no coordinate is alone
-//   double well: h ((x_0 / a)^2 - 1)^2 + 1/2 sum_{j>0} x_j^2                                 two modes, h between them
+//   banana: curved. With u = x_1 - b (x_0^2 - s^2):
+//     E = 1/2 (x_0 / s)^2 + 1/2 u^2 + 1/2 sum_{j>1} x_j^2
+//     dE/dx_0 = x_0 / s^2 - 2 b x_0 u        dE/dx_1 = u        dE/dx_j = x_j, j > 1
+//     H. Haario, E. Saksman and J. Tamminen, Computational Statistics 14, 1999, whose b has the other sign: the same
+//     mirrored in x_1; s = 10, b = 0.03
+//
+//   Rosenbrock: curved and narrow. With u_j = x_{j+1} - x_j^2:
+//     E = sum_{j<d-1} a u_j^2 + (1 - x_j)^2
+//     dE/dx_j = (2 (x_j - 1) - 4 a x_j u_j, if j < d - 1) + (2 a u_{j-1}, if j > 0)
+//     H. H. Rosenbrock, The Computer Journal 3, 1960, of two coordinates with a = 100; here a chain of d
+//
+//   funnel: of many scales
+//     E = 1/2 (x_0 / s)^2 + (d - 1) / 2 x_0 + 1/2 exp(-x_0) sum_{j>0} x_j^2
+//     dE/dx_0 = x_0 / s^2 + (d - 1) / 2 - 1/2 exp(-x_0) sum_{j>0} x_j^2        dE/dx_j = exp(-x_0) x_j, j > 0
+//     R. M. Neal, Annals of Statistics 31, 2003; s = 3
+//
+//   ring: no coordinate is alone. A textbook potential, of no one paper
+//     E = 1/2 ((|x| - r) / w)^2
+//     dE/dx_j = (|x| - r) / w^2 x_j / |x|, 0 at the origin
+//
+//   double well: two modes, h between them. A textbook potential, of no one paper
+//     E = h ((x_0 / a)^2 - 1)^2 + 1/2 sum_{j>0} x_j^2
+//     dE/dx_0 = 4 h / a^2 x_0 ((x_0 / a)^2 - 1)        dE/dx_j = x_j, j > 0
 //
 // Parameters: (s^2, b, 1 / s^2), (a), (1 / s^2), (r, 1 / w^2), (h, 1 / a^2).
 #pragma once

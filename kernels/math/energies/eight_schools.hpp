@@ -1,12 +1,18 @@
 // Eight schools, for any number m of them: effects y_j with known errors s_j, normal around theta_j, these around mu
-// with deviation exp(l). D. B. Rubin, Journal of Educational Statistics 6, 1981; priors of inference-gym: mu ~ N(0,
-// 10), l ~ N(5, 1).
+// with deviation exp(l). D. B. Rubin, Journal of Educational Statistics 6, 1981; A. Gelman and others, Bayesian Data
+// Analysis, 2013, 5.5; priors of inference-gym: mu ~ N(0, 10), l ~ N(5, 1).
 //
 //   centred:     E = prior + m l + 1/2 sum_j (((theta_j - mu) exp(-l))^2 + ((y_j - theta_j) / s_j)^2)
+//     dE/dmu      = mu / 100 - exp(-2 l) sum_j (theta_j - mu)
+//     dE/dl       = l - 5 + m - exp(-2 l) sum_j (theta_j - mu)^2
+//     dE/dtheta_j = exp(-2 l) (theta_j - mu) + r_j
 //
 //   not centred: E = prior + 1/2 sum_j (eta_j^2 + ((y_j - theta_j) / s_j)^2), theta_j = mu + exp(l) eta_j
+//     dE/dmu      = mu / 100 + sum_j r_j
+//     dE/dl       = l - 5 + exp(l) sum_j r_j eta_j
+//     dE/deta_j   = eta_j + exp(l) r_j
 //
-//   prior = 1/2 (mu / 10)^2 + 1/2 (l - 5)^2
+//   prior = 1/2 (mu / 10)^2 + 1/2 (l - 5)^2        r_j = (theta_j - y_j) / s_j^2
 //
 // Coordinates: mu, l, and theta or eta [m]. Parameters: y [m], 1 / s^2 [m].
 #pragma once

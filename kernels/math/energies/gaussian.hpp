@@ -1,9 +1,10 @@
 // Gaussians, up to their constant.
 //
 //   E(x) = 1/2 sum_j p_j (x_j - m_j)^2          dE/dx_j = p_j (x_j - m_j)
-//   E(x) = 1/2 (x - m)' P (x - m)               dE/dx   = P (x - m)          P symmetric
+//   E(x) = 1/2 (x - m)' P (x - m)               dE/dx_j = sum_k P_jk (x_k - m_k)        P symmetric
 //
-// Parameters: m [d], then p [d] or P [d x d].
+// Parameters: m [d], p [d]; or P [d x d], grouped (matrix.hpp), m [d]. C. M. Bishop, Pattern Recognition and Machine
+// Learning, 2006, 2.3.
 #pragma once
 
 #include "math/energies/matrix.hpp"

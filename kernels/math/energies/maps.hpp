@@ -1,7 +1,7 @@
 // Changes of variables: E(map(x)), whose gradient is the map's derivative, transposed, times that of E.
 //
 //   scale:     to_j = a_j x_j + b_j                     parameters a [d], b [d]
-//   matrix:    to = A x + b                             parameters b [m], A [m x d]
+//   matrix:    to = A x + b                             parameters A [m x d], grouped (matrix.hpp), b [m]
 //   clamp:     to_j = x(index_j), or b_j for index -1   parameters b [m]; indices [m], then of each x its j [d]
 //   constrain: of each coordinate by its kind; E gets - log |d to / d x|, so that exp(-E) stays the same density
 //              (Stan Reference Manual 2.35, "Constraint transforms")
@@ -14,6 +14,13 @@
 //   above      to_{j-1} + exp(x_j)                x_j
 //
 // Parameters: b [d], w [d]; indices: the kinds [d].
+//
+// Gradients by x_j, with g_i = dE/dto_i:
+//   scale:     a_j g_j
+//   matrix:    sum_i A_ij g_i
+//   clamp:     g_i of the i where to_i = x_j
+//   constrain: none G_j; lower and above G_j exp(x_j) - 1; upper -G_j exp(x_j) - 1; interval G_j w_j s t + s - t with
+//              s = sigmoid(x_j), t = sigmoid(-x_j). G_j = g_j, + G_{j+1} if coordinate j + 1 is of the kind above
 #pragma once
 
 #include "math/energies/matrix.hpp"

@@ -4,8 +4,11 @@
 //   linear:   1/2 q sum_i (eta_i - t_i)^2           + 1/2 p |theta|^2
 //   sparse:   sum_i (eta_i - t_i)^2                 + l |theta|_1            E(z | y): X is W, t is y, theta is z
 //
-// Gradients: X' r + p theta with r = sigmoid(eta) - t or q (eta - t); X' 2 (eta - t) + l sign(theta), 0 at 0.
-// Parameters: X [n x d], grouped (matrix.hpp); t [n]; (p, q), (p, q) or (l, 2). Rows are added in order in blocks of
+//   logistic: dE/dtheta_j = sum_i X_ij (sigmoid(eta_i) - t_i) + p theta_j
+//   linear:   dE/dtheta_j = q sum_i X_ij (eta_i - t_i)        + p theta_j
+//   sparse:   dE/dtheta_j = 2 sum_i X_ij (eta_i - t_i)        + l sign(theta_j), 0 at 0
+//
+// Parameters: X [n x d], grouped (matrix.hpp); t [n]; (p, 1), (p, q) or (l, 2). Rows are added in order in blocks of
 // 256, and the blocks in order. Scratch: [d]. A. Gelman and others, Bayesian Data Analysis, 2013, 14 and 16; B. A.
 // Olshausen and D. J. Field, Nature 381, 1996.
 #pragma once
