@@ -1,6 +1,6 @@
 // Markov chains on energies. Eight schools (D. B. Rubin, 1981) by Hamiltonian Monte Carlo: its table of means, R-hat
-// and effective sample sizes, and the verdict. Then a banana in two dimensions, where everything is known and can be
-// drawn: the lecture's descent of the energy with and without kicks, draws, traces, and a histogram.
+// and effective sample sizes, the verdict, traces and marginals. Then a banana in two dimensions, where everything is
+// known and can be drawn: the lecture's descent of the energy with and without kicks, draws, traces, and a histogram.
 // Writes tables that examples/sample.gnuplot draws.
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -13,6 +13,8 @@
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <unistd.h>
 
 #include <cuebm/cuebm.hpp>
 
@@ -41,15 +43,66 @@ eb::Hmc hmc(const Options& o) {
     return {.leapfrogs = o.leapfrogs, .lengths = eb::Lengths::jittered, .target = o.target};
 }
 
-// One line that is written over. A bar would show how far it is, but not whether to let it go on.
+// A bar, and whether to let it go on. On a terminal it is written over; elsewhere the last is all there is.
 void show(const eb::SampleProgress& p) {
-    std::fprintf(stderr, "\r%3d%% %-8s step size %-8.3g acceptance %.2f  divergences %lld ",
-                 static_cast<int>(100 * p.transition / p.transitions), p.warmup ? "warm-up" : "draws", p.step_size,
-                 p.acceptance, static_cast<long long>(p.divergences));
-    if (p.transition == p.transitions) std::fputc('\n', stderr);
+    constexpr int width = 24;
+    const bool last = p.transition == p.transitions;
+    if (!last && isatty(STDERR_FILENO) == 0) return;
+    const auto done = static_cast<std::size_t>(width * p.transition / p.transitions);
+    std::fprintf(stderr, "\r[%-*s] %3d%% %-7s  step size %-8.3g acceptance %.2f  divergences %lld ", width,
+                 std::string(done, '#').c_str(), static_cast<int>(100 * p.transition / p.transitions),
+                 p.warmup ? "warm-up" : "draws", p.step_size, p.acceptance, static_cast<long long>(p.divergences));
+    if (last) std::fputc('\n', stderr);
 }
 
 // --- eight schools ---
+
+// Given log_tau all else is normal: the densities of mu and log_tau are sums over log_tau alone.
+void write_exact_marginals(const fs::path& folder) {
+    const eb::energy::EightSchools schools;
+    constexpr double step = 0.02, least = -3, most = 7;
+    struct Given {  // log_tau: mu's mean and precision, and the density of log_tau but for a factor
+        double log_tau, mean, precision, density;
+    };
+    std::vector<Given> all;
+    double total = 0;
+    for (double log_tau = least; log_tau <= most; log_tau += step) {
+        double precision = 1 / (10.0 * 10.0), sum = 0, squares = 0, logs = 0;
+        for (std::size_t j = 0; j < schools.effects.size(); ++j) {
+            const double variance = std::pow(schools.errors[j], 2) + std::exp(2 * log_tau);
+            precision += 1 / variance;
+            sum += schools.effects[j] / variance;
+            squares += std::pow(schools.effects[j], 2) / variance;
+            logs += std::log(variance);
+        }
+        const double density =
+            std::exp(-0.5 * (std::pow(log_tau - 5, 2) + logs + std::log(precision) + squares - sum * sum / precision));
+        all.push_back({log_tau, sum / precision, precision, density});
+        total += step * density;
+    }
+    std::ofstream of_log_tau(folder / "schools_log_tau.txt"), of_mu(folder / "schools_mu.txt");
+    for (const auto& given : all) of_log_tau << given.log_tau << ' ' << given.density / total << '\n';
+    for (double mu = -25; mu <= 35; mu += 0.25) {
+        double density = 0;
+        for (const auto& given : all)
+            density += step * given.density / total * std::sqrt(given.precision / (2 * std::numbers::pi)) *
+                       std::exp(-0.5 * given.precision * std::pow(mu - given.mean, 2));
+        of_mu << mu << ' ' << density << '\n';
+    }
+}
+
+// mu and log_tau: of every draw, and the traces of three chains.
+void write_schools(const eb::Context& context, const eb::Samples<float>& run, const Options& o) {
+    const auto draws = eb::to_host(context, run.draws);
+    const auto d = static_cast<std::size_t>(run.draws.cols()), of_chain = static_cast<std::size_t>(run.draws_a_chain);
+    std::ofstream out(o.folder / "schools.txt"), traces(o.folder / "schools_traces.txt");
+    for (std::size_t row = 0; row < draws.size() / d; ++row) {
+        out << draws[row * d] << ' ' << draws[row * d + 1] << '\n';
+        if (row >= 3 * of_chain) continue;
+        traces << draws[row * d] << ' ' << draws[row * d + 1] << '\n' << ((row + 1) % of_chain == 0 ? "\n\n" : "");
+    }
+    write_exact_marginals(o.folder);
+}
 
 // One file a chain, as CmdStan writes them.
 void save(const eb::Samples<float>& run, const Options& o) {
@@ -72,6 +125,7 @@ void eight_schools(const eb::Context& context, const Options& o) {
     std::cout << eb::diagnostics::to_string(run.summary())
               // Given log_tau all else is normal, so that quadrature over it alone gives these.
               << "exactly: mu 5.799, sd 5.447; log_tau 2.4506, sd 0.5128\n\n";
+    write_schools(context, run, o);
     if (!o.output.empty()) save(run, o);
 }
 

@@ -65,3 +65,37 @@ width = 0.25
 plot folder.'/draws.txt' using (width * floor($2 / width)):(1 / (32000 * width)) smooth frequency with fillsteps fs solid 0.35 noborder lc rgb colour[1] title "32,000 draws", \
      folder.'/density.txt' with lines lw 3 lc rgb "black" title "exact"
 unset multiplot
+
+# Eight schools: traces of three chains, and all draws against the exact densities.
+reset
+set terminal pngcairo size 1040,760 font "Sans,12.5" linewidth 0.75 pointscale 0.7
+set output folder.'/schools.png'
+stats folder.'/schools.txt' using 1 nooutput
+set multiplot layout 2,2 margins screen 0.075, 0.985, 0.08, 0.945 spacing screen 0.085, 0.14
+shown = 300
+array name[2] = ["μ", "log τ"]; array least[2] = [-12, 0.5]; array most[2] = [24, 4.5]; array width[2] = [0.5, 0.1]
+array exact[2] = ["mu", "log_tau"]
+do for [v = 1:2] {
+    height = most[v] - least[v]
+    set title sprintf("%s: the first %d draws of three chains", name[v], shown)
+    set xrange [0:shown]; set yrange [0:3.2 * height]; set xtics 50; set xlabel "draw" offset 0,0.3
+    set ylabel name[v] offset 0.5,0; set ytics (); unset key
+    do for [c = 1:3] {
+        do for [t = 1:2] {
+            at = v == 1 ? 12 * t - 12 : t + 1
+            set ytics add (sprintf("%g", at) at - least[v] + 1.1 * height * (3 - c))
+        }
+    }
+    plot for [c = 1:3] folder.'/schools_traces.txt' index c - 1 every ::0::shown using 0:(column(v) - least[v] + 1.1 * height * (3 - c)) with lines lw 1.5 lc rgb colour[c]
+    set title sprintf("%s: %d draws against the exact density", name[v], STATS_records)
+    set xrange [least[v]:most[v]]; set yrange [0:*]; set xlabel name[v]; set ylabel "density" offset 1,0
+    if (v == 1) {
+        set xtics -10,5; set ytics 0,0.02
+    } else {
+        set xtics 0,1; set ytics 0,0.2
+    }
+    set key at graph 0.98, graph 0.96 top right vertical Right noreverse samplen 2 maxcols 1
+    plot folder.'/schools.txt' using (width[v] * floor(column(v) / width[v])):(1.0 / (STATS_records * width[v])) smooth frequency with fillsteps fs solid 0.35 noborder lc rgb colour[1] title "draws", \
+         folder.'/schools_'.exact[v].'.txt' with lines lw 3 lc rgb "black" title "exact"
+}
+unset multiplot

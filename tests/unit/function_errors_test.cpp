@@ -246,7 +246,7 @@ TYPED_TEST(FunctionErrors, SquareRootAndSigns) {
     EXPECT_EQ(math::minimum(T(-3), T(2)), T(-3));
 }
 
-// The errors that the headers state, of every float. CUEBM_TEST_LARGE=1: a few minutes.
+// The errors that the headers state, of every float. CUEBM_TEST_LARGE=1: some ten minutes.
 TEST(EveryFloat, HasTheErrorsThatHeadersState) {
     const char* large = std::getenv("CUEBM_TEST_LARGE");
     if (large == nullptr || std::string(large) != "1") GTEST_SKIP() << "set CUEBM_TEST_LARGE=1";
