@@ -10,7 +10,7 @@
 namespace cuebm::diagnostics {
 namespace {
 
-constexpr double most_r_hat = 1.01, least_ess = 400, least_e_bfmi = 0.3;
+constexpr double most_r_hat = 1.01, least_ess = 400, least_e_bfmi = 0.3, least_acceptance = 0.05;
 constexpr std::int64_t enough_to_move = 100;  // draws: with an acceptance of 0.05 one chain in 160 has not
 
 std::string text_of(const char* format, double value) {
@@ -144,6 +144,11 @@ std::vector<std::string> Summary::problems() const {
         found.push_back(std::to_string(*sampler.divergences) + in_all +
                         "diverged: a region is left out, and estimates " +
                         "may be biased. Take smaller steps (a higher target acceptance), or reparameterise.");
+    if (sampler.acceptance.value_or(1) < least_acceptance && !none_moved)
+        found.push_back(
+            "Only " + text_of("%.1f%%", 100 * *sampler.acceptance) +
+            " of what was proposed was accepted: take smaller steps (a higher target acceptance), or warm up "
+            "for longer.");
     if (sampler.max_treedepth_hits.value_or(0) > 0)
         found.push_back(std::to_string(*sampler.max_treedepth_hits) + in_all + "reached the greatest tree depth: " +
                         "right, but slow. Allow deeper trees, or scale the coordinates alike.");

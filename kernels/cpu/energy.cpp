@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 
 namespace cuebm::cpu {
 namespace {
@@ -11,6 +12,9 @@ namespace {
 std::int64_t rows_a_task(std::int64_t d) {
     return std::clamp<std::int64_t>((1 << 16) / (d * tile_lanes), 1, 256) * tile_lanes;
 }
+
+// Gradients of fewer bytes may be wanted while they are in a cache. Not tuned.
+constexpr std::int64_t streamed_bytes = 1 << 24;
 
 }  // namespace
 
@@ -25,6 +29,8 @@ void evaluate(detail::CpuQueue& queue, const EnergyKernels& kernels, const detai
               std::byte* scratch) {
     const std::int64_t n = task.points.rows, d = task.program->d;
     const std::int64_t elements = tile_scratch(d, task.program->scratch_rows, kernels_of<T>(kernels).pack_lanes);
+    const bool gradients_are_dense = task.gradients.data != nullptr && task.gradients.stride == d &&
+                                     reinterpret_cast<std::uintptr_t>(task.gradients.data) % 64 == 0;
     const EnergyData<T> data{.program = task.program->view(),
                              .points = task.points.data,
                              .point_stride = task.points.stride,
@@ -32,6 +38,7 @@ void evaluate(detail::CpuQueue& queue, const EnergyKernels& kernels, const detai
                              .values_stride = task.values.stride,
                              .gradients = task.gradients.data,
                              .gradients_stride = task.gradients.stride,
+                             .streams = gradients_are_dense && n * d * std::int64_t{sizeof(T)} >= streamed_bytes,
                              .over_read = task.points.stride == d,
                              .n = n};
     queue.team().for_blocks(n, rows_a_task(d), [&](std::int64_t first, std::int64_t last, int slot) {

@@ -50,7 +50,15 @@ void load_tile(const EnergyData<T>& data, std::int64_t first, int count, T* x, i
     using Pack = typename math::PackOf<T>::Type;
     constexpr int lanes = pack_lanes<T>;
     const int d = data.program.d;
+    // Rows are read a line of each at a time, which no processor foresees. Into the second-level cache: the first one
+    // has the tile.
+    constexpr std::int64_t bytes_ahead = 8192;
+    const std::int64_t rows_ahead = lanes + bytes_ahead / (data.point_stride * static_cast<std::int64_t>(sizeof(T)));
     for (int l = 0; l < count; l += lanes) {
+        const T* const rows = data.points + (first + l) * d;
+        if (data.point_stride == d && l + lanes <= count &&
+            if_short(d, [&](auto short_d) { columns_of_rows<short_d>(rows, x + l, pitch); }))
+            continue;
         const T* row[lanes];
         for (int i = 0; i < lanes; ++i)
             row[i] = data.points + (first + (l + i < count ? l + i : count - 1)) * data.point_stride;
@@ -58,6 +66,8 @@ void load_tile(const EnergyData<T>& data, std::int64_t first, int count, T* x, i
             data.over_read && first + l + lanes < data.n - lanes;  // of every row, a pack behind its end
         for (int j = 0; j < d; j += lanes) {
             const int part = d - j < lanes ? d - j : lanes;
+#pragma GCC unroll 16
+            for (int i = 0; i < lanes; ++i) __builtin_prefetch(row[i] + rows_ahead * data.point_stride + j, 0, 2);
             Pack block[lanes];
             if (part == lanes || all_read) {
 #pragma GCC unroll 16
@@ -116,9 +126,13 @@ std::int64_t evaluate_rows(const EnergyData<T>& data, std::int64_t first, std::i
         }
         if (data.values != nullptr)
             for (int l = 0; l < count; ++l) data.values[(tile + l) * data.values_stride] = values[l];
-        if (data.gradients != nullptr)
-            store_rows(gradient, lanes, d, count, data.gradients + tile * data.gradients_stride, data.gradients_stride);
+        if (data.gradients != nullptr) {
+            T* const to = data.gradients + tile * data.gradients_stride;
+            store_rows(gradient, lanes, d, count, data.streams ? x : to, data.streams ? d : data.gradients_stride);
+            if (data.streams) stream_to(to, x, std::int64_t{count} * d);
+        }
     }
+    if (data.streams) end_of_stream();
     return bad;
 }
 

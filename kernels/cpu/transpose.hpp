@@ -1,6 +1,8 @@
 // Square blocks of rows as columns, in registers: W rounds' worth of interleaving, W lanes a pack.
 #pragma once
 
+#include <type_traits>
+
 #include "cpu/pack.hpp"
 
 namespace cuebm::cpu::CUEBM_ISA {
@@ -39,6 +41,75 @@ CUEBM_MATH void transpose(typename math::PackOf<T>::Type (&rows)[pack_lanes<T>])
         }
 #pragma GCC unroll 16
         for (int i = 0; i < lanes; ++i) rows[i] = next[i];
+    }
+}
+
+// Every other lane of a and then of b, from lane Odd on.
+template <int Odd, class Pack>
+CUEBM_MATH Pack every_other(Pack a, Pack b) {
+    constexpr int lanes = CUEBM_PACK_BYTES / static_cast<int>(sizeof(a[0])), o = Odd;
+    if constexpr (lanes == 16)
+        return __builtin_shufflevector(a, b, o, o + 2, o + 4, o + 6, o + 8, o + 10, o + 12, o + 14, o + 16, o + 18,
+                                       o + 20, o + 22, o + 24, o + 26, o + 28, o + 30);
+    else if constexpr (lanes == 8)
+        return __builtin_shufflevector(a, b, o, o + 2, o + 4, o + 6, o + 8, o + 10, o + 12, o + 14);
+    else if constexpr (lanes == 4)
+        return __builtin_shufflevector(a, b, o, o + 2, o + 4, o + 6);
+    else
+        return __builtin_shufflevector(a, b, o, o + 2);
+}
+
+// A pack of short rows, one behind the other, as d columns, and back; d is a power of two. With the bits of (row,
+// column) as an index, a round turns them by one.
+template <int d, class T>
+CUEBM_MATH void columns_of_rows(const T* rows, T* columns, std::int64_t pitch) {
+    using Pack = typename math::PackOf<T>::Type;
+    Pack block[d];
+#pragma GCC unroll 8
+    for (int i = 0; i < d; ++i) block[i] = math::load(rows + i * pack_lanes<T>);
+#pragma GCC unroll 3
+    for (int round = 1; round < d; round *= 2) {
+        Pack next[d];
+#pragma GCC unroll 4
+        for (int i = 0; i < d / 2; ++i) {
+            next[i] = every_other<0>(block[2 * i], block[2 * i + 1]);
+            next[i + d / 2] = every_other<1>(block[2 * i], block[2 * i + 1]);
+        }
+#pragma GCC unroll 8
+        for (int i = 0; i < d; ++i) block[i] = next[i];
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < d; ++i) math::store(columns + i * pitch, block[i]);
+}
+template <int d, class T>
+CUEBM_MATH void rows_of_columns(const T* columns, std::int64_t pitch, T* rows) {
+    using Pack = typename math::PackOf<T>::Type;
+    Pack block[d];
+#pragma GCC unroll 8
+    for (int i = 0; i < d; ++i) block[i] = math::load(columns + i * pitch);
+#pragma GCC unroll 3
+    for (int round = 1; round < d; round *= 2) {
+        Pack next[d];
+#pragma GCC unroll 4
+        for (int i = 0; i < d / 2; ++i) {
+            next[2 * i] = interleave<false>(block[i], block[i + d / 2]);
+            next[2 * i + 1] = interleave<true>(block[i], block[i + d / 2]);
+        }
+#pragma GCC unroll 8
+        for (int i = 0; i < d; ++i) block[i] = next[i];
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < d; ++i) math::store(rows + i * pack_lanes<T>, block[i]);
+}
+// use(d) as a constant, where rows of d elements have such a way.
+template <class Use>
+CUEBM_MATH bool if_short(int d, const Use& use) {
+    switch (d) {
+        case 1: use(std::integral_constant<int, 1>{}); return true;
+        case 2: use(std::integral_constant<int, 2>{}); return true;
+        case 4: use(std::integral_constant<int, 4>{}); return true;
+        case 8: use(std::integral_constant<int, 8>{}); return true;
+        default: return false;
     }
 }
 
@@ -89,6 +160,9 @@ void store_rows(const T* columns, std::int64_t pitch, int d, int count, T* to, s
     constexpr int lanes = pack_lanes<T>;
     for (int l = 0; l < count; l += lanes) {
         const int rows = count - l < lanes ? count - l : lanes;
+        if (stride == d && rows == lanes &&
+            if_short(d, [&](auto short_d) { rows_of_columns<short_d>(columns + l, pitch, to + l * stride); }))
+            continue;
         for (int j = 0; j < d; j += lanes) {
             const int part = d - j < lanes ? d - j : lanes;
             Pack block[lanes];
@@ -105,6 +179,32 @@ void store_rows(const T* columns, std::int64_t pitch, int d, int count, T* to, s
             }
         }
     }
+}
+
+// Stores that pass the caches by, so that a line is not read before it is written. `to` is aligned to a pack.
+template <class T>
+void stream_to(T* to, const T* from, std::int64_t count) {
+    constexpr int lanes = pack_lanes<T>;
+    std::int64_t at = 0;
+    for (; at + lanes <= count; at += lanes) {
+        const auto pack = math::load(from + at);
+#if defined(__AVX512F__)
+        _mm512_stream_si512(reinterpret_cast<__m512i*>(to + at), __m512i(pack));
+#elif defined(__AVX2__)
+        _mm256_stream_si256(reinterpret_cast<__m256i*>(to + at), __m256i(pack));
+#elif defined(__SSE2__)
+        _mm_stream_si128(reinterpret_cast<__m128i*>(to + at), __m128i(pack));
+#else
+        math::store(to + at, pack);
+#endif
+    }
+    for (; at < count; ++at) to[at] = from[at];
+}
+// Before others may read what was streamed.
+CUEBM_MATH void end_of_stream() {
+#if defined(__SSE2__)
+    _mm_sfence();
+#endif
 }
 
 }  // namespace

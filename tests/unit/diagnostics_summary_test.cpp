@@ -107,6 +107,8 @@ TEST(Summary, SaysWhatIsWrong) {
     expect_problem(changed([&](std::int64_t, double* x) { x[2] = at++ == 700 ? NAN : x[2]; }),
                    {"NaN or infinite", "theta"});
     expect_problem(changed(nothing, 4, {.divergences = 7}), {"7 of 2000 transitions diverged", "smaller steps"});
+    expect_problem(changed(nothing, 4, {.acceptance = 0.031}), {"Only 3.1% of what was proposed", "smaller steps"});
+    EXPECT_TRUE(changed(nothing, 4, {.acceptance = 0.06}).problems().empty());
     expect_problem(changed(nothing, 4, {.max_treedepth_hits = 5}), {"5 of 2000 transitions", "tree depth"});
     expect_problem(changed(nothing, 4, {.e_bfmi = {1, 0.25, 1, 0.1}}), {"2 of 4 chains: 1 (0.25), 3 (0.10)."});
     const auto undefined = changed(nothing, 4, {.e_bfmi = {1, NAN, 1, 1}});
