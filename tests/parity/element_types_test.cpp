@@ -107,6 +107,27 @@ TEST_P(ElementTypes, AssignGivesTheBitsOfFloats) {
     }
 }
 
+// The same on ways that take other shapes, or that the CPU lacks: a chunk that a tile or a thread reads past its end.
+TEST_P(ElementTypes, OtherWaysGiveTheBitsOfFloats) {
+    const bool cuda = GetParam().kind == eb::Device::Kind::cuda;
+    for (const std::string path : {"tensor", "small"}) {
+        if (!cuda && path == "tensor") continue;
+        const char* named = path == "tensor" ? "tensor" : cuda ? "a thread" : "small fp32";
+        const ScopedVariable forced("CUEBM_ASSIGN", path.c_str());
+        auto context = GetParam().make();
+        for_each_type([&]<class Element>(Element) {
+            const Both<Element> both(150, 70, 13);
+            if (GetParam().path.empty()) {  // else that is taken
+                const OnDevice<float> there(context, both.floats, Want::labels);
+                EXPECT_NE(eb::explain(context, there.task()).find(named), std::string::npos) << path;
+            }
+            for (const Layout layout : layouts)
+                for (const unsigned want : {unsigned{Want::labels}, Want::labels | Want::energies})
+                    expect_canonical(solve_stored(context, both, want, 1, layout), both.floats, want);
+        });
+    }
+}
+
 TEST_P(ElementTypes, UpdateAndGradientsGiveTheBitsOfFloats) {
     auto context = GetParam().make();
     for_each_type([&]<class Element>(Element) {

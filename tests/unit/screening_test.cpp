@@ -1,10 +1,8 @@
 // Screening is exact, and its bound is needed.
-#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <random>
 #include <string>
-#include <tuple>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -18,92 +16,6 @@ namespace eb = cuebm;
 using namespace eb::test;
 
 namespace {
-
-// Constant rows near midpoints of prototypes: products repeat, and so does the rounding of their sum, in one direction.
-// These scores come nearest to the bound.
-ScreeningProblem biased(std::mt19937& generator, std::int64_t n, std::int64_t k, std::int64_t d) {
-    ScreeningProblem p{"roundings that add up", n, k, d, {}, {}};
-    std::uniform_real_distribution<float> uniform(0.5f, 1.5f), exponent(-8, -4);
-    std::vector<float> values;
-    for (std::int64_t z = 0; z < k / 2; ++z) values.push_back(uniform(generator));
-    std::sort(values.begin(), values.end());
-    for (std::int64_t z = 0; z < k; ++z) {  // with both signs, so that their mean is 0
-        const float value = values[static_cast<std::size_t>(z / 2)];
-        p.prototypes.insert(p.prototypes.end(), static_cast<std::size_t>(d), z % 2 == 0 ? value : -value);
-    }
-    for (std::int64_t i = 0; i < n; ++i) {
-        const auto z = static_cast<std::size_t>(i) % (values.size() - 1);
-        const float off = std::pow(10.0f, exponent(generator)) * (i % 2 == 0 ? 1.0f : -1.0f);
-        p.points.insert(p.points.end(), static_cast<std::size_t>(d), (values[z] + values[z + 1]) / 2 + off);
-    }
-    return p;
-}
-
-std::vector<ScreeningProblem> problems() {
-    std::mt19937 generator(1);
-    std::vector<ScreeningProblem> all;
-    const auto add = [&](const char* name, std::int64_t n, std::int64_t k, std::int64_t d, float scale = 1,
-                         float shift = 0) -> ScreeningProblem& {
-        all.push_back({name, n, k, d, draw(generator, n * d, scale, shift), draw(generator, k * d, scale, shift)});
-        return all.back();
-    };
-    for (const auto& [n, k, d] : {std::tuple{1, 1, 1}, {57, 33, 3}, {100, 300, 17}, {61, 64, 64}, {20, 31, 1000}})
-        add("random", n, k, d);
-    add("more prototypes than meet a block at a time", 70, 9000, 6);  // twice 4096, and some
-    auto& twins = add("a second chunk that repeats the first", 40, 4096 + 50, 20);
-    for (std::size_t i = 4096 * 20; i < twins.prototypes.size(); ++i)
-        twins.prototypes[i] = twins.prototypes[i - 4096 * 20];
-    // The winner is one of ten in a class, all within the bound.
-    auto& crowded = add("one class of nearly equal prototypes", 90, 160, 40);
-    std::uniform_real_distribution<float> little(-1e-6f, 1e-6f);
-    for (std::size_t z = 5; z < 160; z += 16)
-        for (std::size_t j = 0; j < 40; ++j)
-            crowded.prototypes[z * 40 + j] = crowded.prototypes[5 * 40 + j] * (1 + little(generator));
-    for (std::size_t i = 0; i < 90; ++i)
-        for (std::size_t j = 0; j < 40; ++j)
-            crowded.points[i * 40 + j] = crowded.prototypes[(5 + i % 10 * 16) * 40 + j] * (1 + little(generator));
-    // The winner is one of two, whose places in a panel are 16 apart.
-    auto& pairs = add("pairs of nearly equal prototypes in a class", 160, 160, 40);
-    for (std::size_t z = 0; z < 160; ++z)
-        if (z % 32 >= 16)
-            for (std::size_t j = 0; j < 40; ++j)
-                pairs.prototypes[z * 40 + j] = pairs.prototypes[(z - 16) * 40 + j] * (1 + little(generator));
-    for (std::size_t v = 0; v < pairs.points.size(); ++v)
-        pairs.points[v] = pairs.prototypes[v] * (1 + little(generator));
-    // Norms of points are as nothing: what errs is the prototypes' own.
-    auto& centred = add("points in the middle of prototypes of one length", 100, 128, 200);
-    for (std::size_t z = 0; z < 128; ++z) {
-        double square = 0;
-        auto* w = &centred.prototypes[z * 200];
-        if (z % 2 == 1)
-            for (std::size_t j = 0; j < 200; ++j) w[j] = -w[j - 200];  // so that the mean is 0
-        for (std::size_t j = 0; j < 200; ++j) square += static_cast<double>(w[j]) * static_cast<double>(w[j]);
-        for (std::size_t j = 0; j < 200; ++j) w[j] = static_cast<float>(static_cast<double>(w[j]) / std::sqrt(square));
-    }
-    for (auto& x : centred.points) x *= 1e-9f;
-    add("far from the origin", 113, 50, 20, 1e-2f, 1e4f);
-    add("huge", 60, 40, 30, 1e18f / 6);
-    add("beyond the screen, not overflowing", 60, 40, 30, 1e18f);
-    add("denormal", 60, 40, 30, 1e-40f);
-    add("squares that underflow", 60, 40, 30, 1e-22f);
-    add("all zero", 20, 40, 5, 0);
-    auto& duplicates = add("100 copies of 3 prototypes", 50, 300, 7);
-    for (std::size_t i = 3 * 7; i < duplicates.prototypes.size(); ++i)
-        duplicates.prototypes[i] = duplicates.prototypes[i - 21];
-    auto& equal = add("points equal to prototypes", 80, 40, 9);
-    for (std::size_t i = 0; i < equal.points.size(); ++i) equal.points[i] = equal.prototypes[i % (40 * 9)];
-    auto& feature = add("one feature 1e6 times the rest", 80, 100, 12);
-    for (auto* values : {&feature.points, &feature.prototypes})
-        for (std::size_t i = 5; i < values->size(); i += 12) (*values)[i] *= 1e6f;
-    auto& outlier = add("one prototype far away", 80, 100, 12);
-    for (std::size_t i = 0; i < 12; ++i) outlier.prototypes[12 * 70 + i] = 1e15f;
-    auto& far = add("points far from all prototypes", 80, 100, 12, 1e3f);  // canonical energies are tied by rounding
-    for (auto& x : far.prototypes) x *= 1e-6f;
-    all.push_back(biased(generator, 100, 64, 500));
-    for (const float scale : {1e-19f, 1e-10f, 1.0f, 1e10f, 1e17f})
-        for (const std::int64_t d : {2, 37, 200}) all.push_back(near_ties(generator, 60, 65, d, scale));
-    return all;
-}
 
 // The screened kernel alone, with a bound that is too small or too wide.
 std::vector<std::int32_t> labels_with_bound(const ScreeningProblem& p, const eb::cpu::Isa& isa,
@@ -128,7 +40,7 @@ std::vector<std::int32_t> labels_with_bound(const ScreeningProblem& p, const eb:
 // A bound that misses one source of rounding, a candidate that is dropped, a tail of a tile or panel, a tie that goes
 // to a higher index.
 TEST(Screening, EqualsTheDirectPathBitForBit) {
-    const auto all = problems();
+    const auto all = screening_problems();
     for_each_screen([&](const auto&, const auto& screen) {
         for (const auto& p : all) {
             SCOPED_TRACE(p.name);
