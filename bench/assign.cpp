@@ -3,10 +3,11 @@
 // same process.
 //
 // Counted: 2 n k d operations a pass over all pairs, n d an update, whatever the kernels really do; each input and
-// output once. The limit of a row is the latest of: the operations of the kernel that ran (explain() names it) at the
-// peak of its format; the bytes read at the bandwidth of reading; all bytes at that of copying. A percentage above
-// 100 means fewer or cheaper operations than that. `%fp32` is GFLOP/s over the fp32 peak, whatever ran. On a GPU no
-// peak is measured: there, only rows that copies bound for certain have a percentage.
+// output once, as it is stored. The limit of a row is the latest of: the operations of the kernel that ran (explain()
+// names it) at the peak of its format; the bytes read at the bandwidth of reading; all bytes at that of copying. A
+// percentage above 100 means fewer or cheaper operations than that. `%fp32` is GFLOP/s over the fp32 peak, whatever
+// ran. A GPU's peaks are measured by gpu_limits.cu, in a build with CUDA; where one is unknown, only rows that copies
+// bound for certain have a percentage.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -19,6 +20,9 @@
 #include <iostream>
 #include <memory>
 #include <string>
+#include <type_traits>
+#include <utility>
+#include <variant>
 #include <vector>
 
 #include <cuebm/cuebm.hpp>
@@ -32,13 +36,25 @@ namespace {
 
 struct Case {
     std::int64_t n, d, k;
-    bool fashion = false;  // the images, where they are installed; else blobs
+    bool fashion = false;      // the images, where they are installed; else blobs
+    bool fewer_bytes = false;  // also from points that are stored as uint8, fp16 and bf16
 };
 
-const std::vector<Case> full = {{60'000, 784, 256, true}, {1'000'000, 128, 1024}, {1'000'000, 64, 64},
-                                {2'000'000, 32, 16},      {4'000'000, 2, 64},     {1'000'000, 3, 8}};
-const std::vector<Case> quick = {{6'000, 784, 64, true}, {50'000, 128, 128}, {100'000, 64, 64},
-                                 {200'000, 32, 16},      {400'000, 2, 64},   {100'000, 3, 8}};
+// The last has 12.8 MB of prototypes in float: packed as bf16 or int8, too, more than 2 MiB of second-level cache hold.
+const std::vector<Case> full = {{60'000, 784, 256, true, true},
+                                {1'000'000, 128, 1024, false, true},
+                                {1'000'000, 64, 64},
+                                {2'000'000, 32, 16},
+                                {4'000'000, 2, 64},
+                                {1'000'000, 3, 8},
+                                {60'000, 784, 4096, true}};
+const std::vector<Case> quick = {{6'000, 784, 64, true, true},
+                                 {50'000, 128, 128},
+                                 {100'000, 64, 64},
+                                 {200'000, 32, 16},
+                                 {400'000, 2, 64},
+                                 {100'000, 3, 8}};
+constexpr std::int64_t least_parallel_prototypes = 64;  // from which k-means|| has a row
 
 // k blobs of standard deviation 0.3 around centres in the unit cube. Noise: the sum of four uniform 16-bit numbers.
 std::vector<float> blobs(const Case& c) {
@@ -95,6 +111,34 @@ struct Loaded {
     double beta = 1;
 };
 
+// The points of a case as Element, and prototypes from the same rows. Bytes span the least value to the largest, which
+// makes images what their file holds.
+template <class Element>
+struct Stored {
+    Stored(eb::Context& context, const Loaded& data) {
+        const std::int64_t n = data.points.rows(), d = data.points.cols(), k = data.start.rows();
+        const auto floats = eb::to_host(context, data.points);
+        const auto [least, most] = std::minmax_element(floats.begin(), floats.end());
+        const float low = *least, scale = 255 / (*most - low);
+        std::vector<Element> values;
+        values.reserve(floats.size());
+        for (const float value : floats) {
+            if constexpr (std::is_same_v<Element, std::uint8_t>)
+                values.push_back(static_cast<std::uint8_t>(std::lround((value - low) * scale)));
+            else
+                values.push_back(Element(value));
+        }
+        std::vector<float> rows;
+        for (std::int64_t z = 0; z < k; ++z)
+            for (std::int64_t j = 0; j < d; ++j)
+                rows.push_back(static_cast<float>(values[static_cast<std::size_t>(z * (n / k) * d + j)]));
+        points = context.copy(eb::view(std::as_const(values), n, d));
+        prototypes = context.copy(eb::view(std::as_const(rows), k, d));
+    }
+    eb::Matrix<Element> points;
+    eb::Matrix<float> prototypes;
+};
+
 // What a row does; operations as counted, bytes that have to be read and written.
 struct Work {
     double operations, read, written;
@@ -129,6 +173,7 @@ Arithmetic arithmetic_of(const std::string& how, std::int64_t d, const bench::Li
 // One case at a time is on one device: they are large.
 struct Store {
     std::unique_ptr<Loaded> loaded{};
+    std::variant<std::monostate, Stored<std::uint8_t>, Stored<eb::Half>, Stored<eb::BFloat16>> stored{};  // of `loaded`
     const Case* current = nullptr;
     const void* owner = nullptr;
 };
@@ -143,12 +188,19 @@ struct Bench {
 
     const Loaded& load(const Case& c) {
         if (store.current != &c || store.owner != this) {
+            store.stored.emplace<std::monostate>();
             store.loaded.reset();
             store.loaded = std::make_unique<Loaded>(context, c);
             store.current = &c;
             store.owner = this;
         }
         return *store.loaded;
+    }
+    template <class Element>
+    const Stored<Element>& load_stored(const Case& c) {
+        const auto& data = load(c);
+        if (const auto* there = std::get_if<Stored<Element>>(&store.stored)) return *there;
+        return store.stored.emplace<Stored<Element>>(context, data);
     }
 
     // A forced path that does not apply to a case would measure another.
@@ -175,9 +227,10 @@ struct Bench {
         if (limits.fp32_flops > 0) state.counters["%fp32"] = 100 * counted.operations / seconds / limits.fp32_flops;
         const Arithmetic a = arithmetic_of(how, d, limits);
         std::string limit = "unknown";
-        if (a.peak > 0 || counted.operations <= bytes) {  // any processor can do an operation a byte
+        const double fastest = std::max(limits.copy_bytes, limits.read_bytes);
+        if (fastest > 0 && (a.peak > 0 || counted.operations <= bytes)) {  // any processor can do an operation a byte
             const double arithmetic = a.peak > 0 ? a.factor * counted.operations / a.peak : 0;
-            const double copying = bytes / std::max(limits.copy_bytes, limits.read_bytes);
+            const double copying = bytes / fastest;
             const double reading = limits.read_bytes > 0 ? counted.read / limits.read_bytes : 0;
             state.counters["%limit"] = 100 * std::max({arithmetic, copying, reading}) / seconds;
             limit = arithmetic > std::max(copying, reading) ? a.name : copying > reading ? "copy" : "read";
@@ -187,9 +240,9 @@ struct Bench {
 };
 
 double floats(std::int64_t count) { return 4.0 * static_cast<double>(count); }
-Work pass_without_energies(const Case& c) {
-    return {2.0 * static_cast<double>(c.n) * static_cast<double>(c.k * c.d), floats(c.n * c.d + c.k * c.d),
-            floats(c.n)};
+Work pass_without_energies(const Case& c, std::size_t element = sizeof(float)) {
+    return {2.0 * static_cast<double>(c.n) * static_cast<double>(c.k * c.d),
+            static_cast<double>(element) * static_cast<double>(c.n * c.d) + floats(c.k * c.d), floats(c.n)};
 }
 Work pass(const Case& c) { return pass_without_energies(c) + Work{0, 0, floats(c.n)}; }
 Work update_work(const Case& c) {
@@ -211,6 +264,16 @@ void assign_labels(benchmark::State& state, Bench& b, const Case& c) {
     if (b.applies(state, how))
         b.run(
             state, pass_without_energies(c), c.d, [&] { eb::assign(b.context, arguments); }, how);
+}
+
+template <class Element>
+void assign_labels_of(benchmark::State& state, Bench& b, const Case& c) {
+    const auto& data = b.load(c);
+    const auto& stored = b.load_stored<Element>(c);
+    const eb::Assign<float> arguments{.points = stored.points, .prototypes = stored.prototypes, .labels = data.labels};
+    b.run(
+        state, pass_without_energies(c, sizeof(Element)), c.d, [&] { eb::assign(b.context, arguments); },
+        eb::explain(b.context, arguments));
 }
 
 void free_energy(benchmark::State& state, Bench& b, const Case& c) {
@@ -260,8 +323,9 @@ double seconds_of(const std::function<void()>& work) {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
-// Greedy k-means++ alone: a fit of one iteration with it, less one that is given its start.
-void start(benchmark::State& state, Bench& b, const Case& c) {
+// A start alone: a fit of one iteration with it, less one that is given its start.
+void time_start(benchmark::State& state, Bench& b, const Case& c, eb::kmeans::Start timed, const Work& counted,
+                const std::string& how = "") {
     const auto& data = b.load(c);
     const auto fit = [&](eb::kmeans::Start from) {
         return seconds_of([&] {
@@ -278,16 +342,42 @@ void start(benchmark::State& state, Bench& b, const Case& c) {
     };
     double total = 0;
     for (auto _ : state) {
-        const double seconds = std::max(1e-9, fit(eb::kmeans::Start::plus_plus) - fit(eb::kmeans::Start::given));
+        const double seconds = std::max(1e-9, fit(timed) - fit(eb::kmeans::Start::given));
         state.SetIterationTime(seconds);
         total += seconds;
     }
+    b.report(state, counted, c.d, total / static_cast<double>(state.iterations()), how);
+}
+
+std::int64_t sample_rows(const Case& c) { return std::min(c.n, std::max<std::int64_t>(65'536, 256 * c.k)); }
+// Greedy k-means++ of k among so many rows.
+double greedy_operations(const Case& c, double rows) {
     const double candidates = 2 + std::floor(std::log(static_cast<double>(c.k)));
-    const double sample = static_cast<double>(std::min(c.n, std::max<std::int64_t>(65'536, 256 * c.k)));
-    const double chosen = sample * static_cast<double>(c.k) * static_cast<double>(c.d);
-    // The sample is read once at least, and may then stay in caches.
-    b.report(state, {2 * candidates * chosen, 4 * sample * static_cast<double>(c.d), 0}, c.d,
-             total / static_cast<double>(state.iterations()));
+    return 2 * candidates * rows * static_cast<double>(c.k * c.d);
+}
+
+// Greedy k-means++. The sample is read once at least, and may then stay in caches.
+void start(benchmark::State& state, Bench& b, const Case& c) {
+    const std::int64_t sample = sample_rows(c);
+    time_start(state, b, c, eb::kmeans::Start::plus_plus,
+               {greedy_operations(c, static_cast<double>(sample)), floats(sample * c.d), 0});
+}
+
+// k-means||, as if its 5 rounds selected 2 k rows each: the sample meets them all, and k-means++ chooses among them.
+// What is explained is a round.
+void start_parallel(benchmark::State& state, Bench& b, const Case& c) {
+    const auto& data = b.load(c);
+    const std::int64_t sample = sample_rows(c), selected = 2 * c.k;
+    const auto points = data.points.view();
+    const eb::Device here = b.context.device();
+    const eb::Assign<float> round{.points = points.slice(0, sample),
+                                  .prototypes = points.slice(0, std::min(c.n, selected)),
+                                  .labels = {data.labels.data(), sample, 1, here},
+                                  .energies = {data.energies.data(), sample, 1, here}};
+    const double all = 5 * static_cast<double>(selected);
+    const double meeting = 2 * static_cast<double>(sample) * all * static_cast<double>(c.d);
+    time_start(state, b, c, eb::kmeans::Start::parallel, {meeting + greedy_operations(c, all), floats(sample * c.d), 0},
+               eb::explain(b.context, round));
 }
 
 // As many iterations as the data need, at most 25.
@@ -310,7 +400,7 @@ void fit(benchmark::State& state, Bench& b, const Case& c) {
     state.counters["lloyd_iterations"] = iterations;
 }
 
-// The commit measured, with -dirty where files differ from it; a copy of the tree may have no git.
+// A peak in 10^9 a second, for the context of the rows.
 std::string text(double per_second) { return per_second > 0 ? std::to_string(per_second * 1e-9) : "unknown"; }
 
 int run(const bench::Options& options) {
@@ -353,7 +443,7 @@ int run(const bench::Options& options) {
                             .c_str(),
                         [&b, &c, operation](benchmark::State& state) { operation(state, b, c); })
                         ->Unit(benchmark::kMillisecond);
-        operation == start ? row->UseManualTime() : row->UseRealTime();
+        operation == start || operation == start_parallel ? row->UseManualTime() : row->UseRealTime();
     };
     const std::pair<const char*, Operation> operations[] = {{"assign", assign},
                                                             {"assign_labels", assign_labels},
@@ -361,9 +451,17 @@ int run(const bench::Options& options) {
                                                             {"update", update},
                                                             {"lloyd", lloyd},
                                                             {"start", start},
+                                                            {"start_parallel", start_parallel},
                                                             {"fit_25_iterations", fit}};
+    const std::pair<const char*, Operation> fewer_bytes[] = {
+        {"assign_labels/type:uint8", assign_labels_of<std::uint8_t>},
+        {"assign_labels/type:fp16", assign_labels_of<eb::Half>},
+        {"assign_labels/type:bf16", assign_labels_of<eb::BFloat16>}};
     for (const auto& c : options.quick ? quick : full) {
-        for (const auto& [name, operation] : operations) add(name, operation, chosen, c);
+        for (const auto& [name, operation] : operations)
+            if (operation != start_parallel || c.k >= least_parallel_prototypes) add(name, operation, chosen, c);
+        if (c.fewer_bytes)
+            for (const auto& [name, operation] : fewer_bytes) add(name, operation, chosen, c);
         for (const auto& b : forced)
             for (const auto& [name, operation] : {operations[0], operations[1]})
                 add(std::string(name) + "/path:" + b->path, operation, *b, c);

@@ -31,9 +31,9 @@ void report(benchmark::State& state, const Machine& machine, const Work& work, d
     state.counters["GFLOP/s"] = work.operations.flops() / seconds * 1e-9;
     if (bytes > 0) state.counters["GB/s"] = bytes / seconds * 1e-9;
     const double peak = limits.fp32_flops / 2;
-    if (peak <= 0 && (bytes <= 0 || instructions > bytes)) return state.SetLabel("limit: unknown");
-    const double arithmetic = peak > 0 ? instructions / peak : 0;
     const double fastest = std::max(limits.copy_bytes, limits.read_bytes);
+    if (fastest <= 0 || (peak <= 0 && (bytes <= 0 || instructions > bytes))) return state.SetLabel("limit: unknown");
+    const double arithmetic = peak > 0 ? instructions / peak : 0;
     const double copying = bytes > 0 ? bytes / fastest : 0;
     const double reading = limits.read_bytes > 0 ? work.read / limits.read_bytes : 0;
     state.counters["%limit"] = 100 * std::max({arithmetic, copying, reading}) / seconds;

@@ -26,8 +26,8 @@ struct Work {
 };
 
 // GFLOP/s, GB/s, and the percentage of the limit, whose name becomes the row's label. The limit is the later of: all
-// instructions at the measured peak of multiply-adds; the bytes at the bandwidths of reading and copying. On a GPU no
-// peak is measured: there, only rows that copies bound for certain have a percentage.
+// instructions at the measured peak of multiply-adds; the bytes at the bandwidths of reading and copying. A GPU's are
+// measured in a build with CUDA alone.
 void report(benchmark::State& state, const Machine& machine, const Work& work, double seconds);
 
 // Seconds of one repetition of `work`.

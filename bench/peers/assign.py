@@ -33,6 +33,7 @@ from common import Shim, commit, has_gpu, pointer, write
 FASHION = pathlib.Path("/usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz")
 CASES = {  # name: (n, d, k, real images?)
     "fashion": (60_000, 784, 256, True),
+    "fashion-4096": (60_000, 784, 4096, True),
     "blobs-128": (1_000_000, 128, 1024, False),
     "blobs-64": (1_000_000, 64, 64, False),
     "blobs-32": (2_000_000, 32, 16, False),

@@ -75,8 +75,9 @@ int cuebm_peers_fit(void* session, std::int64_t k, const float* start, int itera
     });
 }
 
-// From the points alone, greedy k-means++ included, until the inertia is at most `target` or for so many iterations.
-// The CPU reads the points where they are; on a GPU they are those of the session.
+// From the points alone, the start included (k-means|| from k = 32 on, greedy k-means++ below), until the inertia is at
+// most `target` or for so many iterations. The CPU reads the points where they are; on a GPU they are those of the
+// session.
 int cuebm_peers_reach(void* session, const float* points, std::int64_t k, std::uint64_t seed, double target,
                       int iterations, float* prototypes, std::int32_t* labels, int* done) {
     return guarded([&] {

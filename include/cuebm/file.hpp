@@ -58,7 +58,9 @@ class RowFile;
 }
 
 // Reads a file from its first row to its last. The size of the file is checked when it is opened, so that a file that
-// is too short, or a shape that is not that of the data, is found before any row is read.
+// is too short, or a shape that is not that of the data, is found before any row is read. Opening reads the header
+// alone, or the first row's count. Cost: every byte of the rows once, in order: of .npy in one read a chunk, of the
+// others in two reads a row. Memory: the rows that next() returns, and the buffer of a C stream.
 template <NpyElement T>
 class CUEBM_API RowReader {
 public:
@@ -73,8 +75,8 @@ public:
 
     std::int64_t rows() const;  // in the file
     std::int64_t cols() const;
-    // The next `count` rows, or as many as are left: none at the end. Errors: InvalidArgument for count < 1; FileError,
-    // after which the reader reads no more.
+    // The next `count` rows, or as many as are left: none at the end. Takes sizeof(T) bytes a value, zeroed before they
+    // are read. Errors: InvalidArgument for count < 1; FileError, after which the reader reads no more.
     HostMatrix<T> next(std::int64_t count);
 
 private:
@@ -82,7 +84,7 @@ private:
     std::unique_ptr<detail::RowFile> file_;
 };
 
-// The whole file. Errors: as RowReader.
+// The whole file in memory: rows cols sizeof(T) bytes. Errors and cost: as RowReader.
 template <NpyElement T>
 HostMatrix<T> read_npy(const std::string& path) {
     auto reader = RowReader<T>::npy(path);

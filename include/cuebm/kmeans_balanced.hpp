@@ -11,6 +11,7 @@
 
 namespace cuebm::kmeans {
 
+// There are no weights, since sizes count points, and no other energy than the squared Euclidean one.
 template <class T>
 struct BalancedOptions {
     std::int64_t k = 8;  // 1 <= k <= n

@@ -23,6 +23,7 @@ struct MiniBatch {
     double inertia = 0;      // sum_i weight_i F(y_i) over the last chunk, before it moved the prototypes
 };
 
+// The energy is the squared Euclidean one, and the start k-means++, unless the state brings prototypes.
 struct MiniBatchOptions {
     std::int64_t k = 8;  // for the first chunk, which starts by greedy k-means++ as fit() does
     std::uint64_t seed = 0;
@@ -33,7 +34,9 @@ struct MiniBatchOptions {
 // and Update; InvalidArgument for a first chunk of fewer than k rows or of weight 0, and for a state whose shapes
 // disagree; DataError for a weight of the state that is negative, NaN or above 1e150, before or after the chunk. After
 // an error the state is as before. Cost: an Assign and an Update; the first chunk also k-means++. Memory on the device:
-// 12 n (16 n in double) and 8 k d + 8 k + the prototypes once more. Both forms block the calling thread.
+// 8 n (12 n in double), 8 k d + 8 k, prototypes and weights once more, and of two workspaces the larger: that of
+// Assign, and on the CPU what fit() takes for sums, or to sort points. The first chunk also what fit() takes for
+// k-means++; its weights are copied to the host. Both forms block the calling thread.
 CUEBM_API void partial_fit(const Context& context, MiniBatch<float>& state, PointsView<float> points,
                            const MiniBatchOptions& options = {}, VectorView<const float> weights = {});
 CUEBM_API void partial_fit(const Context& context, MiniBatch<double>& state, PointsView<double> points,

@@ -21,6 +21,7 @@ struct SoftProgress {
     double objective = 0;  // sum_i weight_i F_beta(y_i) before its update of the prototypes
 };
 
+// There is no other energy than the squared Euclidean one.
 template <class T>
 struct SoftOptions {
     std::int64_t k = 8;  // 1 <= k <= n

@@ -71,8 +71,10 @@ concept MatrixOf = std::convertible_to<const Source&, MatrixView<const T>>;
 }
 
 // [rows x cols] points of T as they are stored: in T, or for T = float also in uint8, fp16 or bf16, all of whose values
-// float holds exactly: results have the bits that a copy in float would give, and no such copy is made. Made from
-// anything that converts to a MatrixView of one of these types.
+// float holds exactly: results have the bits that a copy in float would give. All points are copied so by two alone: a
+// spherical fit, to unit length, and a fit on a CPU that screens in fp32, which packs them if there is memory.
+// k-means++ copies its subsample; cosine energies and a GPU convert a chunk at a time: docs/design/element-types.md.
+// Made from anything that converts to a MatrixView of one of these types.
 template <class T>
 struct PointsView {
     const void* data = nullptr;

@@ -119,8 +119,8 @@ AssignScratch<T>::AssignScratch(detail::Carver& carver, const AssignPlan& plan, 
     slots = carver.take<std::byte>(plan.threads * static_cast<std::int64_t>(plan.slot_bytes));
 }
 
-// Bounds take 4 bytes for a point and a panel; no more than the packed point itself. With fewer panels than 4 they save
-// little (not measured).
+// Bounds take 4 bytes for a point and a panel: about as much as the packed point itself, at most. With fewer panels
+// than 4 they save little (not measured).
 static bool keeps_bounds(const AssignPlan& plan, std::int64_t k, std::int64_t d) {
     const auto shape = screen_shape(*plan.screen, k, d);
     return k <= screen_chunk && shape.panels >= 4 && shape.panels <= shape.words_a_row;
