@@ -71,19 +71,28 @@ CUEBM_TEST(ChainsOn, HaveTheSameBits) {
         }
 }
 
+namespace {
+
+// Every energy that works on a coordinate at a time, of 70.
+eb::Energy of_seventy() {
+    namespace en = eb::energy;
+    auto known = std::vector<std::uint8_t>(72, 0);
+    known[3] = known[71] = 1;
+    return en::banana({.dimension = 70, .scale = 2, .curvature = 0.1}) + 0.1 * en::rosenbrock({.dimension = 70}) +
+           en::ring({.dimension = 70}) + en::double_well({.dimension = 70}) +
+           2 * en::gaussian({.precision = positive(70, 2)}) +
+           en::affine(en::funnel({.dimension = 70}), {.scale = positive(70, 3), .shift = normal<double>(70, 4)}) +
+           en::clamp(en::rosenbrock({.dimension = 72}), {.known = known, .values = normal<double>(72, 5)});
+}
+
+}  // namespace
+
 // Coordinates that are shared: one that nobody has or two have, one that is read before it is written, a sum in another
 // order, chains that are left out.
 CUEBM_TEST(ChainsOn, OfManyCoordinatesHaveTheSameBits) {
     namespace en = eb::energy;
     const auto context = backend.make(), plain = eb::Context::cpu({.threads = 1});
-    auto known = std::vector<std::uint8_t>(72, 0);
-    known[3] = known[71] = 1;
-    const eb::Energy sum =
-        en::banana({.dimension = 70, .scale = 2, .curvature = 0.1}) + 0.1 * en::rosenbrock({.dimension = 70}) +
-        en::ring({.dimension = 70}) + en::double_well({.dimension = 70}) +
-        2 * en::gaussian({.precision = positive(70, 2)}) +
-        en::affine(en::funnel({.dimension = 70}), {.scale = positive(70, 3), .shift = normal<double>(70, 4)}) +
-        en::clamp(en::rosenbrock({.dimension = 72}), {.known = known, .values = normal<double>(72, 5)});
+    const eb::Energy sum = of_seventy();
     // Inner sums of 32, in order; trees too large for shared memory; more chains than a tile.
     const eb::Energy edge = en::rosenbrock({.dimension = 33}) + en::funnel({.dimension = 33}),
                      wide = en::double_well({.dimension = 300}), many = en::ring({.dimension = 65}),
@@ -100,6 +109,19 @@ CUEBM_TEST(ChainsOn, OfManyCoordinatesHaveTheSameBits) {
             expect_same(drawn(context, eb::sample<T>(context, energy, sampler, options)),
                         drawn(plain, eb::sample<T>(plain, energy, sampler, options)));
         }
+}
+
+// The same in little, for a sanitizer under which a chain takes seconds.
+CUEBM_TEST(ChainsOn, OfSeventyCoordinatesHaveTheSameBits) {
+    const auto context = backend.make(), plain = eb::Context::cpu({.threads = 1});
+    const std::vector<NamedSampler> few{
+        {"metropolis", eb::Metropolis{}}, {"hmc", eb::Hmc{.leapfrogs = 2}}, {"nuts", eb::Nuts{.max_depth = 3}}};
+    for (const auto& [name, sampler] : few) {
+        SCOPED_TRACE(name);
+        const eb::SampleOptions<T> options{.chains = 2, .warmup = 2, .draws = 1, .seed = 9};
+        expect_same(drawn(context, eb::sample<T>(context, of_seventy(), sampler, options)),
+                    drawn(plain, eb::sample<T>(plain, of_seventy(), sampler, options)));
+    }
 }
 
 // Threads that share a tile of chains whose transitions take long: a pack that is another's, sums of packs that are not
@@ -146,5 +168,46 @@ CUEBM_TEST(ChainsOn, DoNotDependOnOthersOrOnLaunches) {
         EXPECT_TRUE(same_bits(few.energies, told.energies));
         EXPECT_EQ(few.acceptance, told.acceptance);
         EXPECT_FALSE(same_bits(few.draws, run(3, false, 5).draws));
+    }
+}
+
+namespace {
+
+// Those of the first chains, as many as `few` has.
+template <class Element>
+void expect_first(const std::vector<Element>& few, const std::vector<Element>& many, const char* what) {
+    ASSERT_LE(few.size(), many.size()) << what;
+    const auto first = many.begin();
+    EXPECT_TRUE(same_bits(few, {first, first + static_cast<std::ptrdiff_t>(few.size())})) << what;
+}
+
+}  // namespace
+
+// A chain that is moved by itself or in a pack, and one that is moved with a whole tile; numbers of a chain that are
+// its neighbour's. A diagonal Gaussian alone has trajectories of its own, of which 11 coordinates are not whole groups.
+CUEBM_TEST(ChainsOn, AreTheSameAmongTenThousand) {
+    if (backend.kind != eb::Device::Kind::cpu) GTEST_SKIP() << "a GPU's thread has one chain, however many there are";
+    const auto context = backend.make();
+    const eb::Energy banana = eb::energy::banana({.dimension = 5, .scale = 2, .curvature = 0.1}),
+                     gaussian = eb::energy::gaussian({.mean = normal<double>(11, 2), .precision = positive(11, 1)});
+    auto all = samplers();
+    all.push_back({"ula", eb::Langevin{.adjusted = false}});
+    for (auto& [name, sampler] : all) {
+        std::visit([](auto& kind) { kind.step_size = 0.2; }, sampler);
+        for (const auto& [of, energy] : {std::pair{"banana", banana}, std::pair{"gaussian", gaussian}}) {
+            SCOPED_TRACE(name + ", " + of);
+            const auto run = [&](std::int64_t chains) {
+                const eb::SampleOptions<T> options{.chains = chains, .warmup = 0, .draws = 3, .seed = 4};
+                return drawn(context, eb::sample<T>(context, energy, sampler, options));
+            };
+            const auto few = run(10), many = run(10'000);
+            expect_first(few.draws, many.draws, "draws");
+            expect_first(few.values, many.values, "values");
+            expect_first(few.energies, many.energies, "energies");
+            expect_first(few.acceptances, many.acceptances, "acceptances");
+            expect_first(few.divergent, many.divergent, "divergent");
+            expect_first(few.tree_depths, many.tree_depths, "tree_depths");
+            expect_first(few.tree_leapfrogs, many.tree_leapfrogs, "tree_leapfrogs");
+        }
     }
 }

@@ -12,6 +12,7 @@
 #include "support/backends.hpp"
 #include "support/complaint.hpp"
 #include "support/energy_check.hpp"
+#include "support/samplers.hpp"
 
 namespace eb = cuebm;
 using namespace cuebm::test;
@@ -179,6 +180,73 @@ TEST(CustomEnergies, OfMinusInfinityAreDivergences) {
         EXPECT_GT(run.divergences, 0);
         const double error = run.summary().quantities[0].mcse_mean;
         EXPECT_NEAR(sum / (64 * 500), -0.2875999, 5 * error);
+    }
+}
+
+// A chain that enters where the energy is NaN or infinity, a warm-up that learns from there, such steps that are not
+// counted as they should: all but Metropolis's into infinity are divergences. What is left is again the normal density
+// below 1.
+TEST(CustomEnergies, OfNanOrInfinityAreNotEntered) {
+    const auto context = eb::Context::cpu();
+    constexpr std::size_t chains = 64, draws = 500;
+    const std::vector<NamedSampler> all{{"metropolis", eb::Metropolis{}},
+                                        {"mala", eb::Langevin{}},
+                                        {"ula", eb::Langevin{.adjusted = false, .step_size = 0.5}},
+                                        {"hmc", eb::Hmc{.leapfrogs = 3}},
+                                        {"learnt_length", eb::Hmc{.leapfrogs = 0}},
+                                        {"nuts", eb::Nuts{}}};
+    for (const auto& [name, sampler] : all) {
+        const bool metropolis = name == "metropolis", ula = name == "ula", nuts = name == "nuts";
+        const bool one_step = metropolis || ula || name == "mala";
+        std::vector<float> of_edge;
+        for (const char* const energy : {"Edge", "Cliff", "Wall"}) {
+            SCOPED_TRACE(name + ", " + energy);
+            // Also starts: a quarter of the first ones are beyond.
+            const auto run = eb::sample<float>(context, eb::energy::custom({.name = energy}), sampler,
+                                               {.chains = chains, .warmup = 100, .draws = draws, .seed = 3});
+            const auto x = eb::to_host(context, run.draws), values = eb::to_host(context, run.values),
+                       energies = eb::to_host(context, run.energies),
+                       acceptances = eb::to_host(context, run.acceptances);
+            const auto divergent = eb::to_host(context, run.divergent);
+            const bool counted = !metropolis || std::string(energy) != "Wall";
+            // One step is normal: as many end beyond 1 as its law has.
+            const double scale = run.step_size * std::sqrt(run.inverse_mass[0]),
+                         kept = metropolis ? 1 : 1 - scale * scale / 2;
+            double sum = 0, wanted = 0, variance = 0;
+            std::int64_t divergences = 0, after_first = 0;
+            for (std::size_t i = 0; i < x.size(); ++i) {
+                ASSERT_TRUE(std::isfinite(x[i]) && x[i] <= 1) << x[i];
+                ASSERT_EQ(values[i], 0.5f * x[i] * x[i]);
+                ASSERT_TRUE(std::isfinite(energies[i]));
+                sum += x[i];
+                divergences += divergent[i];
+                ASSERT_TRUE(!ula || acceptances[i] == (divergent[i] == 0 ? 1 : 0));
+                if (i % draws == 0) continue;
+                if (divergent[i] != 0 && !nuts) {
+                    ASSERT_EQ(acceptances[i], 0);
+                    ASSERT_EQ(x[i], x[i - 1]);
+                }
+                after_first += divergent[i];
+                const double p = 0.5 * std::erfc((1 - kept * x[i - 1]) / (scale * std::sqrt(2.0)));
+                wanted += p;
+                variance += p * (1 - p);
+            }
+            EXPECT_EQ(run.divergences, divergences);
+            EXPECT_EQ(run.divergences > 0, counted);
+            if (one_step && counted) {
+                EXPECT_NEAR(static_cast<double>(after_first), wanted, 5 * std::sqrt(variance));
+            }
+            if (!ula) {
+                const double error = run.summary().quantities[0].mcse_mean;
+                EXPECT_NEAR(sum / (chains * draws), -0.2875999, 5 * error);
+                EXPECT_LT(error, 0.1);
+            }
+            // What lies beyond says nothing, but to trajectories that come back.
+            if (of_edge.empty()) of_edge = x;
+            if (one_step || nuts) {
+                EXPECT_TRUE(same_bits(x, of_edge));
+            }
+        }
     }
 }
 

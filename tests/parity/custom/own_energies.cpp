@@ -43,3 +43,30 @@ struct Abyss {  // x^2 / 2, and beyond 1 no bottom
     }
 };
 CUEBM_CUSTOM_ENERGY(Abyss)
+
+struct Edge {  // the same, and beyond 1 NaN, but a slope that is finite
+    static constexpr int dimension = 1, parameters = 0;
+    template <class Number>
+    static Number value(const Point<Number>& x) {
+        return select(x[0] > 1, log(1.0 - x[0]), 0.5 * x[0] * x[0]);
+    }
+};
+CUEBM_CUSTOM_ENERGY(Edge)
+
+struct Cliff {  // the slope is NaN too
+    static constexpr int dimension = 1, parameters = 0;
+    template <class Number>
+    static Number value(const Point<Number>& x) {
+        return select(x[0] > 1, sqrt(1.0 - x[0]), 0.5 * x[0] * x[0]);
+    }
+};
+CUEBM_CUSTOM_ENERGY(Cliff)
+
+struct Wall {  // infinity, with a slope of 0
+    static constexpr int dimension = 1, parameters = 0;
+    template <class Number>
+    static Number value(const Point<Number>& x) {
+        return select(x[0] > 1, Number(__builtin_inf()), 0.5 * x[0] * x[0]);
+    }
+};
+CUEBM_CUSTOM_ENERGY(Wall)
