@@ -130,7 +130,8 @@ struct Samples {
     std::vector<T> points{};           // [chains x d] on the host: where chains ended, if there are no draws
     int trajectory = 0;                // Hmc::leapfrogs, given or learnt; 1 of Langevin, 0 of others
     double acceptance = 0;             // mean probability after warm-up
-    // Transitions after warm-up whose H was NaN or -infinity or, but for Metropolis, rose by over 1000.
+    // Transitions after warm-up whose H was NaN or -infinity or, but for Metropolis, rose by over 1000; of ULA those to
+    // where E is not finite, which alone it does not take.
     std::int64_t divergences = 0;
     std::int64_t leapfrogs = 0, deepest = 0;  // of NUTS: steps after warm-up, and transitions that max_depth ended
     // Or cancelled: then draws are those that were complete, none with `receive`, and counts are of up to thin - 1
