@@ -47,7 +47,7 @@ public:
           moments_(context_.vector<double>(1 + 2 * d_)),
           products_(context_.vector<double>(dense_ && o.inverse_mass.empty() ? d_ * (1 + d_) : 0)) {
         const std::int64_t lanes = tiles_ * math::chains_a_tile;
-        if (o.receive) blocks_.emplace(context_, o, d_);
+        if (o.receive && o.draws > 0) blocks_.emplace(stream, o, d_);
         T *const points = points_.data(), *next = numbers_.data();
         const auto array = [&] { return std::exchange(next, next + lanes); };
         state_ = {points,
@@ -301,7 +301,7 @@ private:
             }
             if (blocks_ && done_ == blocks_->last(done_ - 1)) {
                 stream_.wait();
-                if (done_ == all) result.points = read(stream_, blocks_->last_draw());
+                if (done_ == all) result.points = read(stream_, blocks_->last_draw(done_));
                 blocks_->hand_over(done_);
             }
             if (!tells || (done_ < std::min(reported + report, all) && !o_.cancel.stop_requested())) continue;
@@ -366,7 +366,7 @@ private:
 
     // What a cancelled run has: its first draws, all of them complete.
     void cut_short(Samples<T>& result) {
-        const std::int64_t kept = o_.receive ? 0 : done_ / o_.thin;
+        const std::int64_t drawn = done_ / o_.thin, kept = o_.receive ? 0 : drawn;
         const auto cut = [&]<class Element>(Matrix<Element>& of, std::int64_t width) {
             if (of.rows() == 0) return;
             const std::int64_t rows = kept > 0 ? o_.chains : 0, cols = kept * width;
@@ -385,10 +385,11 @@ private:
         cut(result.divergent, 1);
         cut(result.tree_leapfrogs, 1);
         cut(result.tree_depths, 1);
-        result.points = {};
+        result.points = blocks_ && drawn > 0 ? read(stream_, blocks_->last_draw(done_)) : std::vector<T>();
         result.draws_a_chain = kept;
-        if (kept > 0) result.transitions = o_.first_transition + o_.warmup + kept * o_.thin;
+        if (drawn > 0) result.transitions = o_.first_transition + o_.warmup + drawn * o_.thin;
         result.status = Status::cancelled;
+        if (blocks_ && done_ > 0 && done_ < blocks_->last(done_ - 1)) blocks_->hand_over(done_);
     }
 
     void finish(Samples<T>& result) {

@@ -33,7 +33,7 @@ struct ChainsState {
 
 // Also of a run that was cancelled after its first draw: it goes on from the last, and the bits stay those of an
 // unbroken one. Warm-up cannot go on in its middle. Errors: InvalidArgument for a run that was cancelled before, or
-// whose draws went to a receiver, or that had neither warm-up nor draws.
+// that had neither warm-up nor draws.
 template <class T>
 CUEBM_API ChainsState<T> state_of(const Samples<T>& run);
 

@@ -89,7 +89,7 @@ struct RunningSamples {
 // 64 MiB, or one draw of all chains, and from a GPU are copied to the host. Where chains begin depends on how many
 // there are, and on the superchains. Errors: those of sample(), and InvalidArgument for draws = 0, for functions of
 // other dimensions or without a name, and for superchains; DataError for a function that is NaN, with the chain as its
-// row. Both forms block the calling thread. Both forms block the calling thread.
+// row. Both forms block the calling thread.
 template <class T = float>
 CUEBM_API RunningSamples<T> sample_running(const Context& context, const Energy& energy, const Sampler& sampler,
                                            const SampleOptions<T>& options, const Accumulate& wanted = {});
