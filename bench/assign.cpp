@@ -363,11 +363,11 @@ void start(benchmark::State& state, Bench& b, const Case& c) {
                {greedy_operations(c, static_cast<double>(sample)), floats(sample * c.d), 0});
 }
 
-// k-means||, as if its 5 rounds selected 2 k rows each: the sample meets them all, and k-means++ chooses among them.
+// k-means||, as if its 5 rounds selected k / 2 rows each: the sample meets them all, and k-means++ chooses among them.
 // What is explained is a round.
 void start_parallel(benchmark::State& state, Bench& b, const Case& c) {
     const auto& data = b.load(c);
-    const std::int64_t sample = sample_rows(c), selected = 2 * c.k;
+    const std::int64_t sample = sample_rows(c), selected = std::max<std::int64_t>(c.k / 2, 32);
     const auto points = data.points.view();
     const eb::Device here = b.context.device();
     const eb::Assign<float> round{.points = points.slice(0, sample),

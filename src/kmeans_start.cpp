@@ -17,6 +17,10 @@ namespace {
 
 using math::RandomPurpose;
 
+// Rows that a round of k-means|| selects on average. 2 k took 2 to 4 times as long from k = 256 on, nearly all of it in
+// k-means++ among them, and ended lower for k near n alone (bench/results/start-parallel-xeon207-20261129.txt).
+constexpr std::int64_t rows_a_round(std::int64_t k) { return std::max<std::int64_t>(k / 2, 32); }
+
 // `count` distinct rows of n, ascending: R. W. Floyd's sampling (J. Bentley, CACM 30(9), 1987).
 std::vector<std::int64_t> choose(std::int64_t n, std::int64_t count, std::uint64_t seed, RandomPurpose purpose,
                                  std::uint32_t number) {
@@ -89,7 +93,7 @@ struct Selected {
             stream.wait();
             all.insert(all.end(), found.begin(), found.end());
             if (round == parallel_rounds) break;
-            found = potentials.select(2 * o.k, o.seed, number, round);
+            found = potentials.select(rows_a_round(o.k), o.seed, number, round);
         }
         // On the host, in order: once, and the same on every device.
         std::vector<double> owned(all.size());

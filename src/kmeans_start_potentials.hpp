@@ -16,7 +16,7 @@ namespace cuebm::kmeans {
 template <class T>
 Matrix<T> gather(Stream& stream, PointsView<T> y, const std::vector<std::int64_t>& rows);
 
-inline constexpr std::uint32_t parallel_rounds = 5;  // of k-means||, each of which selects 2 k rows on average
+inline constexpr std::uint32_t parallel_rounds = 5;  // of k-means||
 
 template <class T>
 class Potentials {

@@ -36,8 +36,9 @@ enum class Start : std::uint8_t {
     random,     // k distinct rows
     given,      // FitOptions::prototypes
     parallel,   // k-means|| (B. Bahmani et al., "Scalable K-Means++", VLDB 2012): on that subsample, 5 rounds that each
-                // select about 2 k rows at once; greedy k-means++ among them, by the weight nearest to each. Costs an
-                // Assign to about 10 k prototypes instead of k passes for candidates: for large k
+                // select about max(k / 2, 32) rows at once; greedy k-means++ among them, by the weight nearest to each.
+                // Costs an Assign to about 2.5 k prototypes, and k passes over those instead of the subsample: for
+                // large k
 };
 
 struct Progress {
@@ -96,7 +97,7 @@ struct Model {
 // with neither) and k is at most 8 to 32 times d, by the format (docs/design/assign-paths.md). Both forms block the
 // calling thread. Memory on the device besides Y: 8 n for old labels and sums of 8 k d; for each of at most two models
 // 8 n (12 n in double) and the prototypes; the workspace of Assign; for k-means++ a copy of its subsample and
-// (2 + ln k) energies for each of its rows (k-means||: its 10 k candidates too); on the CPU 8 k (d + 1) bytes a thread
+// (2 + ln k) energies for each of its rows (k-means||: its 2.5 k candidates too); on the CPU 8 k (d + 1) bytes a thread
 // for sums, where that is at most 2 MiB or, whatever it is, where Y is stored as uint8, fp16 or bf16 (and the metric is
 // not cosine), else at most 8 max(2^20, 16 k) + 4 k bytes and 4 k a thread to sort points; and on the CPU in float,
 // where Assign screens, a packed copy of Y with bounds, which are left out where there is no memory for them: where a
