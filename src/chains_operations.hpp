@@ -8,6 +8,7 @@
 
 #include "energy_node.hpp"
 #include "math/samplers/adaptation.hpp"
+#include "math/samplers/dense_mass_learning.hpp"
 #include "math/samplers/kept_draws.hpp"
 
 namespace cuebm::detail {
@@ -47,8 +48,8 @@ struct RunChains {
     // `origin` is there, of each coordinate. Optional.
     double* sums;
     const T* origin;  // [d]
-    // The run's own, 0 at first: what a transition of all chains lately took a thread. The CPU's threads share packs of
-    // few chains where that is worth waking them.
+    // The run's own, 0 at first: what a transition of all chains lately took, or would have taken, one thread. The
+    // CPU's threads share packs of few chains where that is worth waking them.
     double* seconds;
 };
 
@@ -92,6 +93,7 @@ public:
     virtual void run(Queue&, const RunChains<T>&, std::byte* scratch) const = 0;
     virtual void adapt(Queue&, const AdaptChains<T>&) const = 0;
     virtual void add_products(Queue&, const AddProducts<T>&) const = 0;
+    virtual void learn_dense_mass(Queue&, const math::DenseMassTask<T>&) const = 0;
 };
 
 }  // namespace cuebm::detail

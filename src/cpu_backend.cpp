@@ -176,6 +176,9 @@ public:
     void add_products(Queue& queue, const AddProducts<T>& task) const override {
         enqueue(queue, [=, &isa = isa_](CpuQueue& q) { cpu::add_products(q, *isa.energy, task); });
     }
+    void learn_dense_mass(Queue& queue, const math::DenseMassTask<T>& task) const override {
+        enqueue(queue, [=](CpuQueue&) { math::learn_dense_mass(task, math::OneThread{}); });
+    }
 
 private:
     const cpu::Isa& isa_;

@@ -179,9 +179,12 @@ namespace {
 std::string what_is_known_of(const SamplerReport& sampler) {
     std::string text;
     if (sampler.acceptance) text += ", mean acceptance " + text_of("%.2f", *sampler.acceptance);
-    if (sampler.divergences) text += ", " + std::to_string(*sampler.divergences) + " divergences";
-    if (!sampler.e_bfmi.empty())
-        text += ", least E-BFMI " + text_of("%.2f", *std::min_element(sampler.e_bfmi.begin(), sampler.e_bfmi.end()));
+    if (sampler.divergences)
+        text +=
+            ", " + std::to_string(*sampler.divergences) + (*sampler.divergences == 1 ? " divergence" : " divergences");
+    double least = INFINITY;
+    for (const double value : sampler.e_bfmi) least = value < least ? value : least;  // NaN: not known
+    if (least < INFINITY) text += ", least E-BFMI " + text_of("%.2f", least);
     return text;
 }
 

@@ -27,7 +27,9 @@ void enqueue(Stream& stream, const Energy& energy, const Evaluate<T>& a) {
     if (n == 0) return;
     Queue& queue = *stream.state().queue;
     const auto& operations = energy_operations<T>(*stream.context().state().backend);
-    const EvaluateEnergy<T> task{program, a.points, a.values, a.gradients, a.check_finite};
+    auto points = a.points;
+    if (n == 1) points.stride = d;  // it may have been anything, and kernels divide by it
+    const EvaluateEnergy<T> task{program, points, a.values, a.gradients, a.check_finite};
     operations.evaluate(queue, task, queue.workspace(operations.scratch_bytes(task)));
 }
 

@@ -9,7 +9,6 @@
 #include <utility>
 
 #include "context_state.hpp"
-#include "dense_mass.hpp"
 #include "draw_blocks.hpp"
 #include "float_environment.hpp"
 #include "host_copy.hpp"
@@ -45,7 +44,8 @@ public:
           tuning_(context_.vector<math::Tuning>(1)),
           sums_(context_.vector<double>(o.warmup > 0 ? tiles_ * math::sums_of_tile(d_) : 0)),
           moments_(context_.vector<double>(1 + 2 * d_)),
-          products_(context_.vector<double>(dense_ && o.inverse_mass.empty() ? d_ * (1 + d_) : 0)) {
+          products_(context_.vector<double>(dense_ ? d_ * (2 + d_) : 0)),
+          inverse_mass_(context_.vector<double>(dense_ ? d_ * d_ : 0)) {
         const std::int64_t lanes = tiles_ * math::chains_a_tile;
         if (o.receive && o.draws > 0) blocks_.emplace(stream, o, d_);
         T *const points = points_.data(), *next = numbers_.data();
@@ -141,12 +141,7 @@ private:
         auto begin = adaptation();
         begin.first_step_size = kind_.step_size > 0 ? kind_.step_size : 1.0;
         operations_.adapt(queue_, begin);
-        if (dense_) {
-            std::vector<double> inverse(static_cast<std::size_t>(d_ * d_));
-            for (std::int64_t j = 0; j < d_; ++j) inverse[static_cast<std::size_t>(j * (d_ + 1))] = 1;
-            set_mass(o_.inverse_mass.empty() ? inverse : o_.inverse_mass);
-            return;
-        }
+        if (dense_) return begin_dense_mass();
         if (o_.inverse_mass.empty()) return;
         std::vector<T> masses;
         for (const double inverse : o_.inverse_mass) masses.push_back(static_cast<T>(inverse));
@@ -156,15 +151,24 @@ private:
         stream_.wait();
     }
 
-    // Of a dense mass; false: the matrix is not positive definite, and nothing has changed.
-    bool set_mass(const std::vector<double>& inverse) {
-        const auto lower = cholesky(inverse, d_);
-        if (lower.empty()) return false;
-        const std::vector<T> rounded(lower.begin(), lower.end());
-        copy(stream_, view(rounded), factor_.view());
+    // With what is given, or unit mass.
+    void begin_dense_mass() {
+        std::vector<double> inverse = o_.inverse_mass;
+        inverse.resize(static_cast<std::size_t>(d_ * d_));
+        for (std::int64_t j = 0; o_.inverse_mass.empty() && j < d_; ++j)
+            inverse[static_cast<std::size_t>(j * (d_ + 1))] = 1;
+        copy(stream_, view(std::as_const(inverse), d_, d_),
+             MatrixView<double>{products_.data() + 1, d_, d_, 1 + d_, context_.device()});
+        learn_dense_mass(0);
         stream_.wait();
-        inverse_mass_ = inverse;
-        return true;
+    }
+    // From the products of so many points; 0: what lies in their place.
+    void learn_dense_mass(std::int64_t points) {
+        operations_.learn_dense_mass(queue_, {.d = static_cast<std::int32_t>(d_),
+                                              .points = static_cast<double>(points),
+                                              .sums = products_.data(),
+                                              .inverse = inverse_mass_.data(),
+                                              .factor = factor_.data()});
     }
     void begin_products() {
         queue_.fill(products_.data(), 0, static_cast<std::size_t>(products_.size()) * sizeof(double));
@@ -244,8 +248,7 @@ private:
             learn.restart_length = learn.end_window && end != windows.ends.end();  // the last changes the mass little
             if (learns_step || learns_mass || kind_.learns_length) operations_.adapt(queue_, learn);
             if (learn.end_window && dense_) {
-                // One that is not positive definite to rounding leaves the one before.
-                set_mass(inverse_mass_of(static_cast<double>(points_in_products), read(stream_, products_.view()), d_));
+                learn_dense_mass(points_in_products);
                 begin_products();
                 points_in_products = 0;
             }
@@ -367,18 +370,21 @@ private:
     // What a cancelled run has: its first draws, all of them complete.
     void cut_short(Samples<T>& result) {
         const std::int64_t drawn = done_ / o_.thin, kept = o_.receive ? 0 : drawn;
-        const auto cut = [&]<class Element>(Matrix<Element>& of, std::int64_t width) {
+        const auto cut = [&]<class Element>(Matrix<Element>& of, std::int64_t width, bool row_a_draw = false) {
             if (of.rows() == 0) return;
-            const std::int64_t rows = kept > 0 ? o_.chains : 0, cols = kept * width;
-            auto first =
-                width == 1 ? context_.matrix<Element>(rows, cols) : context_.matrix<Element>(rows * kept, width);
-            if (rows > 0)
-                copy(stream_, MatrixView<const Element>{of.data(), rows, cols, o_.draws * width, context_.device()},
-                     MatrixView<Element>{first.data(), rows, cols, cols, context_.device()});
-            stream_.wait();
+            Matrix<Element> first;
+            if (kept > 0) {
+                const std::int64_t cols = kept * width;
+                first = row_a_draw ? context_.matrix<Element>(o_.chains * kept, width)
+                                   : context_.matrix<Element>(o_.chains, cols);
+                copy(stream_,
+                     MatrixView<const Element>{of.data(), o_.chains, cols, o_.draws * width, context_.device()},
+                     MatrixView<Element>{first.data(), o_.chains, cols, cols, context_.device()});
+                stream_.wait();
+            }
             of = std::move(first);
         };
-        cut(result.draws, d_);
+        cut(result.draws, d_, true);
         cut(result.values, 1);
         cut(result.energies, 1);
         cut(result.acceptances, 1);
@@ -400,7 +406,8 @@ private:
         if (kind_.learns_length) result.trajectory = read(stream_, tuning_.view())[0].length.mean_leapfrogs;
         const auto masses = read(stream_, VectorView<T>{masses_.data(), d_, 1, context_.device()});
         result.inverse_mass.assign(masses.begin(), masses.end());
-        if (dense_) result.inverse_mass = inverse_mass_;
+        if (dense_) result.inverse_mass = read(stream_, inverse_mass_);
+        result.counted = done_;
         result.acceptance = mean_acceptance(counts_);
         result.divergences = static_cast<std::int64_t>(counts_.divergences);
         result.leapfrogs = static_cast<std::int64_t>(counts_.leapfrogs);
@@ -419,10 +426,10 @@ private:
     bool dense_;
     Vector<T> masses_, factor_;  // inverse_mass, mass_root, origin, centre; L of a dense mass
     Vector<math::Tuning> tuning_;
-    Vector<double> sums_, moments_, products_;
-    Matrix<T> last_;  // points after warm-up, if there are no draws
+    Vector<double> sums_, moments_;
+    Vector<double> products_, inverse_mass_;  // [d x (1 + d)] and d more, [d x d], of a dense mass
+    Matrix<T> last_;                          // points after warm-up, if there are no draws
     std::optional<DrawBlocks<T>> blocks_;
-    std::vector<double> inverse_mass_;  // [d x d] of a dense mass, else empty
     math::ChainState<T> state_{};
     std::int64_t done_ = 0, seen_ = 0;  // transitions after warm-up, and of both
     Counts counts_;

@@ -1,6 +1,7 @@
 // What sample() is asked for: its arguments, checked; and the schedule of warm-up.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <string>
@@ -10,7 +11,7 @@
 #include <cuebm/sample.hpp>
 
 #include "check.hpp"
-#include "dense_mass.hpp"
+#include "math/samplers/dense_mass_learning.hpp"
 #include "math/samplers/transition.hpp"
 
 namespace cuebm::detail {
@@ -77,6 +78,19 @@ inline constexpr std::int64_t most_dense = 2048;
 inline bool is_dense(const std::vector<double>& inverse_mass, std::int64_t d) {
     return d > 1 && static_cast<std::int64_t>(inverse_mass.size()) == d * d;
 }
+inline bool is_positive_definite(const std::vector<double>& matrix, std::int64_t d) {
+    const auto size = static_cast<std::size_t>(d);
+    std::vector<double> sums(size * (2 + size)), inverse(size * size), factor(size * size);
+    for (std::size_t i = 0; i < size; ++i)
+        std::copy_n(matrix.begin() + static_cast<std::ptrdiff_t>(i * size), i + 1,
+                    sums.begin() + static_cast<std::ptrdiff_t>(i * (1 + size) + 1));
+    return math::learn_dense_mass<double>({.d = static_cast<std::int32_t>(d),
+                                           .points = 0,
+                                           .sums = sums.data(),
+                                           .inverse = inverse.data(),
+                                           .factor = factor.data()},
+                                          math::OneThread{});
+}
 inline void check_inverse_mass(const std::vector<double>& inverse, std::int64_t d, double least, double largest) {
     const auto size = static_cast<std::int64_t>(inverse.size());
     if (size != 0 && size != d && size != d * d)
@@ -95,7 +109,7 @@ inline void check_inverse_mass(const std::vector<double>& inverse, std::int64_t 
                        text_of(at(i, j)) + " at " + shape(i, j) + " and " + text_of(at(j, i)) + " across the diagonal",
                        "a symmetric matrix");
     }
-    if (cholesky(inverse, d).empty())
+    if (!is_positive_definite(inverse, d))
         refuse(sample_function, "inverse_mass", "a matrix that is not positive definite", "one that is");
 }
 

@@ -143,7 +143,7 @@ RunningSamples<T> sample_running(Stream& stream, const Energy& energy, const Sam
         running->summary({.divergences = result.run.divergences,
                           .max_treedepth_hits = result.run.deepest,
                           .e_bfmi = of_energies && drawn >= enough ? energies.e_bfmi(drawn) : std::vector<double>{},
-                          .transitions = o.chains * drawn * o.thin,
+                          .transitions = o.chains * result.run.counted,
                           .acceptance = result.run.acceptance});
     if (wanted.covariance) result.covariance = running->covariance();
     return result;

@@ -57,7 +57,7 @@ diagnostics::Summary Samples<T>::summary() const {
     diagnostics::SamplerReport report{.divergences = divergences,
                                       .max_treedepth_hits = deepest,
                                       .e_bfmi = {},
-                                      .transitions = chains * draws_a_chain * thin,
+                                      .transitions = chains * counted,
                                       .acceptance = acceptance};
     if (draws_a_chain >= 4 && hamiltonian && thin == 1) {  // else neighbours are no transition of energy
         const auto hamiltonians = to_host(*context, energies);

@@ -28,14 +28,15 @@ SYSTEM = re.compile(r"ld-linux|linux-vdso|lib(c|m|pthread|dl|rt|stdc\+\+|gcc_s)\
 NO_GPU = "no GPU: nothing was run (`./dev gpu build` makes what a GPU machine can run)"
 # Seconds a step may take. Some machines cut a command after 10 minutes: give them some of the steps at a time.
 LIMITS = {"parity": 240, "memcheck": 60, "racecheck": 60, "initcheck": 40, "synccheck": 40, "memcheck_chains": 120,
-          "racecheck_chains": 120, "bench_assign": 60, "bench_energy": 30, "bench_chains": 60, "peers_assign": 70, "peers_chains": 100}
+          "racecheck_chains": 120, "bench_assign": 60, "bench_energy": 30, "bench_chains": 60, "peers_assign": 70,
+          "peers_chains": 100}
 SHARDS = 8  # processes that deal out the tests; the cases that wait for the CPU's reference then overlap
 # compute-sanitizer is 10 to 50 times slower: the kernels of K-means on some shapes and the named tests in float; and by
 # steps of their own every energy and each sampler. (How long these two take is not known yet.)
 CHECKED = {"": "SameBitsOfShape.*n3_*:SameBitsOfShape.*n70_*:SameBitsOfShape.*n65_*:SameBitsOfShape.*n140_*:"
                "SameBits.Reports*:ScikitLearn.*/cuda_float:CuVS.*/cuda_float",
            "chains": "EnergyValues.FollowTheirFormulas/cuda_float:ChainsOn.HaveTheSameBits/cuda_float:"
-                     "DenseMass.HasTheSameBits/cuda_float"}
+                     "ChainsOn.OfSeventy*/cuda_float:DenseMass.HasTheSameBits/cuda_float"}
 KEPT = 20000  # characters of a step's output, the last
 # Where a machine keeps things is nobody's business: of a path are kept its part within the project, or its last name.
 ABSOLUTE = re.compile(r"(?<![\w.])/(?:[\w.+-]+/)*?((?:tests|bench|build|tools)/[\w./+-]+|[\w.+-]+(?![\w./+-]))")

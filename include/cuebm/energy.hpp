@@ -245,7 +245,7 @@ CUEBM_API Energy constrain(const Energy& energy, const std::vector<Support>& sup
 CUEBM_API Energy named(const Energy& energy, const std::vector<std::string>& names);
 
 // Values and gradients of n points, in one pass over them. Give the outputs that are wanted; at least one.
-// Memory: on the CPU 2 d and the energy's scratch for 64 points a thread (for a pack of them, if d > 4096); on a GPU
+// Memory: on the CPU 2 d and the energy's scratch for 64 points a thread (a pack of 2 to 16, if d > 64); on a GPU
 // the parameters, and where d and the energy's scratch do not fit in shared memory, a few n d. Errors: InvalidArgument
 // for shapes, null or misaligned views, other devices, outputs that overlap, a parameter that overflows in T (it may
 // round to 0), a product of weights that overflows or is below T's least normal number, and an energy whose scratch is

@@ -129,13 +129,14 @@ struct Samples {
     std::vector<double> inverse_mass;  // [d], or [d x d] of a dense mass
     std::vector<T> points{};           // [chains x d] on the host: where chains ended, if there are no draws
     int trajectory = 0;                // Hmc::leapfrogs, given or learnt; 1 of Langevin, 0 of others
-    double acceptance = 0;             // mean probability after warm-up
-    // Transitions after warm-up whose H was NaN or -infinity or, but for Metropolis, rose by over 1000; of ULA those to
+    std::int64_t counted = 0;  // transitions of each chain after warm-up, which the numbers below are of: draws thin
+    double acceptance = 0;     // mean probability
+    // Transitions whose H was NaN or -infinity or, but for Metropolis, rose by over 1000; of ULA those to
     // where E is not finite, which alone it does not take.
     std::int64_t divergences = 0;
-    std::int64_t leapfrogs = 0, deepest = 0;  // of NUTS: steps after warm-up, and transitions that max_depth ended
+    std::int64_t leapfrogs = 0, deepest = 0;  // of NUTS: steps, and transitions that max_depth ended
     // `converged`, though whether chains have is for summary() to say; or `cancelled`, and then draws are those that
-    // were complete (the rest of a block is handed to `receive`), and counts are of up to thin - 1 transitions more.
+    // were complete (the rest of a block is handed to `receive`), and `counted` may be up to thin - 1 more.
     Status status = Status::converged;
     std::int64_t thin = 1;
     bool hamiltonian = true;  // the sampler follows trajectories, so that E-BFMI means something
@@ -163,10 +164,11 @@ struct Samples {
 // times a second while they draw.
 //
 // Memory on the device: of chains rounded up to 64, 2 d + 12 elements each and (3 + 2 d) / 64 doubles; d + 3 elements
-// and a byte a draw, with NUTS 5 bytes more; of a dense mass d^2 elements and d (d + 1) doubles; scratch of a
-// transition, 3 d elements and the energy's, or for NUTS about (13 + 2 max_depth) d: on the CPU for 64 chains a thread,
-// on a GPU for every chain, unless it fits in shared memory. Where no draws are stored, d elements a chain on the host,
-// and for a moment on the device, for where chains ended.
+// and a byte a draw, with NUTS 5 bytes more, and while a cancelled run keeps what it has, d elements a draw once more;
+// of a dense mass d^2 elements and 2 d (d + 1) doubles; scratch of a transition, 3 d elements and the energy's, or for
+// NUTS about (13 + 2 max_depth) d: on the CPU for 64 chains a thread (for a pack of 2 to 16, if d > 32), on a GPU for
+// every chain, unless it fits in shared memory. Where no draws are stored, d elements a chain on the host, and for a
+// moment on the device, for where chains ended.
 //
 // Errors: InvalidArgument for an energy that is none, sizes and step sizes out of range, nothing given to be learnt
 // without warm-up, no step size for ULA, a dense mass of more than 2048 coordinates, a wrong start; DataError for the

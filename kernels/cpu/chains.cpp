@@ -11,11 +11,13 @@ namespace {
 std::int64_t tiles_of(std::int64_t chains) { return (chains + tile_lanes - 1) / tile_lanes; }
 
 // Fewer tiles than threads are cut into packs, which take as long whether their lanes are all used or not.
-bool is_shared(const detail::CpuQueue& queue, std::int64_t chains) { return tiles_of(chains) < queue.team().threads(); }
+bool is_shared(const detail::CpuQueue& queue, std::int64_t chains, int pack_lanes) {
+    return tiles_of(chains) < queue.team().threads() && chains > pack_lanes;
+}
 
 // Lanes of a tile's groups.
 int group_of(const detail::CpuQueue& queue, std::int64_t d, std::int64_t chains, std::int64_t tile, int pack_lanes) {
-    const bool together = !is_shared(queue, chains) && chains - tile * tile_lanes > tile_lanes / 2;
+    const bool together = !is_shared(queue, chains, pack_lanes) && chains - tile * tile_lanes > tile_lanes / 2;
     return together ? most_together(d, pack_lanes) : pack_lanes;
 }
 
@@ -110,12 +112,14 @@ void run_chains(detail::CpuQueue& queue, const EnergyKernels& energy, const Chai
         queue.team().parallel_for(
             tiles, [&](std::int64_t tile, int slot) { run(tile_at(tile, from, count), scratch_of_slot(slot)); });
     };
-    if (!is_shared(queue, task.chains)) return run_tiles(0, task.count);
+    const int pack_lanes = kernels_of<T>(energy).pack_lanes;
+    if (!is_shared(queue, task.chains, pack_lanes)) return run_tiles(0, task.count);
+    const std::int64_t packs = (task.chains + pack_lanes - 1) / pack_lanes;
     const auto run_packs = [&](int from, int count) {
-        const int packs = tile_lanes / kernels_of<T>(energy).pack_lanes;
-        queue.team().parallel_for(tiles * packs, [&](std::int64_t i, int slot) {
-            const auto pack = pack_of(tile_at(i / packs, from, count), static_cast<int>(i % packs));
-            if (pack.chains > 0) run(pack, scratch_of_slot(slot));
+        const int packs_a_tile = tile_lanes / pack_lanes;
+        queue.team().parallel_for(packs, [&](std::int64_t i, int slot) {
+            run(pack_of(tile_at(i / packs_a_tile, from, count), static_cast<int>(i % packs_a_tile)),
+                scratch_of_slot(slot));
         });
         if (task.sums != nullptr) run_tiles(from + count, 0);  // adds the numbers up
     };
@@ -126,7 +130,8 @@ void run_chains(detail::CpuQueue& queue, const EnergyKernels& energy, const Chai
         const bool worth_it = *task.seconds * count > worth_sharing_seconds;
         worth_it ? run_packs(from, count) : run_tiles(from, count);
         const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
-        *task.seconds = took.count() / count;
+        const auto at_once = worth_it ? std::min<std::int64_t>(packs, queue.team().threads()) : 1;
+        *task.seconds = took.count() * static_cast<double>(at_once) / count;
         from += count;
     };
     if (*task.seconds == 0 && task.count > 1) go_on(1);

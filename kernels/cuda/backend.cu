@@ -199,6 +199,9 @@ public:
     void add_products(detail::Queue& queue, const detail::AddProducts<T>& task) const override {
         cuda::add_products(cuda_queue(queue), task);
     }
+    void learn_dense_mass(detail::Queue& queue, const math::DenseMassTask<T>& task) const override {
+        cuda::learn_dense_mass(cuda_queue(queue), task);
+    }
 
 private:
     const DeviceProperties& properties_;

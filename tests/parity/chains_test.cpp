@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstdio>
 #include <limits>
 #include <string>
 #include <thread>
@@ -16,6 +17,7 @@
 #include "support/complaint.hpp"
 #include "support/data.hpp"
 #include "support/samplers.hpp"
+#include "support/temporary_file.hpp"
 
 namespace eb = cuebm;
 using namespace cuebm::test;
@@ -190,6 +192,25 @@ TEST(Chains, KeepWhatThereWasWhenCancelled) {
         EXPECT_EQ(eb::state_of(handed).points, eb::state_of(part).points);
         EXPECT_EQ(handed.transitions, part.transitions);
     }
+    // One coordinate: draws are not numbers of draws. Counts are of whole chains, though a draw was not complete.
+    std::stop_source stop;
+    eb::SampleOptions<float> options{
+        .chains = 5, .warmup = 0, .draws = 30, .thin = 7, .seed = 2, .cancel = stop.get_token()};
+    options.progress = [&](const eb::SampleProgress& p) {
+        if (p.transition > 36) stop.request_stop();
+    };
+    const auto line = eb::sample(context, eb::energy::gaussian({.precision = {1}}), eb::Hmc{.step_size = 100}, options);
+    ASSERT_EQ(line.draws_a_chain, 5);
+    EXPECT_EQ(line.draws.rows(), 25);
+    EXPECT_EQ(line.draws.cols(), 1);
+    EXPECT_EQ(line.counted, 40);
+    EXPECT_EQ(line.divergences, 200);
+    const auto summary = line.summary();
+    EXPECT_EQ(summary.sampler.transitions, 200);
+    EXPECT_EQ(summary.sampler.divergences, 200);
+    const auto path = temporary_file("chains_test.csv");
+    line.save_cmdstan_csv(path, 4);
+    std::remove(path.c_str());
     std::stop_source stopped;
     stopped.request_stop();
     const auto none =

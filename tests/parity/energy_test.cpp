@@ -58,6 +58,23 @@ CUEBM_TEST(EnergyValues, AreTheSameBitsForManyPoints) {
     }
 }
 
+// A stride that is divided by, or points outside: of one row it may be anything.
+CUEBM_TEST(EnergyValues, AreThoseOfARowOfAnyStride) {
+    const auto context = backend.make();
+    const eb::Energy energy = eb::energy::gaussian({.precision = {1, 2, 4}});
+    const auto point = context.copy(eb::view(std::vector<T>{1, 2, 3}, 1, 3));
+    const auto value = context.template vector<T>(1);
+    const auto gradient = context.template matrix<T>(1, 3);
+    for (const std::int64_t stride : {std::int64_t{0}, std::int64_t{-3}, std::int64_t{1} << 62}) {
+        eb::energy::evaluate(context, energy,
+                             {.points = {point.data(), 1, 3, stride, context.device()},
+                              .values = value.view(),
+                              .gradients = {gradient.data(), 1, 3, stride, context.device()}});
+        EXPECT_EQ(to_host(context, value), std::vector<T>{T(22.5)});
+        EXPECT_EQ(to_host(context, gradient), (std::vector<T>{1, 4, 12}));
+    }
+}
+
 // Gradients that pass the caches by: a tile of them that is lost or in another's place, the last one, those that begin
 // in the middle of a line.
 CUEBM_TEST(EnergyValues, AreTheSameBitsForGradientsThatNoCacheHolds) {

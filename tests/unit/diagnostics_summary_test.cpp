@@ -154,6 +154,11 @@ TEST(Summary, PrintsATable) {
     EXPECT_EQ(text.substr(0, wanted.size()), wanted);
     EXPECT_TRUE(to_string(changed(nothing, 4, {.divergences = 0, .e_bfmi = {1.2, 0.914, 1, 1}, .acceptance = 0.806}))
                     .starts_with("4 chains of 500 draws, mean acceptance 0.81, 0 divergences, least E-BFMI 0.91\n"));
+    for (const auto& e_bfmi : {std::vector<double>{NAN, 0.9, 0.914, 1}, {0.914, NAN, 0.9, NAN}, {NAN, NAN, NAN, NAN}}) {
+        const auto known = std::isnan(e_bfmi[2]) ? "" : ", least E-BFMI 0.90";
+        EXPECT_TRUE(to_string(changed(nothing, 4, {.divergences = 1, .e_bfmi = e_bfmi}))
+                        .starts_with("4 chains of 500 draws, 1 divergence" + std::string(known) + "\n"));
+    }
     const auto one = to_string(diagnostics::summarise({"x"}, eb::view(std::as_const(x), 1, 1), 1, 1));
     EXPECT_EQ(one.find("-nan"), std::string::npos) << one;
 }

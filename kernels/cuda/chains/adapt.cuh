@@ -124,4 +124,17 @@ __global__ void __launch_bounds__(adapt_threads) add_deviations(detail::AddProdu
     task.sums[element] = sum;
 }
 
+// Of math::learn_dense_mass: a warp has rows, its lanes neighbours in them.
+struct BlockTeam {
+    static constexpr int lanes = 32, rows = adapt_threads / lanes;
+    int row = static_cast<int>(threadIdx.x) / lanes, lane = static_cast<int>(threadIdx.x) % lanes;
+    __device__ __forceinline__ void sync() const { __syncthreads(); }
+};
+
+template <class T>
+__global__ void __launch_bounds__(adapt_threads, 1)  // without the 1 ptxas spills, for blocks that there are not
+    learn_mass_matrix(math::DenseMassTask<T> task) {
+    math::learn_dense_mass(task, BlockTeam{});
+}
+
 }  // namespace cuebm::cuda

@@ -137,13 +137,20 @@ void add_products(CudaQueue& queue, const detail::AddProducts<T>& task) {
            {.grid = dim3(static_cast<unsigned>(blocks)), .block = dim3(adapt_threads), .stream = queue.stream()}, task);
 }
 
+template <class T>
+void learn_dense_mass(CudaQueue& queue, const math::DenseMassTask<T>& task) {
+    const DeviceScope scope(queue.device());
+    launch(learn_mass_matrix<T>, {.grid = dim3(1), .block = dim3(adapt_threads), .stream = queue.stream()}, task);
+}
+
 #define CUEBM_INSTANTIATE(T)                                                                                       \
     template std::size_t chains_scratch_bytes<T>(const detail::OwnedProgram<T>&, std::int64_t, int,                \
                                                  const DeviceProperties&);                                         \
     template void start_chains<T>(CudaQueue&, const detail::StartChains<T>&, const DeviceProperties&, std::byte*); \
     template void run_chains<T>(CudaQueue&, const detail::RunChains<T>&, const DeviceProperties&, std::byte*);     \
     template void adapt_chains<T>(CudaQueue&, const detail::AdaptChains<T>&);                                      \
-    template void add_products<T>(CudaQueue&, const detail::AddProducts<T>&);
+    template void add_products<T>(CudaQueue&, const detail::AddProducts<T>&);                                      \
+    template void learn_dense_mass<T>(CudaQueue&, const math::DenseMassTask<T>&);
 CUEBM_INSTANTIATE(float)
 CUEBM_INSTANTIATE(double)
 

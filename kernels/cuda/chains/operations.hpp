@@ -19,5 +19,7 @@ template <class T>
 void adapt_chains(CudaQueue& queue, const detail::AdaptChains<T>& task);
 template <class T>
 void add_products(CudaQueue& queue, const detail::AddProducts<T>& task);
+template <class T>
+void learn_dense_mass(CudaQueue& queue, const math::DenseMassTask<T>& task);
 
 }  // namespace cuebm::cuda
