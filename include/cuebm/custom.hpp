@@ -14,16 +14,15 @@
 //
 // In CMake, `cuebm_add_energy(my_program my_energy.cpp)` builds it for each instruction set and links it in; elsewhere
 // energy::custom({.name = "Volcano", .parameters = {2, 0.5}}) is then an energy like any other: it adds, is clamped and
-// constrained, evaluated and sampled, with the same bits on every CPU, thread count and GPU.
+// constrained, evaluated and sampled, with the same bits on every CPU, thread count and GPU (not yet run on a GPU).
 //
 // For a GPU the same file, which cuebm_add_energy() keeps in the program, is compiled by NVRTC, a library of the CUDA
 // toolkit, when it is first needed, a kernel at a time: energy::evaluate has one, sample two. Each takes seconds, in
 // which also a call with a Stream waits, and is kept on disk for the next time (CUEBM_CACHE, else
-// $XDG_CACHE_HOME/cuebm, else
-// ~/.cache/cuebm). There the file sees this header alone: no other #include, no standard library, and functions of
-// doubles such as std::exp neither, which would give each machine its own bits: write exp(Number(...)). What NVRTC does
-// not take is an InvalidArgument with the file's line, no NVRTC a DeviceError. energy::custom itself needs neither a
-// GPU nor NVRTC.
+// $XDG_CACHE_HOME/cuebm, else ~/.cache/cuebm). There the file sees this header alone: no other #include, no standard
+// library, and functions of doubles such as std::exp neither, which would give each machine its own bits: write
+// exp(Number(...)). What NVRTC does not take is an InvalidArgument with the file's line, no NVRTC a DeviceError.
+// energy::custom itself needs neither a GPU nor NVRTC.
 //
 // `dimension` and `parameters` are how many it is written for; 0 coordinates or -1 parameters: any number, x.size() and
 // x.parameters() of them, which is then the functor's to look at: no index is checked. The gradient is found by forward
