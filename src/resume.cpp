@@ -8,6 +8,7 @@
 #include "energy_node.hpp"
 #include "file_io.hpp"
 #include "fingerprint.hpp"
+#include "warmup_state.hpp"
 
 namespace cuebm {
 namespace {
@@ -33,14 +34,14 @@ std::uint64_t fingerprint_of(const char* function, const Energy& energy) {
 
 // What a file begins with; the lengths of what follows it. The last byte of the magic is the format's version.
 struct Header {
-    char magic[8] = {'c', 'u', 'e', 'b', 'm', 'M', 'C', '3'};
-    std::int64_t element = 0, chains = 0, dimension = 0, masses = 0, transitions = 0, text = 0;
+    char magic[8] = {'c', 'u', 'e', 'b', 'm', 'M', 'C', '4'};
+    std::int64_t element = 0, chains = 0, dimension = 0, masses = 0, transitions = 0, text = 0, adaptation = 0;
     std::uint64_t seed = 0, fingerprint = 0;
     double step_size = 0;
     std::int64_t trajectory = 0;
     std::uint64_t checksum = 0;  // of the file, with 0 here
 };
-static_assert(sizeof(Header) == 96);  // no padding
+static_assert(sizeof(Header) == 104);  // no padding
 
 template <class T>
 std::uint64_t checksum_of(Header header, const ChainsState<T>& state) {
@@ -50,6 +51,7 @@ std::uint64_t checksum_of(Header header, const ChainsState<T>& state) {
     for (const char letter : state.energy) print.add(letter);
     print.add(state.inverse_mass);
     print.add(state.points);
+    print.add(state.adaptation);
     return print.value();
 }
 
@@ -59,7 +61,7 @@ template <class T>
 ChainsState<T> state_of(const Samples<T>& run) {
     const std::int64_t n = run.draws_a_chain, d = run.energy ? run.energy.dimension() : 0;
     if (n == 0 && run.points.empty())
-        refuse("state_of", "run", "one without a transition, or cancelled before there was a draw",
+        refuse("state_of", "run", "one without a transition, or cancelled between warm-up and the first draw",
                "what sample() returned, with warm-up or draws");
     const auto points = [&] {
         if (n == 0) return run.points;
@@ -75,7 +77,40 @@ ChainsState<T> state_of(const Samples<T>& run) {
             .trajectory = run.trajectory,
             .inverse_mass = run.inverse_mass,
             .energy = run.energy.text(),
-            .fingerprint = fingerprint_of<T>("state_of", run.energy)};
+            .fingerprint = fingerprint_of<T>("state_of", run.energy),
+            .adaptation = run.adaptation};
+}
+
+// In the middle of warm-up.
+template <class T>
+static Samples<T> go_on(const char* function, Stream& stream, const Energy& energy, const Sampler& sampler,
+                        const ChainsState<T>& state, const SampleOptions<T>& options) {
+    WarmupHeader header;
+    if (state.adaptation.size() < sizeof header)
+        refuse(function, "state", std::to_string(state.adaptation.size()) + " bytes of a warm-up",
+               "what state_of() returned");
+    std::memcpy(&header, state.adaptation.data(), sizeof header);
+    if (!(header.done >= 0 && header.done <= header.warmup && header.warmup < 0x1p31))
+        refuse(function, "state", "a damaged warm-up", "what state_of() returned");
+    if (!header.is_of(kind_of(sampler)))
+        refuse(function, "sampler", "another, of another target or step size", "that of the warm-up that goes on");
+    const auto start = stream.context().copy(view(state.points, state.chains, state.dimension));
+    const bool learns_mass = header.learns_mass != 0;
+    return go_on_warming_up<T>(stream, energy, sampler,
+                               {.chains = state.chains,
+                                .warmup = static_cast<std::int64_t>(header.warmup),
+                                .draws = options.draws,
+                                .thin = options.thin,
+                                .seed = state.seed,
+                                .first_transition = state.transitions - static_cast<std::int64_t>(header.done),
+                                .start = start,
+                                .inverse_mass = learns_mass ? std::vector<double>() : state.inverse_mass,
+                                .adapt_mass = learns_mass,
+                                .dense_mass = learns_mass && header.dense != 0,
+                                .receive = options.receive,
+                                .progress = options.progress,
+                                .cancel = options.cancel},
+                               state.adaptation);
 }
 
 template <class T>
@@ -90,6 +125,7 @@ Samples<T> resume(Stream& stream, const Energy& energy, const Sampler& sampler, 
     if (state.chains < 1 || static_cast<std::int64_t>(state.points.size()) != state.chains * state.dimension)
         refuse(function, "state", std::to_string(state.points.size()) + " coordinates",
                shape(state.chains, state.dimension));
+    if (!state.adaptation.empty()) return go_on(function, stream, energy, sampler, state, options);
     auto tuned = sampler;
     std::visit([&](auto& kind) { kind.step_size = state.step_size; }, tuned);
     if (auto* hmc = std::get_if<Hmc>(&tuned); hmc != nullptr && hmc->leapfrogs == 0) {
@@ -136,6 +172,7 @@ void write(const std::string& path, const ChainsState<T>& state) {
     header.fingerprint = state.fingerprint;
     header.step_size = state.step_size;
     header.trajectory = state.trajectory;
+    header.adaptation = static_cast<std::int64_t>(state.adaptation.size());
     if (state.chains < 1 || static_cast<std::int64_t>(state.points.size()) != state.chains * state.dimension ||
         !are_masses(header.masses, state.dimension))
         refuse("save", "state", "points and masses of other sizes", "what state_of() returned");
@@ -145,6 +182,7 @@ void write(const std::string& path, const ChainsState<T>& state) {
     file.write(state.energy.data(), state.energy.size());
     file.write(state.inverse_mass.data(), state.inverse_mass.size() * sizeof(double));
     file.write(state.points.data(), state.points.size() * sizeof(T));
+    file.write(state.adaptation.data(), state.adaptation.size());
     file.commit();
 }
 
@@ -162,7 +200,7 @@ ChainsState<T> load_chains(const std::string& path) {
     if (std::memcmp(header.magic, expected.magic, sizeof header.magic - 1) != 0)
         file.fail(0, "another format", "chains that cuebm::save() wrote");
     if (header.magic[7] != expected.magic[7])
-        file.fail(7, "chains of another version's format", "format 3: chains that this version of cuebm saved");
+        file.fail(7, "chains of another version's format", "format 4: chains that this version of cuebm saved");
     if (header.element != sizeof(T))
         file.fail(8, "numbers of " + std::to_string(header.element) + " bytes", std::to_string(sizeof(T)) + " bytes");
     std::int64_t points = 0, wanted = 0;
@@ -171,7 +209,7 @@ ChainsState<T> load_chains(const std::string& path) {
         __builtin_mul_overflow(points, header.element, &wanted) ||
         __builtin_add_overflow(wanted, header.text, &wanted) || header.masses < 1 || header.masses > file.left() / 8 ||
         !are_masses(header.masses, header.dimension) || __builtin_add_overflow(wanted, 8 * header.masses, &wanted) ||
-        wanted != file.left())
+        header.adaptation < 0 || __builtin_add_overflow(wanted, header.adaptation, &wanted) || wanted != file.left())
         file.fail(static_cast<std::int64_t>(sizeof header), std::to_string(file.left()) + " bytes",
                   "those of " + shape(header.chains, header.dimension) + " coordinates");
     ChainsState<T> state{.points = std::vector<T>(static_cast<std::size_t>(points)),
@@ -183,14 +221,16 @@ ChainsState<T> load_chains(const std::string& path) {
                          .trajectory = static_cast<int>(header.trajectory),
                          .inverse_mass = std::vector<double>(static_cast<std::size_t>(header.masses)),
                          .energy = std::string(static_cast<std::size_t>(header.text), ' '),
-                         .fingerprint = header.fingerprint};
+                         .fingerprint = header.fingerprint,
+                         .adaptation = std::vector<std::byte>(static_cast<std::size_t>(header.adaptation))};
     file.read(state.energy.data(), header.text, "an energy's text");
     file.read(state.inverse_mass.data(), 8 * header.masses, "masses");
     file.read(state.points.data(), points * header.element, "points");
+    file.read(state.adaptation.data(), header.adaptation, "a warm-up's state");
     if (checksum_of(header, state) != header.checksum)
         file.fail(0, "a damaged file: its checksum is another", "what cuebm::save() wrote");
     if (header.trajectory < 0 || header.trajectory > 1 << 30)
-        file.fail(80, std::to_string(header.trajectory) + " leapfrog steps", "0 to 2^30");
+        file.fail(88, std::to_string(header.trajectory) + " leapfrog steps", "0 to 2^30");
     return state;
 }
 

@@ -13,7 +13,7 @@
 #include "float_environment.hpp"
 #include "host_copy.hpp"
 #include "math/random_streams.hpp"
-#include "sample_arguments.hpp"
+#include "warmup_state.hpp"
 
 namespace cuebm {
 namespace {
@@ -56,7 +56,8 @@ public:
                    array()}};
     }
 
-    Samples<T> run(const Energy& energy) {
+    // `adaptation`: of a warm-up that goes on; null: it begins.
+    Samples<T> run(const Energy& energy, const std::vector<std::byte>* adaptation = nullptr) {
         const std::int64_t kept = o_.receive ? 0 : o_.chains, trees = kind_.max_depth > 0 ? kept : 0;
         Samples<T> result{.draws = context_.matrix<T>(kept * o_.draws, d_),
                           .values = context_.matrix<T>(kept, o_.draws),
@@ -77,7 +78,7 @@ public:
         const WaitAtEnd wait(stream_);
         start();
         begin_adaptation();
-        const bool whole = warm_up() && draw(result);
+        const bool whole = warm_up(adaptation != nullptr ? restore(*adaptation) : 0) && draw(result);
         finish(result);
         if (whole && last_.rows() > 0) result.points = read(stream_, last_.view());
         if (!whole) cut_short(result);
@@ -206,14 +207,62 @@ private:
                 .seconds = &seconds_};
     }
 
-    bool warm_up() {
+    bool learns_mass() const { return o_.adapt_mass && o_.inverse_mass.empty(); }
+
+    // What warm-up learns, but for where the chains are.
+    std::vector<VectorView<std::byte>> learnt() const {
+        const auto bytes = [&]<class Element>(const Vector<Element>& of) {
+            return VectorView<std::byte>{reinterpret_cast<std::byte*>(of.data()),
+                                         of.size() * static_cast<std::int64_t>(sizeof(Element)), 1, context_.device()};
+        };
+        return {bytes(tuning_),   bytes(moments_),      bytes(masses_),
+                bytes(products_), bytes(inverse_mass_), bytes(factor_)};
+    }
+    std::vector<std::byte> saved() {
+        auto header = WarmupHeader::of(kind_);
+        header.warmup = static_cast<double>(o_.warmup);
+        header.done = static_cast<double>(seen_);
+        header.learns_mass = static_cast<double>(learns_mass());
+        header.dense = static_cast<double>(dense_);
+        std::vector<std::byte> all(sizeof header);
+        std::memcpy(all.data(), &header, sizeof header);
+        for (const auto& view : learnt()) {
+            if (view.size == 0) continue;
+            const auto part = read(stream_, view);
+            all.insert(all.end(), part.begin(), part.end());
+        }
+        return all;
+    }
+    // Returns how many transitions of warm-up are done.
+    std::int64_t restore(const std::vector<std::byte>& adaptation) {
+        WarmupHeader header;
+        auto wanted = static_cast<std::int64_t>(sizeof header);
+        for (const auto& view : learnt()) wanted += view.size;
+        if (static_cast<std::int64_t>(adaptation.size()) != wanted)
+            refuse("resume", "state", std::to_string(adaptation.size()) + " bytes of a warm-up",
+                   std::to_string(wanted));
+        std::memcpy(&header, adaptation.data(), sizeof header);
+        const std::byte* from = adaptation.data() + sizeof header;
+        for (const auto& view : learnt()) {
+            if (view.size > 0) copy(stream_, VectorView<const std::byte>{from, view.size}, view);
+            from += view.size;
+        }
+        stream_.wait();
+        return static_cast<std::int64_t>(header.done);
+    }
+
+    // From this transition on. Where somebody wants it to stop, one more keeps where the chains are.
+    bool warm_up(std::int64_t from) {
         const bool learns_step = kind_.step_size == 0;
-        const bool learns_mass = o_.adapt_mass && o_.inverse_mass.empty();
+        const bool learns_mass = this->learns_mass();
         const auto windows = learns_mass ? windows_of(o_.warmup) : WarmupWindows{};
         const std::int64_t report = std::max<std::int64_t>(o_.warmup / 50, 1), most_in_flight = 64;
-        auto end = windows.ends.begin();
-        std::int64_t points_in_products = 0;
-        for (std::int64_t t = 0; t < o_.warmup; ++t) {
+        auto end = std::upper_bound(windows.ends.begin(), windows.ends.end(), from);
+        const std::int64_t window = end == windows.ends.begin() ? windows.first : *(end - 1);
+        std::int64_t points_in_products = std::max<std::int64_t>(std::min(from, windows.last) - window, 0) * o_.chains;
+        seen_ = from;
+        for (std::int64_t t = from; t < o_.warmup; ++t) {
+            const bool stops = o_.cancel.stop_requested();
             auto task = transitions(t, 1);
             auto learn = adaptation();
             if (learns_mass && t > 0 && t == windows.first) {
@@ -230,7 +279,7 @@ private:
             task.sums = sums_.data();
             task.origin = learn.collect || kind_.learns_length ? learn.origin : nullptr;
             if (kind_.learns_length) task.transition.centre = learn.centre;
-            if (o_.draws == 0 && t + 1 == o_.warmup) {
+            if (stops || (o_.draws == 0 && t + 1 == o_.warmup)) {
                 last_ = context_.matrix<T>(o_.chains, d_);
                 task.kept.draws_a_chain = 1;
                 task.kept.points = last_.data();
@@ -253,11 +302,11 @@ private:
                 points_in_products = 0;
             }
             seen_ = t + 1;
-            if ((t + 1) % report == 0 || o_.cancel.stop_requested()) {
-                if (!tell(t + 1, true)) return false;
-            } else if ((t + 1) % most_in_flight == 0) {
+            if (stops) return false;
+            if ((t + 1) % report == 0)
+                (void)tell(t + 1, true);
+            else if ((t + 1) % most_in_flight == 0)
                 stream_.wait();
-            }
         }
         return true;
     }
@@ -391,7 +440,11 @@ private:
         cut(result.divergent, 1);
         cut(result.tree_leapfrogs, 1);
         cut(result.tree_depths, 1);
-        result.points = blocks_ && drawn > 0 ? read(stream_, blocks_->last_draw(done_)) : std::vector<T>();
+        if (blocks_ && drawn > 0) result.points = read(stream_, blocks_->last_draw(done_));
+        if (done_ == 0) {  // in warm-up
+            result.points = read(stream_, last_.view());
+            result.adaptation = saved();
+        }
         result.draws_a_chain = kept;
         if (drawn > 0) result.transitions = o_.first_transition + o_.warmup + drawn * o_.thin;
         result.status = Status::cancelled;
@@ -447,14 +500,24 @@ Samples<T> sample(Stream& stream, const Energy& energy, const Sampler& sampler, 
     return Chains<T>(stream, energy, kind, options).run(energy);
 }
 template <class T>
+Samples<T> detail::go_on_warming_up(Stream& stream, const Energy& energy, const Sampler& sampler,
+                                    const SampleOptions<T>& options, const std::vector<std::byte>& adaptation) {
+    const DefaultFloatEnvironment environment;
+    const SamplerKind kind = kind_of(sampler);
+    check_sample(stream.context(), energy, kind, std::holds_alternative<Nuts>(sampler), options);
+    return Chains<T>(stream, energy, kind, options).run(energy, &adaptation);
+}
+template <class T>
 Samples<T> sample(const Context& context, const Energy& energy, const Sampler& sampler,
                   const SampleOptions<T>& options) {
     Stream stream(context);
     return sample(stream, energy, sampler, options);
 }
 
-#define CUEBM_INSTANTIATE(T)                                                                                  \
-    template CUEBM_API Samples<T> sample<T>(Stream&, const Energy&, const Sampler&, const SampleOptions<T>&); \
+#define CUEBM_INSTANTIATE(T)                                                                                         \
+    template CUEBM_API Samples<T> sample<T>(Stream&, const Energy&, const Sampler&, const SampleOptions<T>&);        \
+    template Samples<T> detail::go_on_warming_up<T>(Stream&, const Energy&, const Sampler&, const SampleOptions<T>&, \
+                                                    const std::vector<std::byte>&);                                  \
     template CUEBM_API Samples<T> sample<T>(const Context&, const Energy&, const Sampler&, const SampleOptions<T>&);
 CUEBM_INSTANTIATE(float)
 CUEBM_INSTANTIATE(double)

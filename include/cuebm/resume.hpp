@@ -7,6 +7,7 @@
 //   const auto more = eb::resume(context, E, eb::Hmc{}, eb::load_chains<float>("chains.bin"), {.draws = 600});
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -29,18 +30,21 @@ struct ChainsState {
     std::vector<double> inverse_mass;  // [dimension], or [dimension x dimension] of a dense mass
     std::string energy;                // Energy::text()
     std::uint64_t fingerprint = 0;     // of the energy's parameters in T
+    // What a warm-up that was cancelled had learnt so far; else empty.
+    std::vector<std::byte> adaptation{};
 };
 
-// Also of a run that was cancelled after its first draw: it goes on from the last, and the bits stay those of an
-// unbroken one. Warm-up cannot go on in its middle. Errors: InvalidArgument for a run that was cancelled before, or
-// that had neither warm-up nor draws.
+// Also of a run that was cancelled: it goes on from its last draw, or in the middle of its warm-up, and the bits stay
+// those of an unbroken one. Errors: InvalidArgument for a run that was cancelled between warm-up and its first draw, or
+// that had neither.
 template <class T>
 CUEBM_API ChainsState<T> state_of(const Samples<T>& run);
 
 // The chains go on, without warm-up, with their step size and mass, whatever the sampler says of its step size; Hmc of
 // 0 leapfrogs takes the state's trajectory, and its lengths are halton. Another sampler, or one of other lengths, is
-// taken too: the chains then go on by it. Of the options draws, thin, receive, progress and cancel are looked at.
-// Errors: also InvalidArgument for a state of another energy.
+// taken too: the chains then go on by it. But where warm-up was cancelled, what is left of it comes first, with the
+// sampler as it was. Of the options draws, thin, receive, progress and cancel are looked at. Errors: also
+// InvalidArgument for a state of another energy, or, in warm-up, another kind of sampler, target or step size.
 template <class T>
 CUEBM_API Samples<T> resume(const Context& context, const Energy& energy, const Sampler& sampler,
                             const ChainsState<T>& state, const SampleOptions<T>& options);

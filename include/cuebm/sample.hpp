@@ -9,6 +9,7 @@
 // same among 10 as among 10,000. Sums over chains are pairwise in each 64 of them, then in order.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -106,8 +107,8 @@ struct SampleOptions {
     // thread, and then Samples has none. See sample_running (cuebm/running.hpp).
     std::function<void(const DrawBlock<T>&)> receive{};
     std::function<void(const SampleProgress&)> progress{};  // called by the sampling thread about 100 times
-    // Looked at after each transition of warm-up that has been handed to the device, up to 64 at once, and some ten
-    // times a second while draws are made.
+    // Looked at before each transition of warm-up that is handed to the device, which has up to 64 at once, and some
+    // ten times a second while draws are made. What there was is kept, and can go on (cuebm/resume.hpp).
     std::stop_token cancel{};
 };
 
@@ -126,9 +127,10 @@ struct Samples {
     std::int64_t warmup = 0;       // transitions of this run before its draws
     std::int64_t transitions = 0;  // of the seed's, up to the last draw
     double step_size = 0;
-    std::vector<double> inverse_mass;  // [d], or [d x d] of a dense mass
-    std::vector<T> points{};           // [chains x d] on the host: where chains ended, if there are no draws
-    int trajectory = 0;                // Hmc::leapfrogs, given or learnt; 1 of Langevin, 0 of others
+    std::vector<double> inverse_mass;     // [d], or [d x d] of a dense mass
+    std::vector<T> points{};              // [chains x d] on the host: where chains ended, if there are no draws
+    std::vector<std::byte> adaptation{};  // what was learnt, where warm-up was cancelled: for state_of()
+    int trajectory = 0;                   // Hmc::leapfrogs, given or learnt; 1 of Langevin, 0 of others
     std::int64_t counted = 0;  // transitions of each chain after warm-up, which the numbers below are of: draws thin
     double acceptance = 0;     // mean probability
     // Transitions whose H was NaN or -infinity or, but for Metropolis, rose by over 1000; of ULA those to

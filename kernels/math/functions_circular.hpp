@@ -1,5 +1,6 @@
 // Sine and cosine over a lane, of turns, half turns and words: the reduction to a quarter is exact.
-// Errors: <= 1.7 ulp (float, all arguments) and 1.6 (double, grids; tests/unit/function_errors_test.cpp).
+// Errors: <= 1.7 ulp (float, all arguments; of sincos_pi from 2^-125 on, since halves of smaller ones lose bits)
+// and 1.6 (double, grids; tests/unit/function_errors_test.cpp).
 #pragma once
 
 #include "math/functions.hpp"

@@ -87,6 +87,90 @@ CUEBM_TEST(ChainsGoOn, WithoutStoredDraws) {
     }
 }
 
+// A warm-up that was cancelled and goes on, by a file: forgets its step size, moments, products, window or centre, adds
+// a transition to them twice or not at all, or has other random numbers.
+CUEBM_TEST(ChainsGoOn, InTheMiddleOfWarmUp) {
+    const auto context = backend.make();
+    const eb::Energy energy = eb::energy::eight_schools();
+    auto all = samplers();
+    all.push_back({"learnt_length", eb::Hmc{.leapfrogs = 0}});
+    all.push_back({"ula", eb::Langevin{.adjusted = false, .step_size = 0.05}});
+    for (const auto& [name, sampler] : all)
+        for (const bool dense : {false, true}) {
+            if (dense && name != "hmc" && name != "nuts") continue;
+            const eb::SampleOptions<T> options{.chains = 9, .warmup = 60, .draws = 4, .seed = 6, .dense_mass = dense};
+            const auto whole = eb::sample<T>(context, energy, sampler, options);
+            // The mass is learnt from transitions [9, 54), in one window.
+            for (const std::int64_t done : {1, 9, 10, 40, 54, 60}) {
+                SCOPED_TRACE(name + (dense ? ", dense, after " : ", after ") + std::to_string(done));
+                std::stop_source stop;
+                auto cancelled = options;
+                cancelled.cancel = stop.get_token();
+                cancelled.progress = [&](const eb::SampleProgress& p) {
+                    if (p.transition == done - 1) stop.request_stop();
+                };
+                if (done == 1) stop.request_stop();
+                const auto part = eb::sample<T>(context, energy, sampler, cancelled);
+                ASSERT_EQ(part.status, eb::Status::cancelled);
+                EXPECT_EQ(part.transitions, done);
+                const auto path = temporary_file("warmup_" + backend.name + std::to_string(sizeof(T)) + ".bin");
+                eb::save(path, eb::state_of(part));
+                const auto rest = eb::resume(context, energy, sampler, eb::load_chains<T>(path), {.draws = 4});
+                std::remove(path.c_str());
+                EXPECT_EQ(rest.step_size, whole.step_size);
+                EXPECT_EQ(rest.inverse_mass, whole.inverse_mass);
+                EXPECT_EQ(rest.transitions, whole.transitions);
+                EXPECT_EQ(rest.divergences, whole.divergences);
+                EXPECT_TRUE(same_bits(to_host(context, rest.draws), to_host(context, whole.draws)));
+            }
+        }
+}
+
+// Windows after the first, of which the first ends where it is stopped; stopped twice, with masses that are given, and
+// chains of several tiles.
+TEST(Chains, GoOnInTheMiddleOfALongWarmUp) {
+    const auto context = eb::Context::cpu();
+    const eb::Energy energy = eb::energy::gaussian({.precision = {1, 4, 100}});
+    for (const auto& mass : {std::vector<double>{}, {1, 0.25, 0.01}, {1, 0, 0, 0, 0.5, 0.01, 0, 0.01, 0.02}})
+        for (const bool dense : {false, true}) {
+            if (dense && !mass.empty()) continue;
+            eb::SampleOptions<double> options{
+                .chains = 70, .warmup = 180, .draws = 3, .seed = 2, .inverse_mass = mass, .dense_mass = dense};
+            const auto whole = eb::sample<double>(context, energy, eb::Hmc{}, options);
+            std::stop_source first, second;
+            options.cancel = first.get_token();
+            options.progress = [&](const eb::SampleProgress& p) {
+                if (p.transition >= 99) first.request_stop();
+            };
+            const auto begun = eb::sample<double>(context, energy, eb::Hmc{}, options);
+            ASSERT_EQ(begun.status, eb::Status::cancelled);
+            ASSERT_EQ(begun.transitions, 100);
+            const auto at_once = eb::resume<double>(context, energy, eb::Hmc{}, eb::state_of(begun), {.draws = 3});
+            EXPECT_EQ(to_host(context, at_once.draws), to_host(context, whole.draws));
+            const auto going = eb::resume<double>(context, energy, eb::Hmc{}, eb::state_of(begun),
+                                                  {.draws = 3,
+                                                   .progress =
+                                                       [&](const eb::SampleProgress& p) {
+                                                           if (p.transition >= 111) second.request_stop();
+                                                       },
+                                                   .cancel = second.get_token()});
+            ASSERT_EQ(going.status, eb::Status::cancelled);
+            EXPECT_GT(going.transitions, begun.transitions);
+            const auto rest = eb::resume<double>(context, energy, eb::Hmc{}, eb::state_of(going), {.draws = 3});
+            EXPECT_EQ(to_host(context, rest.draws), to_host(context, whole.draws));
+            EXPECT_EQ(rest.inverse_mass, whole.inverse_mass);
+
+            auto state = eb::state_of(begun);
+            expect_refused("sampler", [&] { (void)eb::resume(context, energy, eb::Nuts{}, state, {.draws = 1}); });
+            expect_refused("sampler",
+                           [&] { (void)eb::resume(context, energy, eb::Hmc{.target = 0.9}, state, {.draws = 1}); });
+            state.adaptation.pop_back();
+            expect_refused("state", [&] { (void)eb::resume(context, energy, eb::Hmc{}, state, {.draws = 1}); });
+            state.adaptation.resize(8);
+            expect_refused("state", [&] { (void)eb::resume(context, energy, eb::Hmc{}, state, {.draws = 1}); });
+        }
+}
+
 // A mass that was learnt, and is not taken back.
 TEST(Chains, GoOnWhereTheyAreWide) {
     const auto context = eb::Context::cpu();
@@ -153,7 +237,7 @@ TEST(Chains, RefuseOtherStates) {
     other[bytes.size() - 1] ^= 1;
     EXPECT_NE(complaint(other).find("damaged"), std::string::npos) << complaint(other);
     other = bytes;
-    other[7] = '2';
+    other[7] = '3';
     EXPECT_NE(complaint(other).find("version"), std::string::npos) << complaint(other);
     std::remove(path.c_str());
 }

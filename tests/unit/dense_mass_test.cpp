@@ -54,8 +54,12 @@ TEST(DenseMassLearning, IsTheShrunkCovariance) {
 
 // A mass that is half written, or NaN taken for positive.
 TEST(DenseMassLearning, LeavesWhatWasThereWhereItIsNotPositiveDefinite) {
-    for (const auto& lower : {std::vector<double>{0, 1, NAN, 0, 1, 1}, {0, 1, NAN, 0, 2, 1}, {0, 0, NAN, 0, 0, 1},
-                              {0, -1, NAN, 0, 0, 1}, {0, NAN, NAN, 0, 0, 1}, {0, 1, NAN, 0, 1, 1 + 0x1p-52}}) {
+    for (const auto& lower : {std::vector<double>{0, 1, NAN, 0, 1, 1},
+                              {0, 1, NAN, 0, 2, 1},
+                              {0, 0, NAN, 0, 0, 1},
+                              {0, -1, NAN, 0, 0, 1},
+                              {0, NAN, NAN, 0, 0, 1},
+                              {0, 1, NAN, 0, 1, 1 + 0x1p-52}}) {
         const auto got = learn(2, 0, lower);
         EXPECT_FALSE(got.positive);
         EXPECT_EQ(got.inverse, std::vector<double>(4, -1));

@@ -1,6 +1,6 @@
-// A dense mass from the products of deviations: M^-1, shrunk as Stan's dense metric is (Reference Manual, "HMC algorithm
-// parameters"), and its Cholesky factor, on the device. One code for CPUs and GPUs, and an order of sums that does not
-// depend on who does what, so that the bits are the same.
+// A dense mass from the products of deviations: M^-1, shrunk as Stan's dense metric is (Reference Manual, "HMC
+// algorithm parameters"), and its Cholesky factor, on the device. One code for CPUs and GPUs, and an order of sums that
+// does not depend on who does what, so that the bits are the same.
 #pragma once
 
 #include "math/functions_basic.hpp"
@@ -41,9 +41,7 @@ CUEBM_MATH bool learn_dense_mass(const DenseMassTask<T>& task, const Team& team)
         });
         team.sync();
     }
-    each(0, [&](int i, int j) {
-        (i == j ? totals[i * width] : lower[j * width + i]) = lower[i * width + j];
-    });
+    each(0, [&](int i, int j) { (i == j ? totals[i * width] : lower[j * width + i]) = lower[i * width + j]; });
     team.sync();
     for (int k = 0; k < d; ++k) {
         const double pivot = lower[k * width + k];
@@ -51,8 +49,7 @@ CUEBM_MATH bool learn_dense_mass(const DenseMassTask<T>& task, const Team& team)
         if (!(pivot > static_cast<double>(d) * 0x1p-52 * totals[k * width])) return false;
         const double root = square_root(pivot), inverse = 1 / root;
         const int thread = team.row * Team::lanes + team.lane;
-        for (int i = k + 1 + thread; i < d; i += Team::rows * Team::lanes)
-            column[i] = lower[i * width + k] * inverse;
+        for (int i = k + 1 + thread; i < d; i += Team::rows * Team::lanes) column[i] = lower[i * width + k] * inverse;
         team.sync();
         for (int i = k + 1 + thread; i < d; i += Team::rows * Team::lanes) lower[i * width + k] = column[i];
         if (thread == 0) lower[k * width + k] = root;
