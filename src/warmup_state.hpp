@@ -1,5 +1,5 @@
-// A warm-up that was cancelled and goes on: what it had learnt, as bytes that a state keeps. A header, and the arrays of
-// adaptation in the order of Chains::learnt() (sample.cpp).
+// A warm-up that was cancelled and goes on: what it had learnt, as bytes that a state keeps. A header, and the arrays
+// of adaptation in the order of Chains::learnt() (sample.cpp).
 #pragma once
 
 #include <cstddef>
