@@ -61,7 +61,7 @@ template <class T>
 ChainsState<T> state_of(const Samples<T>& run) {
     const std::int64_t n = run.draws_a_chain, d = run.energy ? run.energy.dimension() : 0;
     if (n == 0 && run.points.empty())
-        refuse("state_of", "run", "one without a transition, or cancelled between warm-up and the first draw",
+        refuse("state_of", "run", "one without a transition, or cancelled before its first draw and without warm-up",
                "what sample() returned, with warm-up or draws");
     const auto points = [&] {
         if (n == 0) return run.points;
@@ -81,37 +81,40 @@ ChainsState<T> state_of(const Samples<T>& run) {
             .adaptation = run.adaptation};
 }
 
+namespace {
+
 // In the middle of warm-up.
 template <class T>
-static Samples<T> go_on(const char* function, Stream& stream, const Energy& energy, const Sampler& sampler,
-                        const ChainsState<T>& state, const SampleOptions<T>& options) {
+Samples<T> resume_warm_up(const char* function, Stream& stream, const Energy& energy, const Sampler& sampler,
+                          const ChainsState<T>& state, const SampleOptions<T>& options) {
     WarmupHeader header;
     if (state.adaptation.size() < sizeof header)
         refuse(function, "state", std::to_string(state.adaptation.size()) + " bytes of a warm-up",
                "what state_of() returned");
     std::memcpy(&header, state.adaptation.data(), sizeof header);
-    if (!(header.done >= 0 && header.done <= header.warmup && header.warmup < 0x1p31))
+    if (header.done < 0 || header.done >= header.warmup)
         refuse(function, "state", "a damaged warm-up", "what state_of() returned");
     if (!header.is_of(kind_of(sampler)))
-        refuse(function, "sampler", "another, of another target or step size", "that of the warm-up that goes on");
+        refuse(function, "sampler", "another than the one that was warming up", "that one, as it was");
     const auto start = stream.context().copy(view(state.points, state.chains, state.dimension));
-    const bool learns_mass = header.learns_mass != 0;
-    return go_on_warming_up<T>(stream, energy, sampler,
-                               {.chains = state.chains,
-                                .warmup = static_cast<std::int64_t>(header.warmup),
-                                .draws = options.draws,
-                                .thin = options.thin,
-                                .seed = state.seed,
-                                .first_transition = state.transitions - static_cast<std::int64_t>(header.done),
-                                .start = start,
-                                .inverse_mass = learns_mass ? std::vector<double>() : state.inverse_mass,
-                                .adapt_mass = learns_mass,
-                                .dense_mass = learns_mass && header.dense != 0,
-                                .receive = options.receive,
-                                .progress = options.progress,
-                                .cancel = options.cancel},
-                               state.adaptation);
+    return sample_from<T>(stream, energy, sampler,
+                          {.chains = state.chains,
+                           .warmup = header.warmup,
+                           .draws = options.draws,
+                           .thin = options.thin,
+                           .seed = state.seed,
+                           .first_transition = state.transitions - header.done,
+                           .start = start,
+                           .inverse_mass = header.learns_mass != 0 ? std::vector<double>() : state.inverse_mass,
+                           .adapt_mass = header.learns_mass != 0,
+                           .dense_mass = header.learns_mass != 0 && header.dense != 0,
+                           .receive = options.receive,
+                           .progress = options.progress,
+                           .cancel = options.cancel},
+                          &state.adaptation);
 }
+
+}  // namespace
 
 template <class T>
 Samples<T> resume(Stream& stream, const Energy& energy, const Sampler& sampler, const ChainsState<T>& state,
@@ -125,7 +128,7 @@ Samples<T> resume(Stream& stream, const Energy& energy, const Sampler& sampler, 
     if (state.chains < 1 || static_cast<std::int64_t>(state.points.size()) != state.chains * state.dimension)
         refuse(function, "state", std::to_string(state.points.size()) + " coordinates",
                shape(state.chains, state.dimension));
-    if (!state.adaptation.empty()) return go_on(function, stream, energy, sampler, state, options);
+    if (!state.adaptation.empty()) return resume_warm_up(function, stream, energy, sampler, state, options);
     auto tuned = sampler;
     std::visit([&](auto& kind) { kind.step_size = state.step_size; }, tuned);
     if (auto* hmc = std::get_if<Hmc>(&tuned); hmc != nullptr && hmc->leapfrogs == 0) {

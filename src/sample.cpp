@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstring>
 #include <optional>
 #include <tuple>
 #include <utility>
@@ -57,7 +58,7 @@ public:
     }
 
     // `adaptation`: of a warm-up that goes on; null: it begins.
-    Samples<T> run(const Energy& energy, const std::vector<std::byte>* adaptation = nullptr) {
+    Samples<T> run(const Energy& energy, const std::vector<std::byte>* adaptation) {
         const std::int64_t kept = o_.receive ? 0 : o_.chains, trees = kind_.max_depth > 0 ? kept : 0;
         Samples<T> result{.draws = context_.matrix<T>(kept * o_.draws, d_),
                           .values = context_.matrix<T>(kept, o_.draws),
@@ -80,7 +81,7 @@ public:
         begin_adaptation();
         const bool whole = warm_up(adaptation != nullptr ? restore(*adaptation) : 0) && draw(result);
         finish(result);
-        if (whole && last_.rows() > 0) result.points = read(stream_, last_.view());
+        if (whole && o_.draws == 0 && last_.rows() > 0) result.points = read(stream_, last_.view());
         if (!whole) cut_short(result);
         return result;
     }
@@ -161,6 +162,7 @@ private:
         copy(stream_, view(std::as_const(inverse), d_, d_),
              MatrixView<double>{products_.data() + 1, d_, d_, 1 + d_, context_.device()});
         learn_dense_mass(0);
+        begin_products();
         stream_.wait();
     }
     // From the products of so many points; 0: what lies in their place.
@@ -209,25 +211,26 @@ private:
 
     bool learns_mass() const { return o_.adapt_mass && o_.inverse_mass.empty(); }
 
-    // What warm-up learns, but for where the chains are.
+    // What warm-up learns, but for where the chains are, and what a run begins with.
     std::vector<VectorView<std::byte>> learnt() const {
         const auto bytes = [&]<class Element>(const Vector<Element>& of) {
             return VectorView<std::byte>{reinterpret_cast<std::byte*>(of.data()),
                                          of.size() * static_cast<std::int64_t>(sizeof(Element)), 1, context_.device()};
         };
-        return {bytes(tuning_),   bytes(moments_),      bytes(masses_),
-                bytes(products_), bytes(inverse_mass_), bytes(factor_)};
+        std::vector<VectorView<std::byte>> all{bytes(tuning_), bytes(masses_)};
+        if (learns_mass()) all.push_back(bytes(moments_));
+        if (learns_mass() && dense_) all.insert(all.end(), {bytes(products_), bytes(inverse_mass_), bytes(factor_)});
+        return all;
     }
     std::vector<std::byte> saved() {
         auto header = WarmupHeader::of(kind_);
-        header.warmup = static_cast<double>(o_.warmup);
-        header.done = static_cast<double>(seen_);
-        header.learns_mass = static_cast<double>(learns_mass());
-        header.dense = static_cast<double>(dense_);
+        header.warmup = o_.warmup;
+        header.done = seen_;
+        header.learns_mass = learns_mass();
+        header.dense = dense_;
         std::vector<std::byte> all(sizeof header);
         std::memcpy(all.data(), &header, sizeof header);
         for (const auto& view : learnt()) {
-            if (view.size == 0) continue;
             const auto part = read(stream_, view);
             all.insert(all.end(), part.begin(), part.end());
         }
@@ -244,14 +247,14 @@ private:
         std::memcpy(&header, adaptation.data(), sizeof header);
         const std::byte* from = adaptation.data() + sizeof header;
         for (const auto& view : learnt()) {
-            if (view.size > 0) copy(stream_, VectorView<const std::byte>{from, view.size}, view);
+            copy(stream_, VectorView<const std::byte>{from, view.size}, view);
             from += view.size;
         }
         stream_.wait();
-        return static_cast<std::int64_t>(header.done);
+        return header.done;
     }
 
-    // From this transition on. Where somebody wants it to stop, one more keeps where the chains are.
+    // From this transition on. Where somebody wants it to stop, one more keeps where the chains are. False: stopped.
     bool warm_up(std::int64_t from) {
         const bool learns_step = kind_.step_size == 0;
         const bool learns_mass = this->learns_mass();
@@ -261,6 +264,8 @@ private:
         const std::int64_t window = end == windows.ends.begin() ? windows.first : *(end - 1);
         std::int64_t points_in_products = std::max<std::int64_t>(std::min(from, windows.last) - window, 0) * o_.chains;
         seen_ = from;
+        // Before anything is lost by there being no memory for it.
+        if (from < o_.warmup && (o_.draws == 0 || o_.cancel.stop_possible())) last_ = context_.matrix<T>(o_.chains, d_);
         for (std::int64_t t = from; t < o_.warmup; ++t) {
             const bool stops = o_.cancel.stop_requested();
             auto task = transitions(t, 1);
@@ -279,8 +284,7 @@ private:
             task.sums = sums_.data();
             task.origin = learn.collect || kind_.learns_length ? learn.origin : nullptr;
             if (kind_.learns_length) task.transition.centre = learn.centre;
-            if (stops || (o_.draws == 0 && t + 1 == o_.warmup)) {
-                last_ = context_.matrix<T>(o_.chains, d_);
+            if (last_.rows() > 0 && (stops || t + 1 == o_.warmup)) {
                 task.kept.draws_a_chain = 1;
                 task.kept.points = last_.data();
             }
@@ -304,7 +308,7 @@ private:
             seen_ = t + 1;
             if (stops) return false;
             if ((t + 1) % report == 0)
-                (void)tell(t + 1, true);
+                (void)tell(t + 1, true);  // the next transition looks
             else if ((t + 1) % most_in_flight == 0)
                 stream_.wait();
         }
@@ -441,9 +445,10 @@ private:
         cut(result.tree_leapfrogs, 1);
         cut(result.tree_depths, 1);
         if (blocks_ && drawn > 0) result.points = read(stream_, blocks_->last_draw(done_));
-        if (done_ == 0) {  // in warm-up
+        if (drawn == 0 && last_.rows() > 0) {
             result.points = read(stream_, last_.view());
-            result.adaptation = saved();
+            result.transitions = o_.first_transition + std::min(seen_, o_.warmup);
+            if (seen_ < o_.warmup) result.adaptation = saved();
         }
         result.draws_a_chain = kept;
         if (drawn > 0) result.transitions = o_.first_transition + o_.warmup + drawn * o_.thin;
@@ -481,7 +486,7 @@ private:
     Vector<math::Tuning> tuning_;
     Vector<double> sums_, moments_;
     Vector<double> products_, inverse_mass_;  // [d x (1 + d)] and d more, [d x d], of a dense mass
-    Matrix<T> last_;                          // points after warm-up, if there are no draws
+    Matrix<T> last_;                          // points after warm-up, or where it was cancelled
     std::optional<DrawBlocks<T>> blocks_;
     math::ChainState<T> state_{};
     std::int64_t done_ = 0, seen_ = 0;  // transitions after warm-up, and of both
@@ -493,19 +498,16 @@ private:
 }  // namespace
 
 template <class T>
-Samples<T> sample(Stream& stream, const Energy& energy, const Sampler& sampler, const SampleOptions<T>& options) {
+Samples<T> detail::sample_from(Stream& stream, const Energy& energy, const Sampler& sampler,
+                               const SampleOptions<T>& options, const std::vector<std::byte>* adaptation) {
     const DefaultFloatEnvironment environment;
     const SamplerKind kind = kind_of(sampler);
     check_sample(stream.context(), energy, kind, std::holds_alternative<Nuts>(sampler), options);
-    return Chains<T>(stream, energy, kind, options).run(energy);
+    return Chains<T>(stream, energy, kind, options).run(energy, adaptation);
 }
 template <class T>
-Samples<T> detail::go_on_warming_up(Stream& stream, const Energy& energy, const Sampler& sampler,
-                                    const SampleOptions<T>& options, const std::vector<std::byte>& adaptation) {
-    const DefaultFloatEnvironment environment;
-    const SamplerKind kind = kind_of(sampler);
-    check_sample(stream.context(), energy, kind, std::holds_alternative<Nuts>(sampler), options);
-    return Chains<T>(stream, energy, kind, options).run(energy, &adaptation);
+Samples<T> sample(Stream& stream, const Energy& energy, const Sampler& sampler, const SampleOptions<T>& options) {
+    return sample_from(stream, energy, sampler, options, nullptr);
 }
 template <class T>
 Samples<T> sample(const Context& context, const Energy& energy, const Sampler& sampler,
@@ -514,10 +516,10 @@ Samples<T> sample(const Context& context, const Energy& energy, const Sampler& s
     return sample(stream, energy, sampler, options);
 }
 
-#define CUEBM_INSTANTIATE(T)                                                                                         \
-    template CUEBM_API Samples<T> sample<T>(Stream&, const Energy&, const Sampler&, const SampleOptions<T>&);        \
-    template Samples<T> detail::go_on_warming_up<T>(Stream&, const Energy&, const Sampler&, const SampleOptions<T>&, \
-                                                    const std::vector<std::byte>&);                                  \
+#define CUEBM_INSTANTIATE(T)                                                                                    \
+    template CUEBM_API Samples<T> sample<T>(Stream&, const Energy&, const Sampler&, const SampleOptions<T>&);   \
+    template Samples<T> detail::sample_from<T>(Stream&, const Energy&, const Sampler&, const SampleOptions<T>&, \
+                                               const std::vector<std::byte>*);                                  \
     template CUEBM_API Samples<T> sample<T>(const Context&, const Energy&, const Sampler&, const SampleOptions<T>&);
 CUEBM_INSTANTIATE(float)
 CUEBM_INSTANTIATE(double)

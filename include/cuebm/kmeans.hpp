@@ -97,13 +97,13 @@ struct Model {
 // with neither) and k is at most 8 to 32 times d, by the format (docs/design/assign-paths.md). Both forms block the
 // calling thread. Memory on the device besides Y: 8 n for old labels and sums of 8 k d; for each of at most two models
 // 8 n (12 n in double) and the prototypes; the workspace of Assign; for k-means++ a copy of its subsample and
-// (2 + ln k) energies for each of its rows (k-means||: its 2.5 k candidates too); on the CPU 8 k (d + 1) bytes a thread
-// for sums, where that is at most 2 MiB or, whatever it is, where Y is stored as uint8, fp16 or bf16 (and the metric is
-// not cosine), else at most 8 max(2^20, 16 k) + 4 k bytes and 4 k a thread to sort points; and on the CPU in float,
-// where Assign screens, a packed copy of Y with bounds, which are left out where there is no memory for them: where a
-// packed row, d coordinates of 1, 2 or 4 bytes, is r bytes after rounding up to 64, at most (n + 127) (7 r / 3 + 24) +
-// 4 (k + 1) (d + 64) bytes and 4 KiB. Weights are copied to the host. The form with a Stream first does the stream's
-// earlier work, and throws what was wrong with it.
+// (2 + ln k) energies for each of its rows (k-means||: its 2.5 k candidates, 160 at least, too); on the CPU 8 k (d + 1)
+// bytes a thread for sums, where that is at most 2 MiB or, whatever it is, where Y is stored as uint8, fp16 or bf16
+// (and the metric is not cosine), else at most 8 max(2^20, 16 k) + 4 k bytes and 4 k a thread to sort points; and on
+// the CPU in float, where Assign screens, a packed copy of Y with bounds, which are left out where there is no memory
+// for them: where a packed row, d coordinates of 1, 2 or 4 bytes, is r bytes after rounding up to 64, at most (n + 127)
+// (7 r / 3 + 24) + 4 (k + 1) (d + 64) bytes and 4 KiB. Weights are copied to the host. The form with a Stream first
+// does the stream's earlier work, and throws what was wrong with it.
 CUEBM_API Model<float> fit(const Context& context, PointsView<float> points, const FitOptions<float>& options);
 CUEBM_API Model<double> fit(const Context& context, PointsView<double> points, const FitOptions<double>& options);
 CUEBM_API Model<float> fit(Stream& stream, PointsView<float> points, const FitOptions<float>& options);

@@ -35,8 +35,8 @@ struct ChainsState {
 };
 
 // Also of a run that was cancelled: it goes on from its last draw, or in the middle of its warm-up, and the bits stay
-// those of an unbroken one. Errors: InvalidArgument for a run that was cancelled between warm-up and its first draw, or
-// that had neither.
+// those of an unbroken one. Errors: InvalidArgument for a run without warm-up that was cancelled before its first draw,
+// or that had neither.
 template <class T>
 CUEBM_API ChainsState<T> state_of(const Samples<T>& run);
 
@@ -44,7 +44,7 @@ CUEBM_API ChainsState<T> state_of(const Samples<T>& run);
 // 0 leapfrogs takes the state's trajectory, and its lengths are halton. Another sampler, or one of other lengths, is
 // taken too: the chains then go on by it. But where warm-up was cancelled, what is left of it comes first, with the
 // sampler as it was. Of the options draws, thin, receive, progress and cancel are looked at. Errors: also
-// InvalidArgument for a state of another energy, or, in warm-up, another kind of sampler, target or step size.
+// InvalidArgument for a state of another energy, or, in warm-up, another sampler.
 template <class T>
 CUEBM_API Samples<T> resume(const Context& context, const Energy& energy, const Sampler& sampler,
                             const ChainsState<T>& state, const SampleOptions<T>& options);

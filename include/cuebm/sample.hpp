@@ -107,8 +107,9 @@ struct SampleOptions {
     // thread, and then Samples has none. See sample_running (cuebm/running.hpp).
     std::function<void(const DrawBlock<T>&)> receive{};
     std::function<void(const SampleProgress&)> progress{};  // called by the sampling thread about 100 times
-    // Looked at before each transition of warm-up that is handed to the device, which has up to 64 at once, and some
-    // ten times a second while draws are made. What there was is kept, and can go on (cuebm/resume.hpp).
+    // Looked at before each transition of warm-up that is handed to the device, which has up to 64 at once: then that
+    // is the last. Some ten times a second while draws are made. What there was is kept, and can go on
+    // (cuebm/resume.hpp).
     std::stop_token cancel{};
 };
 
@@ -124,11 +125,11 @@ struct Samples {
     Matrix<std::uint8_t> tree_depths;     // and how often its tree was doubled
     std::int64_t chains = 0, draws_a_chain = 0;
     std::uint64_t seed = 0;
-    std::int64_t warmup = 0;       // transitions of this run before its draws
+    std::int64_t warmup = 0;  // transitions before the draws, also where an earlier run made some, or some are left
     std::int64_t transitions = 0;  // of the seed's, up to the last draw
     double step_size = 0;
     std::vector<double> inverse_mass;     // [d], or [d x d] of a dense mass
-    std::vector<T> points{};              // [chains x d] on the host: where chains ended, if there are no draws
+    std::vector<T> points{};              // [chains x d] on the host: where chains ended, if there are no draws here
     std::vector<std::byte> adaptation{};  // what was learnt, where warm-up was cancelled: for state_of()
     int trajectory = 0;                   // Hmc::leapfrogs, given or learnt; 1 of Langevin, 0 of others
     std::int64_t counted = 0;  // transitions of each chain after warm-up, which the numbers below are of: draws thin
@@ -166,11 +167,11 @@ struct Samples {
 // times a second while they draw.
 //
 // Memory on the device: of chains rounded up to 64, 2 d + 12 elements each and (3 + 2 d) / 64 doubles; d + 3 elements
-// and a byte a draw, with NUTS 5 bytes more, and while a cancelled run keeps what it has, d elements a draw once more;
-// of a dense mass d^2 elements and 2 d (d + 1) doubles; scratch of a transition, 3 d elements and the energy's, or for
-// NUTS about (13 + 2 max_depth) d: on the CPU for 64 chains a thread (for a pack of 2 to 16, if d > 32), on a GPU for
-// every chain, unless it fits in shared memory. Where no draws are stored, d elements a chain on the host, and for a
-// moment on the device, for where chains ended.
+// and a byte a draw, with NUTS 5 bytes more, and while a cancelled run keeps what it has, d elements a draw once more,
+// or with `receive` a block of draws, and once more what there is of it; of a dense mass d^2 elements and 2 d (d + 1)
+// doubles; scratch of a transition, 3 d elements and the energy's, or for NUTS about (13 + 2 max_depth) d: on the CPU
+// for 64 chains a thread (for a pack of 2 to 16, if d > 32), on a GPU for every chain, unless it fits in shared memory.
+// Where no draws are stored, d elements a chain on the host, and for a moment on the device, for where chains ended.
 //
 // Errors: InvalidArgument for an energy that is none, sizes and step sizes out of range, nothing given to be learnt
 // without warm-up, no step size for ULA, a dense mass of more than 2048 coordinates, a wrong start; DataError for the

@@ -130,7 +130,7 @@ void run_chains(detail::CpuQueue& queue, const EnergyKernels& energy, const Chai
         const bool worth_it = *task.seconds * count > worth_sharing_seconds;
         worth_it ? run_packs(from, count) : run_tiles(from, count);
         const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
-        const auto at_once = worth_it ? std::min<std::int64_t>(packs, queue.team().threads()) : 1;
+        const auto at_once = std::min<std::int64_t>(worth_it ? packs : tiles, queue.team().threads());
         *task.seconds = took.count() * static_cast<double>(at_once) / count;
         from += count;
     };

@@ -125,8 +125,8 @@ CUEBM_TEST(ChainsOn, OfSeventyCoordinatesHaveTheSameBits) {
 }
 
 // Threads that share a tile of chains whose transitions take long: a pack that is another's, sums of packs that are not
-// done, moments of where they lay before. 2 chains are one pack and 41 are several, the last of them not full. The
-// clock decides from 50 microseconds a transition on, so samplers of one gradient get more rows.
+// done, moments of where they lay before. 18 chains are two to nine packs and 41 are more, the last of them not full.
+// The clock decides from 50 microseconds a transition on, so samplers of one gradient get more rows.
 CUEBM_TEST(ChainsOn, FewHaveTheSameBits) {
     if (backend.kind != eb::Device::Kind::cpu) GTEST_SKIP() << "a GPU shares none";
     const std::int64_t most = 8000, d = 4;
@@ -140,7 +140,7 @@ CUEBM_TEST(ChainsOn, FewHaveTheSameBits) {
         const auto energy = eb::energy::logistic({.features = eb::view(features, n, d),
                                                   .outcomes = {outcomes.begin(), outcomes.begin() + n},
                                                   .prior_sd = 1});
-        for (const auto& [chains, dense] : {std::pair{2, false}, std::pair{41, false}, std::pair{41, true}}) {
+        for (const auto& [chains, dense] : {std::pair{18, false}, std::pair{41, false}, std::pair{41, true}}) {
             if (dense && name != "hmc") continue;
             SCOPED_TRACE(name + ", " + std::to_string(chains));
             const eb::SampleOptions<T> options{

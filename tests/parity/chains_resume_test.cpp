@@ -1,4 +1,5 @@
 // Chains that go on from where a run ended, by a file or not.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <fstream>
@@ -155,7 +156,7 @@ TEST(Chains, GoOnInTheMiddleOfALongWarmUp) {
                                                        },
                                                    .cancel = second.get_token()});
             ASSERT_EQ(going.status, eb::Status::cancelled);
-            EXPECT_GT(going.transitions, begun.transitions);
+            EXPECT_EQ(going.transitions, 112);
             const auto rest = eb::resume<double>(context, energy, eb::Hmc{}, eb::state_of(going), {.draws = 3});
             EXPECT_EQ(to_host(context, rest.draws), to_host(context, whole.draws));
             EXPECT_EQ(rest.inverse_mass, whole.inverse_mass);
@@ -164,11 +165,66 @@ TEST(Chains, GoOnInTheMiddleOfALongWarmUp) {
             expect_refused("sampler", [&] { (void)eb::resume(context, energy, eb::Nuts{}, state, {.draws = 1}); });
             expect_refused("sampler",
                            [&] { (void)eb::resume(context, energy, eb::Hmc{.target = 0.9}, state, {.draws = 1}); });
+            for (const eb::Sampler& other :
+                 {eb::Sampler(eb::Hmc{.leapfrogs = 3}), eb::Sampler(eb::Hmc{.lengths = eb::Lengths::halton}),
+                  eb::Sampler(eb::Langevin{.target = 0.8}), eb::Sampler(eb::Hmc{.step_size = 0.1})})
+                expect_refused("sampler", [&] { (void)eb::resume(context, energy, other, state, {.draws = 1}); });
             state.adaptation.pop_back();
             expect_refused("state", [&] { (void)eb::resume(context, energy, eb::Hmc{}, state, {.draws = 1}); });
             state.adaptation.resize(8);
             expect_refused("state", [&] { (void)eb::resume(context, energy, eb::Hmc{}, state, {.draws = 1}); });
         }
+}
+
+// Stops where nothing is left of warm-up, or nothing is kept yet; warm-ups that are too short for a mass; one
+// coordinate; lengths that begin again with a window; a run whose transitions do not begin at 0.
+TEST(Chains, GoOnFromTheEdgesOfWarmUp) {
+    const auto context = eb::Context::cpu();
+    struct Case {
+        std::int64_t dimension, warmup, stop, thin, first;  // told at `stop`
+        eb::Hmc sampler;
+        bool dense;
+    };
+    const eb::Hmc hmc, learnt{.leapfrogs = 0};
+    for (const auto& c :
+         {Case{3, 40, 40, 2, 0, hmc, false}, Case{3, 40, 39, 2, 0, hmc, true}, Case{3, 40, 40, 1, 7, hmc, true},
+          Case{3, 40, 20, 3, 7, hmc, false}, Case{2, 12, 5, 1, 0, hmc, true}, Case{2, 12, 5, 1, 0, hmc, false},
+          Case{1, 60, 20, 2, 0, hmc, true}, Case{3, 180, 99, 1, 0, learnt, false},
+          Case{3, 180, 120, 1, 0, learnt, true}}) {
+        SCOPED_TRACE(std::to_string(c.warmup) + " " + std::to_string(c.stop) + " " + std::to_string(c.thin));
+        const eb::Energy energy =
+            eb::energy::gaussian({.precision = std::vector<double>(static_cast<std::size_t>(c.dimension), 2.0)});
+        eb::SampleOptions<float> options{.chains = 5,
+                                         .warmup = c.warmup,
+                                         .draws = 3,
+                                         .thin = c.thin,
+                                         .seed = 4,
+                                         .first_transition = c.first,
+                                         .dense_mass = c.dense};
+        const auto whole = eb::sample(context, energy, c.sampler, options);
+        std::stop_source stop;
+        options.cancel = stop.get_token();
+        options.progress = [&](const eb::SampleProgress& p) {
+            if (p.transition >= c.stop) stop.request_stop();
+        };
+        if (c.thin == 1 && c.stop == c.warmup) options.draws = 0;  // else there would be a draw
+        const auto part = eb::sample(context, energy, c.sampler, options);
+        EXPECT_EQ(part.transitions, c.first + std::min(c.stop + 1, c.warmup));
+        EXPECT_EQ(part.adaptation.empty(), c.stop + 1 >= c.warmup);
+        const auto left = eb::resume(context, energy, c.sampler, eb::state_of(part), {.draws = 0});
+        if (c.stop + 1 < c.warmup) {
+            EXPECT_EQ(left.transitions, c.first + c.warmup);
+            const auto after = eb::resume(context, energy, c.sampler, eb::state_of(left), {.draws = 3, .thin = c.thin});
+            EXPECT_EQ(to_host(context, after.draws), to_host(context, whole.draws));
+        }
+        std::vector<float> received;
+        const auto rest = eb::resume(context, energy, c.sampler, eb::state_of(part),
+                                     {.draws = 3, .thin = c.thin, .receive = [&](const eb::DrawBlock<float>& block) {
+                                          received = to_host(context, block.draws);
+                                      }});
+        EXPECT_EQ(rest.transitions, whole.transitions);
+        EXPECT_EQ(received, to_host(context, whole.draws));
+    }
 }
 
 // A mass that was learnt, and is not taken back.

@@ -150,7 +150,7 @@ TEST(Chains, KeepWhatThereWasWhenCancelled) {
         std::stop_source stop;
         options.cancel = stop.get_token();
         options.progress = [&](const eb::SampleProgress& p) {
-            if (p.transition > warmup + 36) stop.request_stop();  // it is told every 4 to 8 transitions
+            if (p.transition > warmup + 36) stop.request_stop();  // it is told every 5
         };
         const auto part = eb::sample(context, energy, nuts, options);
         ASSERT_EQ(part.status, eb::Status::cancelled);
