@@ -13,14 +13,15 @@ over the chains, which are independent, may differ by 5 standard errors; the tab
 coordinates.
 
 Whole runs, of NUTS and of HMC, each system with its own adaptation of step size and a diagonal mass: cuebm's is pooled
-over the chains, the others' is each chain's own. All aim at an acceptance of 0.8 (ours
-of the harmonic mean over chains), start uniformly in (-2, 2), compile
-before, and use all threads; JAX lays as many chains on a device for each. HMC's trajectories have 1 to 19 leapfrog
-steps at random, the same for all chains, since with a fixed number it is luck whether they turn back; NumPyro has no
-such lengths. nutpie has NUTS alone, computes in double, and runs on the CPU.
+over the chains, the others' is each chain's own. All aim at an acceptance of 0.8 (ours of the harmonic mean over
+chains), start uniformly in (-2, 2), compile before, and use all threads; JAX lays as many chains on a device for each.
+HMC's trajectories have 1 to 19 leapfrog steps at random, the same for all chains, since with a fixed number it is luck
+whether they turn back; NumPyro has no such lengths. nutpie has NUTS alone, computes in double, and runs on the CPU.
+
 Effective samples: the least bulk ESS of all coordinates, by cuebm's diagnostics for everyone, a second of warm-up and
 draws together; and a leapfrog step, of the draws alone, which tells what the algorithm is worth whatever its speed.
 These ratios are of the medians, as seeds are each system's own.
+
 Seconds to R-hat < 1.01: of the shortest run, with as many transitions of warm-up as draws, warm-up included. Both are
 doubled, from 50, until the largest rank-normalised split R-hat of all coordinates, by cuebm's diagnostics, is below
 1.01 from each of as many seeds as there are repetitions; then the runs of that length are timed by themselves, in turn.
