@@ -129,7 +129,7 @@ CUEBM_TEST(ChainsOn, OfSeventyCoordinatesHaveTheSameBits) {
 // The clock decides from 50 microseconds a transition on, so samplers of one gradient get more rows.
 CUEBM_TEST(ChainsOn, FewHaveTheSameBits) {
     if (backend.kind != eb::Device::Kind::cpu) GTEST_SKIP() << "a GPU shares none";
-    const std::int64_t most = 8000, d = 4;
+    const std::int64_t most = 4000, d = 4;
     const auto features = normal<double>(most * d, 1), noise = normal<double>(most, 2);
     std::vector<double> outcomes;
     for (const double x : noise) outcomes.push_back(x > 0 ? 1 : 0);
