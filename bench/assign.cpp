@@ -363,8 +363,8 @@ void start(benchmark::State& state, Bench& b, const Case& c) {
                {greedy_operations(c, static_cast<double>(sample)), floats(sample * c.d), 0});
 }
 
-// k-means||, as if its 5 rounds selected k / 2 rows each: the sample meets them all, and k-means++ chooses among them.
-// What is explained is a round.
+// k-means||, as if its 5 rounds selected max(k / 2, 32) rows each: the sample meets them all, and k-means++ chooses
+// among them. What is explained is a round.
 void start_parallel(benchmark::State& state, Bench& b, const Case& c) {
     const auto& data = b.load(c);
     const std::int64_t sample = sample_rows(c), selected = std::max<std::int64_t>(c.k / 2, 32);

@@ -56,7 +56,7 @@ public:
                                .count = count});
     }
 
-    // [chains x d]: the last draw that was complete at this transition. Until then nothing is written over it.
+    // [chains x d]: the last draw that was complete at this transition, which stays until the next one is.
     MatrixView<const T> last_draw(std::int64_t end) const {
         const std::int64_t whole = end / o_.thin * o_.thin, begin = first(whole - 1), all = draws_of_block(begin);
         return {draws_.data() + ((whole - begin) / o_.thin - 1) * d_, o_.chains, d_, all * d_, context_.device()};

@@ -94,7 +94,7 @@ Samples<T> resume_warm_up(const char* function, Stream& stream, const Energy& en
     std::memcpy(&header, state.adaptation.data(), sizeof header);
     if (header.done < 0 || header.done >= header.warmup)
         refuse(function, "state", "a damaged warm-up", "what state_of() returned");
-    if (!header.is_of(kind_of(sampler)))
+    if (header.sampler != warming(kind_of(sampler)))
         refuse(function, "sampler", "another than the one that was warming up", "that one, as it was");
     const auto start = stream.context().copy(view(state.points, state.chains, state.dimension));
     return sample_from<T>(stream, energy, sampler,

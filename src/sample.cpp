@@ -223,11 +223,11 @@ private:
         return all;
     }
     std::vector<std::byte> saved() {
-        auto header = WarmupHeader::of(kind_);
-        header.warmup = o_.warmup;
-        header.done = seen_;
-        header.learns_mass = learns_mass();
-        header.dense = dense_;
+        const WarmupHeader header{.warmup = o_.warmup,
+                                  .done = seen_,
+                                  .learns_mass = learns_mass(),
+                                  .dense = dense_,
+                                  .sampler = warming(kind_)};
         std::vector<std::byte> all(sizeof header);
         std::memcpy(all.data(), &header, sizeof header);
         for (const auto& view : learnt()) {

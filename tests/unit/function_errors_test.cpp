@@ -246,6 +246,30 @@ TYPED_TEST(FunctionErrors, SquareRootAndSigns) {
     EXPECT_EQ(math::minimum(T(-3), T(2)), T(-3));
 }
 
+namespace {
+
+// Sine, or a quarter turn on, cosine.
+template <int quarters>
+float half_turns(float x) {
+    float sine, cosine;
+    math::sincos_pi(x, sine, cosine);
+    return quarters == 0 ? sine : cosine;
+}
+template <int quarters>
+double exact_half_turns(double x) {
+    const double all = 2 * std::fmod(x, 2.0), nearest = std::round(all);
+    const double f = (all - nearest) * (std::numbers::pi / 2);
+    switch ((static_cast<int>(nearest) + quarters) & 3) {
+        case 0: return std::sin(f);
+        case 1: return std::cos(f);
+        case 2: return -std::sin(f);
+        default: return -std::cos(f);
+    }
+}
+bool halves_are_exact(float x) { return x == 0 || std::abs(x) >= 0x1p-125f; }
+
+}  // namespace
+
 // The errors that the headers state, of every float. CUEBM_TEST_LARGE=1: some twenty minutes.
 TEST(EveryFloat, HasTheErrorsThatHeadersState) {
     const char* large = std::getenv("CUEBM_TEST_LARGE");
@@ -259,36 +283,14 @@ TEST(EveryFloat, HasTheErrorsThatHeadersState) {
     };
     const auto softplus_of = [](double x) { return x > 0 ? x + std::log1p(std::exp(-x)) : std::log1p(std::exp(x)); };
     const auto logistic_of = [](double x) { return x > 0 ? 1 / (1 + std::exp(-x)) : std::exp(x) / (1 + std::exp(x)); };
-    static const auto sine_of_half_turns = [](double x, int shift) {  // of x half turns, and so many quarter turns
-        const double quarters = 2 * std::fmod(x, 2.0), nearest = std::round(quarters);
-        const double f = (quarters - nearest) * (std::numbers::pi / 2);
-        switch ((static_cast<int>(nearest) + shift) & 3) {
-            case 0: return std::sin(f);
-            case 1: return std::cos(f);
-            case 2: return -std::sin(f);
-            default: return -std::cos(f);
-        }
-    };
     const Function functions[] = {
         {"exponential", 1.1, [](float x) { return x >= -87.33f && x <= 88.72f; }, math::exponential<float>, std::exp},
         {"logarithm", 1.4, [](float x) { return x > 0 && x != 1; }, math::logarithm<float>, std::log},
         {"log_one_plus", 1.5, [](float x) { return x > -1 && x != 0; }, math::log_one_plus<float>, std::log1p},
         {"log1p_exp", 2.01, [](float x) { return x >= -87.33f; }, math::log1p_exp<float>, softplus_of},
         {"sigmoid", 1.7, [](float x) { return x >= -87.33f; }, math::sigmoid<float>, logistic_of},
-        {"sine of half turns", 1.7, [](float x) { return x == 0 || std::abs(x) >= 0x1p-125f; },
-         [](float x) {
-             float sine, cosine;
-             math::sincos_pi(x, sine, cosine);
-             return sine;
-         },
-         [](double x) { return sine_of_half_turns(x, 0); }},
-        {"cosine of half turns", 1.7, [](float x) { return x == 0 || std::abs(x) >= 0x1p-125f; },
-         [](float x) {
-             float sine, cosine;
-             math::sincos_pi(x, sine, cosine);
-             return cosine;
-         },
-         [](double x) { return sine_of_half_turns(x, 1); }},
+        {"sine of half turns", 1.7, halves_are_exact, half_turns<0>, exact_half_turns<0>},
+        {"cosine of half turns", 1.7, halves_are_exact, half_turns<1>, exact_half_turns<1>},
     };
     for (const Function& f : functions) {
         const unsigned threads = std::max(1u, std::thread::hardware_concurrency());
