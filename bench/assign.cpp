@@ -1,6 +1,6 @@
 // Speed of the assign family: inference, free energy, update, start, fit. Every row gives GFLOP/s, GB/s and the
-// percentage of what this machine could do at best, on the instruction set that runs, which limits.cpp measures in the
-// same process.
+// percentage of what this machine could do at best meanwhile, on the instruction set that runs (harness.hpp's
+// measure()).
 //
 // Counted: 2 n k d operations a pass over all pairs, n d an update, whatever the kernels really do; each input and
 // output once, as it is stored. The limit of a row is the latest of: the operations of the kernel that ran (explain()
@@ -179,8 +179,7 @@ struct Store {
 };
 
 struct Bench {
-    eb::Context context;
-    const bench::Limits& limits;
+    bench::Machine machine;
     Store& store;
     std::string path{};  // forced; empty: chosen
     const Case* fitted = nullptr;
@@ -190,7 +189,7 @@ struct Bench {
         if (store.current != &c || store.owner != this) {
             store.stored.emplace<std::monostate>();
             store.loaded.reset();
-            store.loaded = std::make_unique<Loaded>(context, c);
+            store.loaded = std::make_unique<Loaded>(machine.context, c);
             store.current = &c;
             store.owner = this;
         }
@@ -200,7 +199,7 @@ struct Bench {
     const Stored<Element>& load_stored(const Case& c) {
         const auto& data = load(c);
         if (const auto* there = std::get_if<Stored<Element>>(&store.stored)) return *there;
-        return store.stored.emplace<Stored<Element>>(context, data);
+        return store.stored.emplace<Stored<Element>>(machine.context, data);
     }
 
     // A forced path that does not apply to a case would measure another.
@@ -212,15 +211,13 @@ struct Bench {
 
     // Times `work`; `how` names the kernel of most of it.
     void run(benchmark::State& state, const Work& counted, std::int64_t d, const std::function<void()>& work,
-             const std::string& how = "") const {
-        const auto begin = std::chrono::steady_clock::now();
-        for (auto _ : state) work();
-        const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - begin;
-        report(state, counted, d, elapsed.count() / static_cast<double>(state.iterations()), how);
+             const std::string& how = "") {
+        report(state, counted, d, bench::time(state, machine, work), how);
     }
 
-    void report(benchmark::State& state, const Work& counted, std::int64_t d, double seconds,
-                const std::string& how = "") const {
+    static void report(benchmark::State& state, const Work& counted, std::int64_t d, const bench::Measured& measured,
+                       const std::string& how) {
+        const auto& [seconds, limits] = measured;
         const double bytes = counted.read + counted.written;
         state.counters["GFLOP/s"] = counted.operations / seconds * 1e-9;
         state.counters["GB/s"] = bytes / seconds * 1e-9;
@@ -251,19 +248,19 @@ Work update_work(const Case& c) {
 
 void assign(benchmark::State& state, Bench& b, const Case& c) {
     const auto arguments = b.load(c).assign();
-    const auto how = eb::explain(b.context, arguments);
+    const auto how = eb::explain(b.machine.context, arguments);
     if (b.applies(state, how))
         b.run(
-            state, pass(c), c.d, [&] { eb::assign(b.context, arguments); }, how);
+            state, pass(c), c.d, [&] { eb::assign(b.machine.context, arguments); }, how);
 }
 
 void assign_labels(benchmark::State& state, Bench& b, const Case& c) {
     auto arguments = b.load(c).assign();
     arguments.energies = {};
-    const auto how = eb::explain(b.context, arguments);
+    const auto how = eb::explain(b.machine.context, arguments);
     if (b.applies(state, how))
         b.run(
-            state, pass_without_energies(c), c.d, [&] { eb::assign(b.context, arguments); }, how);
+            state, pass_without_energies(c), c.d, [&] { eb::assign(b.machine.context, arguments); }, how);
 }
 
 template <class Element>
@@ -272,8 +269,8 @@ void assign_labels_of(benchmark::State& state, Bench& b, const Case& c) {
     const auto& stored = b.load_stored<Element>(c);
     const eb::Assign<float> arguments{.points = stored.points, .prototypes = stored.prototypes, .labels = data.labels};
     b.run(
-        state, pass_without_energies(c, sizeof(Element)), c.d, [&] { eb::assign(b.context, arguments); },
-        eb::explain(b.context, arguments));
+        state, pass_without_energies(c, sizeof(Element)), c.d, [&] { eb::assign(b.machine.context, arguments); },
+        eb::explain(b.machine.context, arguments));
 }
 
 void free_energy(benchmark::State& state, Bench& b, const Case& c) {
@@ -282,16 +279,16 @@ void free_energy(benchmark::State& state, Bench& b, const Case& c) {
     arguments.free_energies = data.free_energies;
     arguments.beta = data.beta;
     b.run(
-        state, pass(c) + Work{0, 0, floats(c.n)}, c.d, [&] { eb::assign(b.context, arguments); },
-        eb::explain(b.context, arguments));
+        state, pass(c) + Work{0, 0, floats(c.n)}, c.d, [&] { eb::assign(b.machine.context, arguments); },
+        eb::explain(b.machine.context, arguments));
 }
 
 void update(benchmark::State& state, Bench& b, const Case& c) {
     const auto& data = b.load(c);
-    const auto prototypes = b.context.matrix<float>(c.k, c.d);
-    eb::assign(b.context, data.assign());
+    const auto prototypes = b.machine.context.matrix<float>(c.k, c.d);
+    eb::assign(b.machine.context, data.assign());
     b.run(state, update_work(c), c.d, [&] {
-        eb::update(b.context,
+        eb::update(b.machine.context,
                    eb::Update<float>{.points = data.points, .labels = data.labels, .prototypes = prototypes});
     });
 }
@@ -299,28 +296,22 @@ void update(benchmark::State& state, Bench& b, const Case& c) {
 // Labels and new prototypes, from scratch: nothing is known of an iteration before.
 void lloyd(benchmark::State& state, Bench& b, const Case& c) {
     const auto& data = b.load(c);
-    const auto prototypes = b.context.matrix<float>(c.k, c.d);
+    const auto prototypes = b.machine.context.matrix<float>(c.k, c.d);
     const eb::Assign<float> arguments{.points = data.points, .prototypes = data.start, .labels = data.labels};
     b.run(
         state, pass_without_energies(c) + update_work(c), c.d,
         [&] {
-            eb::assign(b.context, arguments);
-            eb::update(b.context,
+            eb::assign(b.machine.context, arguments);
+            eb::update(b.machine.context,
                        eb::Update<float>{.points = data.points, .labels = data.labels, .prototypes = prototypes});
         },
-        eb::explain(b.context, arguments));
+        eb::explain(b.machine.context, arguments));
 }
 
 std::string explain_labels(const Bench& b, const Loaded& data) {
     auto arguments = data.assign();
     arguments.energies = {};
-    return eb::explain(b.context, arguments);
-}
-
-double seconds_of(const std::function<void()>& work) {
-    const auto begin = std::chrono::steady_clock::now();
-    work();
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    return eb::explain(b.machine.context, arguments);
 }
 
 // A start alone: a fit of one iteration with it, less one that is given its start.
@@ -328,9 +319,9 @@ void time_start(benchmark::State& state, Bench& b, const Case& c, eb::kmeans::St
                 const std::string& how = "") {
     const auto& data = b.load(c);
     const auto fit = [&](eb::kmeans::Start from) {
-        return seconds_of([&] {
+        return bench::seconds_of([&] {
             benchmark::DoNotOptimize(eb::kmeans::fit(
-                b.context, data.points,
+                b.machine.context, data.points,
                 {.k = c.k,
                  .seed = 1,
                  .start = from,
@@ -340,13 +331,9 @@ void time_start(benchmark::State& state, Bench& b, const Case& c, eb::kmeans::St
                  .tolerance = 0}));
         });
     };
-    double total = 0;
-    for (auto _ : state) {
-        const double seconds = std::max(1e-9, fit(timed) - fit(eb::kmeans::Start::given));
-        state.SetIterationTime(seconds);
-        total += seconds;
-    }
-    b.report(state, counted, c.d, total / static_cast<double>(state.iterations()), how);
+    const auto measured =
+        bench::measure(state, b.machine, [&] { return std::max(1e-9, fit(timed) - fit(eb::kmeans::Start::given)); });
+    Bench::report(state, counted, c.d, measured, how);
 }
 
 std::int64_t sample_rows(const Case& c) { return std::min(c.n, std::max<std::int64_t>(65'536, 256 * c.k)); }
@@ -369,7 +356,7 @@ void start_parallel(benchmark::State& state, Bench& b, const Case& c) {
     const auto& data = b.load(c);
     const std::int64_t sample = sample_rows(c), selected = std::max<std::int64_t>(c.k / 2, 32);
     const auto points = data.points.view();
-    const eb::Device here = b.context.device();
+    const eb::Device here = b.machine.context.device();
     const eb::Assign<float> round{.points = points.slice(0, sample),
                                   .prototypes = points.slice(0, std::min(c.n, selected)),
                                   .labels = {data.labels.data(), sample, 1, here},
@@ -377,14 +364,14 @@ void start_parallel(benchmark::State& state, Bench& b, const Case& c) {
     const double all = 5 * static_cast<double>(selected);
     const double meeting = 2 * static_cast<double>(sample) * all * static_cast<double>(c.d);
     time_start(state, b, c, eb::kmeans::Start::parallel, {meeting + greedy_operations(c, all), floats(sample * c.d), 0},
-               eb::explain(b.context, round));
+               eb::explain(b.machine.context, round));
 }
 
 // As many iterations as the data need, at most 25.
 void fit(benchmark::State& state, Bench& b, const Case& c) {
     const auto& data = b.load(c);
     const auto work = [&] {
-        return eb::kmeans::fit(b.context, data.points,
+        return eb::kmeans::fit(b.machine.context, data.points,
                                {.k = c.k,
                                 .start = eb::kmeans::Start::given,
                                 .prototypes = data.start,
@@ -407,13 +394,13 @@ int run(const bench::Options& options) {
     auto context = bench::context_of(options);
     const bench::Limits limits = bench::measure_limits(context);
     Store store;
-    Bench chosen{.context = context, .limits = limits, .store = store};
+    Bench chosen{.machine = {context, limits, true, options.quick}, .store = store};
     std::vector<std::unique_ptr<Bench>> forced;
     for (const auto& path : options.paths) try {
             setenv("CUEBM_ASSIGN", path.c_str(), 1);
             auto on = eb::Context::cpu({.threads = options.threads});
-            forced.push_back(
-                std::make_unique<Bench>(Bench{.context = on, .limits = limits, .store = store, .path = path}));
+            forced.push_back(std::make_unique<Bench>(
+                Bench{.machine = {on, limits, true, options.quick}, .store = store, .path = path}));
         } catch (const eb::InvalidArgument& error) {
             std::cerr << "--paths " << path << " is left out: " << error.what() << '\n';
         }
@@ -438,12 +425,11 @@ int run(const bench::Options& options) {
 
     using Operation = void (*)(benchmark::State&, Bench&, const Case&);
     const auto add = [](const std::string& name, Operation operation, Bench& b, const Case& c) {
-        auto* row = benchmark::RegisterBenchmark(
-                        (name + "/n:" + std::to_string(c.n) + "/d:" + std::to_string(c.d) + "/k:" + std::to_string(c.k))
-                            .c_str(),
-                        [&b, &c, operation](benchmark::State& state) { operation(state, b, c); })
-                        ->Unit(benchmark::kMillisecond);
-        operation == start || operation == start_parallel ? row->UseManualTime() : row->UseRealTime();
+        benchmark::RegisterBenchmark(
+            (name + "/n:" + std::to_string(c.n) + "/d:" + std::to_string(c.d) + "/k:" + std::to_string(c.k)).c_str(),
+            [&b, &c, operation](benchmark::State& state) { operation(state, b, c); })
+            ->Unit(benchmark::kMillisecond)
+            ->UseManualTime();
     };
     const std::pair<const char*, Operation> operations[] = {{"assign", assign},
                                                             {"assign_labels", assign_labels},

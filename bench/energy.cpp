@@ -39,13 +39,13 @@ void evaluate(benchmark::State& state, bench::Machine& machine, const bench::Mod
     if (gradient) arguments.gradients = loaded->gradients;
     const auto work = [&] { eb::energy::evaluate(machine.context, model.energy, arguments); };
     work();  // the outputs' pages are then there
-    const double seconds = bench::time(state, work);
+    const bench::Measured measured = bench::time(state, machine, work);
     const auto points = static_cast<double>(n), coordinates = points * static_cast<double>(model.energy.dimension());
-    state.counters["Mpoints/s"] = points / seconds * 1e-6;
+    state.counters["Mpoints/s"] = points / measured.seconds * 1e-6;
     bench::report(
-        state, machine,
+        state,
         {points * (gradient ? model.both : model.value), 4 * coordinates, 4 * (points + (gradient ? coordinates : 0))},
-        seconds);
+        measured);
 }
 
 }  // namespace
@@ -67,7 +67,7 @@ int main(int argc, char** argv) {
                                                      evaluate(state, machine, model, n, gradient);
                                                  })
                         ->Unit(benchmark::kMillisecond)
-                        ->UseRealTime();
+                        ->UseManualTime();
             }
         });
     loaded.reset();

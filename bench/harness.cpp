@@ -25,8 +25,8 @@ std::string commit() {
     return line.empty() ? "unknown" : line;
 }
 
-void report(benchmark::State& state, const Machine& machine, const Work& work, double seconds) {
-    const Limits& limits = machine.limits;
+void report(benchmark::State& state, const Work& work, const Measured& measured) {
+    const auto& [seconds, limits] = measured;
     const double bytes = work.read + work.written, instructions = work.operations.instructions();
     state.counters["GFLOP/s"] = work.operations.flops() / seconds * 1e-9;
     if (bytes > 0) state.counters["GB/s"] = bytes / seconds * 1e-9;
@@ -42,11 +42,33 @@ void report(benchmark::State& state, const Machine& machine, const Work& work, d
                                                                                      : "read"));
 }
 
-double time(benchmark::State& state, const std::function<void()>& work) {
+Measured measure(benchmark::State& state, Machine& machine, const std::function<double()>& seconds) {
+    const bool again = machine.context.device() == cuebm::Device{} && !machine.quick;
+    const auto now = [&] { return measure_limits(machine.context, 1, machine.short_formats); };
+    std::vector<Limits> limits{again ? now() : machine.limits};
+    std::vector<double> all;
+    double since = 0;
+    for (auto _ : state) {
+        all.push_back(seconds());
+        state.SetIterationTime(all.back());
+        if (again && (since += all.back()) > 0.15) {
+            limits.push_back(now());
+            since = 0;
+        }
+    }
+    const auto middle = all.begin() + static_cast<std::ptrdiff_t>(all.size() / 2);
+    std::nth_element(all.begin(), middle, all.end());
+    return {*middle, median_of(limits)};
+}
+
+double seconds_of(const std::function<void()>& work) {
     const auto begin = std::chrono::steady_clock::now();
-    for (auto _ : state) work();
-    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - begin;
-    return elapsed.count() / static_cast<double>(state.iterations());
+    work();
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+Measured time(benchmark::State& state, Machine& machine, const std::function<void()>& work) {
+    return measure(state, machine, [&] { return seconds_of(work); });
 }
 
 int with_options(const std::string& name, int argc, char** argv, const std::function<int(const Options&)>& run) try {
@@ -91,7 +113,7 @@ int run_program(const std::string& name, int argc, char** argv, bool one_thread_
         std::vector<std::unique_ptr<Machine>> machines;
         const auto on = [&](cuebm::Context context) {
             const Limits limits = measure_limits(context);
-            machines.push_back(std::make_unique<Machine>(Machine{std::move(context), limits}));
+            machines.push_back(std::make_unique<Machine>(Machine{std::move(context), limits, false, options.quick}));
         };
         on(context_of(options));
         const bool all_of_cpu = machines[0]->context.device() == cuebm::Device{} && options.threads == 0;

@@ -16,7 +16,9 @@ namespace bench {
 
 struct Machine {
     cuebm::Context context;
-    Limits limits;
+    Limits limits;               // before all rows
+    bool short_formats = false;  // its rows' limits may be peaks of bf16, int8 or tiles
+    bool quick = false;          // then limits are not measured again
 };
 
 // What a row does: operations as counted, bytes that have to be read and written.
@@ -25,13 +27,26 @@ struct Work {
     double read = 0, written = 0;
 };
 
+// Medians: seconds of an iteration, and what the machine could do meanwhile.
+struct Measured {
+    double seconds;
+    Limits limits;
+};
+
+// Runs the rows' loop: each iteration's seconds are what `seconds` returns, which the row reports (UseManualTime). A
+// CPU's limits are measured before it and then after every 150 ms of work: other users of a shared machine, and its
+// clock, change both within seconds. A GPU's are the machine's, and those of a quick run.
+Measured measure(benchmark::State& state, Machine& machine, const std::function<double()>& seconds);
+
+// The same, of all that `work` does.
+Measured time(benchmark::State& state, Machine& machine, const std::function<void()>& work);
+
+double seconds_of(const std::function<void()>& work);
+
 // GFLOP/s, GB/s, and the percentage of the limit, whose name becomes the row's label. The limit is the later of: all
 // instructions at the measured peak of multiply-adds; the bytes at the bandwidths of reading and copying. A GPU's are
 // measured in a build with CUDA alone.
-void report(benchmark::State& state, const Machine& machine, const Work& work, double seconds);
-
-// Seconds of one repetition of `work`.
-double time(benchmark::State& state, const std::function<void()>& work);
+void report(benchmark::State& state, const Work& work, const Measured& measured);
 
 struct Options {
     bool quick = false;  // less work, seconds in all

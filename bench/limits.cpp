@@ -32,9 +32,9 @@ double seconds_of(const std::function<void()>& work) {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
-double best_seconds(const std::function<void()>& work) {
+double best_seconds(int runs, const std::function<void()>& work) {
     double best = seconds_of(work);
-    for (int again = 0; again < 4; ++again) best = std::min(best, seconds_of(work));
+    for (int again = 1; again < runs; ++again) best = std::min(best, seconds_of(work));
     return best;
 }
 
@@ -47,13 +47,14 @@ void on_threads(int threads, const std::function<void(int)>& work) {
 // array of them g++ 12 keeps in memory, which cost int8 two thirds of its speed. The empty asm keeps the compiler from
 // folding or dropping the chains; `operations` is what one instruction does.
 constexpr int chains = 12;
-constexpr std::int64_t steps = 3'000'000;
+constexpr std::int64_t steps = 3'000'000, tile_steps = steps / 16;  // some 7 ms: a tile takes 16 cycles
 
 struct Kernel {
     const char* isa;  // of the library, as CUEBM_ISA names it
     bool supported;
     int operations;
     void (*run)();
+    std::int64_t steps = bench::steps;
 };
 
 #define CUEBM_BENCH_STEP(sum, constraint, multiply_add) \
@@ -119,7 +120,7 @@ static_assert(sizeof(TileShapes) == 64);
     const TileShapes shapes;                                                                \
     asm volatile("" : : "r"(&shapes) : "memory"); /* g++ 12 thinks that 8 bytes are read */ \
     _tile_loadconfig(&shapes);                                                              \
-    for (std::int64_t i = 0; i < steps; ++i) {                                              \
+    for (std::int64_t i = 0; i < tile_steps; ++i) {                                         \
         CUEBM_BENCH_TILES(multiply_add)                                                     \
         CUEBM_BENCH_TILES(multiply_add)                                                     \
     }                                                                                       \
@@ -147,8 +148,8 @@ std::vector<Kernel> fp32_kernels() {
 }
 std::vector<Kernel> bf16_kernels() { return {{"avx512", __builtin_cpu_supports("avx512bf16") != 0, 64, bf16_avx512}}; }
 std::vector<Kernel> int8_kernels() { return {{"avx512", __builtin_cpu_supports("avx512vnni") != 0, 128, int8_avx512}}; }
-std::vector<Kernel> amx_bf16_kernels() { return {{"avx512", has_amx(22), 2 * 16 * 16 * 32, bf16_amx}}; }
-std::vector<Kernel> amx_int8_kernels() { return {{"avx512", has_amx(25), 2 * 16 * 16 * 64, int8_amx}}; }
+std::vector<Kernel> amx_bf16_kernels() { return {{"avx512", has_amx(22), 2 * 16 * 16 * 32, bf16_amx, tile_steps}}; }
+std::vector<Kernel> amx_int8_kernels() { return {{"avx512", has_amx(25), 2 * 16 * 16 * 64, int8_amx, tile_steps}}; }
 #else
 #if defined(__aarch64__)
 void fp32_neon() {
@@ -166,24 +167,25 @@ std::vector<Kernel> amx_int8_kernels() { return {}; }
 #endif
 
 // The fastest of the supported kernels of this instruction set.
-double peak(const std::vector<Kernel>& kernels, int threads, const std::string& isa) {
+double peak(const std::vector<Kernel>& kernels, int threads, const std::string& isa, int runs) {
     double best = 0;
     for (const auto& kernel : kernels) {
         if (!kernel.supported || kernel.isa != isa) continue;
-        const double seconds = best_seconds([&] { on_threads(threads, [&](int) { kernel.run(); }); });
+        const double seconds = best_seconds(runs, [&] { on_threads(threads, [&](int) { kernel.run(); }); });
         const double rate =
-            static_cast<double>(threads) * chains * static_cast<double>(steps) * kernel.operations / seconds;
+            static_cast<double>(threads) * chains * static_cast<double>(kernel.steps) * kernel.operations / seconds;
         best = std::max(best, rate);
     }
     return best;
 }
 
 // 256 MiB to another 256 MiB, a share a thread.
-double copy_on_cpu(int threads) {
+double copy_on_cpu(int threads, int runs) {
     constexpr std::size_t bytes = std::size_t{1} << 28;
-    std::vector<char> from(bytes, 1), to(bytes);
+    static const std::vector<char> from(bytes, 1);
+    static std::vector<char> to(bytes);
     const auto share = bytes / static_cast<std::size_t>(threads);
-    const double seconds = best_seconds([&] {
+    const double seconds = best_seconds(runs, [&] {
         on_threads(threads, [&](int t) {
             const auto first = static_cast<std::size_t>(t) * share;
             std::memcpy(&to[first], &from[first], share);
@@ -193,11 +195,11 @@ double copy_on_cpu(int threads) {
 }
 
 // 256 MiB summed, a share a thread. The prefetch made it 1.6 times as fast on a virtual Xeon, 1 thread.
-double read_on_cpu(int threads) {
+double read_on_cpu(int threads, int runs) {
     constexpr std::size_t words = std::size_t{1} << 25;
-    const std::vector<std::uint64_t> from(words, 1);
+    static const std::vector<std::uint64_t> from(words, 1);
     const auto share = words / static_cast<std::size_t>(threads) / 8 * 8;
-    const double seconds = best_seconds([&] {
+    const double seconds = best_seconds(runs, [&] {
         on_threads(threads, [&](int t) {
             const std::uint64_t* word = &from[static_cast<std::size_t>(t) * share];
             std::uint64_t sums[8] = {};
@@ -234,7 +236,7 @@ std::string processor_name() {
 
 }  // namespace
 
-Limits measure_limits(cuebm::Context& context) {
+Limits measure_limits(cuebm::Context& context, int runs, bool short_formats) {
     const auto& properties = context.properties();
     if (context.device() != cuebm::Device{}) {
         Limits limits{.processor = properties.name, .isa = ""};
@@ -245,14 +247,29 @@ Limits measure_limits(cuebm::Context& context) {
     }
     Limits limits{.processor = processor_name(), .isa = isa_of(properties.name)};
     const int threads = properties.processors;
-    limits.fp32_flops = peak(fp32_kernels(), threads, limits.isa);
-    limits.bf16_flops = peak(bf16_kernels(), threads, limits.isa);
-    limits.int8_ops = peak(int8_kernels(), threads, limits.isa);
-    limits.amx_bf16_flops = peak(amx_bf16_kernels(), threads, limits.isa);
-    limits.amx_int8_ops = peak(amx_int8_kernels(), threads, limits.isa);
-    limits.copy_bytes = copy_on_cpu(threads);
-    limits.read_bytes = read_on_cpu(threads);
+    limits.fp32_flops = peak(fp32_kernels(), threads, limits.isa, runs);
+    if (short_formats) {
+        limits.bf16_flops = peak(bf16_kernels(), threads, limits.isa, runs);
+        limits.int8_ops = peak(int8_kernels(), threads, limits.isa, runs);
+        limits.amx_bf16_flops = peak(amx_bf16_kernels(), threads, limits.isa, runs);
+        limits.amx_int8_ops = peak(amx_int8_kernels(), threads, limits.isa, runs);
+    }
+    limits.copy_bytes = copy_on_cpu(threads, runs);
+    limits.read_bytes = read_on_cpu(threads, runs);
     return limits;
+}
+
+Limits median_of(const std::vector<Limits>& limits) {
+    Limits median = limits.at(0);
+    for (double Limits::*figure : {&Limits::fp32_flops, &Limits::bf16_flops, &Limits::int8_ops, &Limits::amx_bf16_flops,
+                                   &Limits::amx_int8_ops, &Limits::copy_bytes, &Limits::read_bytes}) {
+        std::vector<double> values;
+        for (const auto& each : limits) values.push_back(each.*figure);
+        const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+        std::nth_element(values.begin(), middle, values.end());
+        median.*figure = *middle;
+    }
+    return median;
 }
 
 }  // namespace bench

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 namespace cuebm {
 class Context;  // nvcc reads this file too, and needs no more
@@ -20,8 +21,12 @@ struct Limits {
     double read_bytes = 0;                        // by a loop that only reads
 };
 
-// All threads of the context at once; each figure is the best of five runs.
-Limits measure_limits(cuebm::Context& context);
+// All threads of the context at once; each figure is the best of so many runs. A run of a CPU's takes some 50 ms, and
+// with the short formats (bf16, int8 and tiles) 150.
+Limits measure_limits(cuebm::Context& context, int runs = 5, bool short_formats = true);
+
+// Of each figure the median.
+Limits median_of(const std::vector<Limits>& limits);
 
 // The part of it that is a GPU's, in gpu_limits.cu.
 void measure_gpu(int device, Limits& limits);

@@ -85,7 +85,7 @@ class Cuebm:
             self.shim.call("close", self.session)
 
     def limits(self):
-        return self.shim.limits("limits", self.session)
+        return self.shim.limits("limits", self.session, 5)
 
     def fit(self, points, start, iterations, threads):
         prototypes, labels, done = np.empty_like(start), np.empty(len(points), np.int32), ctypes.c_int()

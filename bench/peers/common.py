@@ -43,9 +43,10 @@ class Shim:
         if getattr(self.loaded, f"cuebm_peers_{function}")(*arguments) != 0:
             raise RuntimeError(self.text("error"))
 
-    def limits(self, function, session):
+    def limits(self, function, session, runs):
+        """The processor and what it can do, the best of so many runs."""
         figures, processor = (ctypes.c_double * 7)(), ctypes.c_char_p()
-        self.call(function, session, figures, ctypes.byref(processor))
+        self.call(function, session, ctypes.c_int(runs), figures, ctypes.byref(processor))
         names = ("fp32_gflops", "bf16_gflops", "int8_gops", "amx_bf16_gflops", "amx_int8_gops", "copy_gbytes",
                  "read_gbytes")
         return processor.value.decode(), {name: round(value * 1e-9, 1) or None for name, value in zip(names, figures)}

@@ -52,10 +52,10 @@ int cuebm_peers_close(void* session) {
 const char* cuebm_peers_device(void* session) { return static_cast<Session*>(session)->device.c_str(); }
 
 // What the machine can do: bench::tell_limits() names the figures.
-int cuebm_peers_limits(void* session, double* figures, const char** processor) {
+int cuebm_peers_limits(void* session, int runs, double* figures, const char** processor) {
     return guarded([&] {
         auto& s = *static_cast<Session*>(session);
-        bench::tell_limits(s.context, s.limits, figures, processor);
+        bench::tell_limits(s.context, runs, s.limits, figures, processor);
     });
 }
 

@@ -25,8 +25,8 @@ int guarded(const Work& work) {
 
 // fp32, bf16, int8 operations, those of tiles in bf16 and int8, bytes copied and bytes read, a second each (0:
 // unknown).
-inline void tell_limits(cuebm::Context& context, Limits& limits, double* figures, const char** processor) {
-    limits = measure_limits(context);
+inline void tell_limits(cuebm::Context& context, int runs, Limits& limits, double* figures, const char** processor) {
+    limits = measure_limits(context, runs);
     figures[0] = limits.fp32_flops;
     figures[1] = limits.bf16_flops;
     figures[2] = limits.int8_ops;

@@ -43,10 +43,10 @@ int cuebm_peers_chains_close(void* session) {
     return 0;
 }
 const char* cuebm_peers_chains_device(void* session) { return of(session).device.c_str(); }
-int cuebm_peers_chains_limits(void* session, double* figures, const char** processor) {
+int cuebm_peers_chains_limits(void* session, int runs, double* figures, const char** processor) {
     return bench::guarded([&] {
         auto& s = of(session);
-        bench::tell_limits(s.context, s.limits, figures, processor);
+        bench::tell_limits(s.context, runs, s.limits, figures, processor);
     });
 }
 
