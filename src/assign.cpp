@@ -222,7 +222,7 @@ void enqueue(Stream& stream, const Arguments<T>& arguments) {
 
 template <class Arguments>
 void run(const Context& context, const Arguments& arguments) {
-    Stream stream(context);
+    Stream stream = detail::stream_of_call(context);
     enqueue(stream, arguments);
     stream.wait();
 }

@@ -17,6 +17,9 @@
 namespace cuebm::detail {
 
 // An in-order queue of work. All functions return at once but wait() and the growth of workspace().
+// Work of a queue runs meanwhile, or before the call that enqueues it returns, if a CPU does it.
+enum class RunsWork { meanwhile, at_once };
+
 class Queue {
 public:
     virtual ~Queue() = default;
@@ -57,7 +60,7 @@ public:
     virtual void* allocate(std::size_t bytes) = 0;  // nullptr when there is none left; 256-aligned
     virtual void deallocate(void* data) noexcept = 0;
     virtual std::size_t free_bytes() = 0;
-    virtual std::unique_ptr<Queue> make_queue(Pool& pool) = 0;
+    virtual std::unique_ptr<Queue> make_queue(Pool& pool, RunsWork when) = 0;
     virtual std::unique_ptr<Queue> wrap_queue(Pool& pool, void* native) = 0;
     virtual const AssignOperations<float>& assign_float() const = 0;
     virtual const AssignOperations<double>& assign_double() const = 0;

@@ -126,7 +126,7 @@ void copy_bytes(Stream& stream, const CopyBytes& copy) {
 }
 
 void copy_bytes(const Context& context, const CopyBytes& copy) {
-    Stream stream(context);
+    Stream stream = stream_of_call(context);
     copy_bytes(stream, copy);
     stream.wait();
 }
@@ -238,7 +238,14 @@ void Context::trim() const { state_->trim(); }
 
 Stream::Stream(const Context& context) : state_(std::make_shared<detail::StreamState>()) {
     state_->context = context.state_;
-    state_->queue = context.state_->backend->make_queue(*context.state_);
+    state_->queue = context.state_->backend->make_queue(*context.state_, detail::RunsWork::meanwhile);
+}
+
+Stream detail::stream_of_call(const Context& context) {
+    auto state = std::make_shared<StreamState>();
+    state->context = context.state_;
+    state->queue = context.state_->backend->make_queue(*context.state_, RunsWork::at_once);
+    return Stream(std::move(state));
 }
 
 Stream Stream::wrap(const Context& context, void* native) {

@@ -221,7 +221,9 @@ public:
     void* allocate(std::size_t bytes) override { return allocate_pages(bytes); }
     void deallocate(void* data) noexcept override { std::free(data); }
     std::size_t free_bytes() override { return free_host_bytes(); }
-    std::unique_ptr<Queue> make_queue(Pool& pool) override { return std::make_unique<CpuQueue>(pool, team_); }
+    std::unique_ptr<Queue> make_queue(Pool& pool, RunsWork when) override {
+        return std::make_unique<CpuQueue>(pool, team_, when);
+    }
     std::unique_ptr<Queue> wrap_queue(Pool&, void*) override {
         throw InvalidArgument("Stream::wrap", "context", "a CPU context",
                               "a CUDA context; the CPU has no native stream");

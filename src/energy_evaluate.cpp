@@ -35,7 +35,7 @@ void enqueue(Stream& stream, const Energy& energy, const Evaluate<T>& a) {
 
 template <class T>
 void run(const Context& context, const Energy& energy, const Evaluate<T>& a) {
-    Stream stream(context);
+    Stream stream = detail::stream_of_call(context);
     enqueue(stream, energy, a);
     stream.wait();
 }

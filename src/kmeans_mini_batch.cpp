@@ -137,7 +137,7 @@ void run(Stream& stream, MiniBatch<T>& state, PointsView<T> y, const MiniBatchOp
     }                                                                                                              \
     void partial_fit(const Context& context, MiniBatch<T>& state, PointsView<T> points, const MiniBatchOptions& o, \
                      VectorView<const T> weights) {                                                                \
-        Stream stream(context);                                                                                    \
+        Stream stream = detail::stream_of_call(context);                                                           \
         run(stream, state, points, o, weights);                                                                    \
     }
 CUEBM_PUBLIC(float)

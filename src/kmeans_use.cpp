@@ -216,7 +216,7 @@ Projection<T> run_project(Stream& stream, MatrixView<const T> prototypes, const 
 #define CUEBM_PUBLIC(Result, function, work, T, parameters, arguments)                                           \
     Result function(Stream& stream, MatrixView<const T> w, parameters) { return work<T>(stream, w, arguments); } \
     Result function(const Context& context, MatrixView<const T> w, parameters) {                                 \
-        Stream stream(context);                                                                                  \
+        Stream stream = detail::stream_of_call(context);                                                         \
         auto result = work<T>(stream, w, arguments);                                                             \
         stream.wait();                                                                                           \
         return result;                                                                                           \

@@ -19,7 +19,11 @@ struct StreamState;
 struct EventState;
 }  // namespace detail
 
+class Context;
 class Stream;
+namespace detail {
+Stream stream_of_call(const Context& context);
+}
 template <class T>
 class Vector;
 template <class T>
@@ -77,8 +81,9 @@ private:
 };
 
 // A device and its memory pool. Copies are cheap and mean the same device and pool; the functions may be
-// called from several threads. Calls that take a Context return when the work is done, and throw. They run on a stream
-// of their own, which waits for no other: on a GPU, synchronise first what your own kernels still write.
+// called from several threads. Calls that take a Context return when the work is done, and throw. They wait for no
+// stream: on a GPU, where each has one of its own, synchronise first what your own kernels still write. On a CPU the
+// short ones run on the calling thread, beside the context's others.
 class CUEBM_API Context {
 public:
     // The first GPU that works, else the CPU. `description()` says which, and why there is no GPU.
@@ -130,6 +135,7 @@ public:
 
 private:
     friend class Stream;
+    friend Stream detail::stream_of_call(const Context& context);
     explicit Context(std::shared_ptr<detail::ContextState> state) : state_(std::move(state)) {}
     std::shared_ptr<detail::ContextState> state_;
 };
@@ -169,6 +175,7 @@ public:
     detail::StreamState& state() const { return *state_; }
 
 private:
+    friend Stream detail::stream_of_call(const Context& context);
     explicit Stream(std::shared_ptr<detail::StreamState> state) : state_(std::move(state)) {}
     std::shared_ptr<detail::StreamState> state_;
 };

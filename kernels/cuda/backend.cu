@@ -242,7 +242,7 @@ public:
         check(cudaMemGetInfo(&free, &all), "cudaMemGetInfo");
         return free;
     }
-    std::unique_ptr<detail::Queue> make_queue(detail::Pool& pool) override {
+    std::unique_ptr<detail::Queue> make_queue(detail::Pool& pool, detail::RunsWork) override {
         return std::make_unique<CudaQueue>(pool, cache_, device_);
     }
     std::unique_ptr<detail::Queue> wrap_queue(detail::Pool& pool, void* native) override {
