@@ -8,9 +8,11 @@
 namespace cuebm::cpu {
 namespace {
 
-// Rows of a task: whole tiles, and some hundred kilobytes, that starting it is repaid.
-std::int64_t rows_a_task(std::int64_t d) {
-    return std::clamp<std::int64_t>((1 << 16) / (d * tile_lanes), 1, 256) * tile_lanes;
+// Rows of a task: whole tiles, and some hundred kilobytes, that starting it is repaid. A row of an energy with many
+// parameters takes longer, about as each is used once: 2000 points of a regression of 5000 rows were one task.
+std::int64_t rows_a_task(std::int64_t d, std::size_t parameters) {
+    const std::int64_t work = d + static_cast<std::int64_t>(parameters);
+    return std::clamp<std::int64_t>((1 << 18) / (work * tile_lanes), 1, 256) * tile_lanes;
 }
 
 // Gradients of fewer bytes may be wanted while they are in a cache. Not tuned.
@@ -41,14 +43,15 @@ void evaluate(detail::CpuQueue& queue, const EnergyKernels& kernels, const detai
                              .streams = gradients_are_dense && n * d * std::int64_t{sizeof(T)} >= streamed_bytes,
                              .over_read = task.points.stride == d,
                              .n = n};
-    queue.team().for_blocks(n, rows_a_task(d), [&](std::int64_t first, std::int64_t last, int slot) {
-        const std::int64_t bad =
-            kernels_of<T>(kernels).rows(data, first, last, reinterpret_cast<T*>(scratch) + slot * elements);
-        if (bad < 0 || !task.check_finite) return;
-        const T* row = task.points.data + bad * task.points.stride;
-        const bool finite = std::all_of(row, row + d, [](T value) { return std::isfinite(value); });
-        queue.report(bad, finite ? detail::energy_overflow : detail::points_not_finite);
-    });
+    queue.team().for_blocks(
+        n, rows_a_task(d, task.program->parameters.size()), [&](std::int64_t first, std::int64_t last, int slot) {
+            const std::int64_t bad =
+                kernels_of<T>(kernels).rows(data, first, last, reinterpret_cast<T*>(scratch) + slot * elements);
+            if (bad < 0 || !task.check_finite) return;
+            const T* row = task.points.data + bad * task.points.stride;
+            const bool finite = std::all_of(row, row + d, [](T value) { return std::isfinite(value); });
+            queue.report(bad, finite ? detail::energy_overflow : detail::points_not_finite);
+        });
 }
 
 #define CUEBM_INSTANTIATE(T)                                                                                   \

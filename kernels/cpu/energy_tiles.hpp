@@ -44,12 +44,34 @@ void run_tile(const math::EnergyProgram<T>& program, const T* x, T* values, T* g
         run_tile<true, true>(program, x, values, gradient, scratch, lanes, pitch);
 }
 
-// x(j, l) = row first + l of the points, the last one again behind the end.
+#if defined(__AVX512F__)
+// x(j, l) = rows[l * stride + j] for a pack of rows; three elements behind each may be read. `zero` remains so in lanes
+// that are finite.
+void load_pack(const float* rows, std::int64_t stride, int d, float* x, int pitch, std::int64_t bytes_ahead,
+               math::FloatPack& zero) {
+    const char* ahead = reinterpret_cast<const char*>(rows) + bytes_ahead;
+    for (int j = 0; j < d; j += 4) {
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; ++i) __builtin_prefetch(ahead + (j + i) * 64, 0, 2);
+        math::FloatPack columns[4];
+        load_four_columns(rows + j, stride, 16, columns);
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; ++i) {
+            if (j + i >= d) break;
+            zero = zero_if_finite(zero, columns[i]);
+            math::store(x + (j + i) * std::int64_t{pitch}, columns[i]);
+        }
+    }
+}
+#endif
+
+// x(j, l) = row first + l of the points, the last one again behind the end. Says whether all are finite.
 template <class T>
-void load_tile(const EnergyData<T>& data, std::int64_t first, int count, T* x, int pitch) {
+bool load_tile(const EnergyData<T>& data, std::int64_t first, int count, T* x, int pitch) {
     using Pack = typename math::PackOf<T>::Type;
     constexpr int lanes = pack_lanes<T>;
     const int d = data.program.d;
+    Pack zero{};
     // Rows are read a line of each at a time, which no processor foresees. Into the second-level cache: the first one
     // has the tile.
     constexpr std::int64_t bytes_ahead = 8192;
@@ -57,8 +79,15 @@ void load_tile(const EnergyData<T>& data, std::int64_t first, int count, T* x, i
     for (int l = 0; l < count; l += lanes) {
         const T* const rows = data.points + (first + l) * d;
         if (data.point_stride == d && l + lanes <= count &&
-            if_short(d, [&](auto short_d) { columns_of_rows<short_d>(rows, x + l, pitch); }))
+            if_short(d, [&](auto short_d) { columns_of_rows<short_d>(rows, x + l, pitch, zero); }))
             continue;
+#if defined(__AVX512F__)
+        if constexpr (sizeof(T) == 4)
+            if (data.over_read && first + l + lanes < data.n - lanes) {
+                load_pack(rows, data.point_stride, d, x + l, pitch, bytes_ahead, zero);
+                continue;
+            }
+#endif
         const T* row[lanes];
         for (int i = 0; i < lanes; ++i)
             row[i] = data.points + (first + (l + i < count ? l + i : count - 1)) * data.point_stride;
@@ -77,26 +106,26 @@ void load_tile(const EnergyData<T>& data, std::int64_t first, int count, T* x, i
                 for (int i = 0; i < lanes; ++i) block[i] = load_part(row[i] + j, part);
             }
             transpose<T>(block);
-            if (part == lanes) {
 #pragma GCC unroll 16
-                for (int i = 0; i < lanes; ++i) math::store(x + (j + i) * std::int64_t{pitch} + l, block[i]);
-            } else {
-#pragma GCC unroll 16
-                for (int i = 0; i < lanes; ++i)
-                    if (i < part) math::store(x + (j + i) * std::int64_t{pitch} + l, block[i]);
+            for (int i = 0; i < lanes; ++i) {
+                if (i >= part) break;
+                zero = zero_if_finite(zero, block[i]);
+                math::store(x + (j + i) * std::int64_t{pitch} + l, block[i]);
             }
         }
     }
+    return math::lane_bits(zero != zero) == 0;
 }
 
-// The first lane of the tile that holds NaN or infinity, or whose value is NaN; -1: none.
+// The first lane of the tile that holds NaN or infinity, where not all are `finite`, or whose value is NaN; -1: none.
 template <class T>
-int bad_lane(const T* x, int d, const T* values, int count, int pitch) {
+int bad_lane(const T* x, bool finite, int d, const T* values, int count, int pitch) {
     using Pack = typename math::PackOf<T>::Type;
     constexpr int lanes = pack_lanes<T>;
     for (int l = 0; l < count; l += lanes) {
         Pack zero{};  // NaN for a lane with a value that is not finite
-        for (int j = 0; j < d; ++j) zero += math::load(x + j * std::int64_t{pitch} + l) * T(0);
+        for (int j = 0; j < (finite ? 0 : d); ++j)
+            zero = zero_if_finite(zero, math::load(x + j * std::int64_t{pitch} + l));
         if (values != nullptr) {
             const Pack value = math::load(values + l);
             zero = math::select(value == value, zero, value);
@@ -117,11 +146,11 @@ std::int64_t evaluate_rows(const EnergyData<T>& data, std::int64_t first, std::i
     std::int64_t bad = -1;
     for (std::int64_t tile = first; tile < last; tile += lanes) {
         const int count = last - tile < lanes ? static_cast<int>(last - tile) : lanes;
-        load_tile(data, tile, count, x, lanes);
+        const bool finite = load_tile(data, tile, count, x, lanes);
         run_tile(data.program, x, data.values != nullptr ? values : nullptr,
                  data.gradients != nullptr ? gradient : nullptr, rest, count, lanes);
-        if (bad < 0) {
-            const int lane = bad_lane(x, d, data.values != nullptr ? values : nullptr, count, lanes);
+        if (bad < 0 && (!finite || data.values != nullptr)) {
+            const int lane = bad_lane(x, finite, d, data.values != nullptr ? values : nullptr, count, lanes);
             if (lane >= 0) bad = tile + lane;
         }
         if (data.values != nullptr)

@@ -125,6 +125,24 @@ CUEBM_TEST(EnergyValues, NameTheFirstBadRow) {
         EXPECT_FALSE(std::isfinite(values.host()[133]));
         EXPECT_TRUE(std::isfinite(values.host()[134]));
     }
+    // Each way in which a CPU reads rows, every element of a pack of them; gradients alone, which nobody looks at.
+    for (const int d : {1, 2, 4, 8, 10, 18, 70}) {
+        SCOPED_TRACE(d);
+        const eb::Energy wide =
+            eb::energy::gaussian({.precision = std::vector<double>(static_cast<std::size_t>(d), 1)});
+        for (int i = 0; i < std::max(16, d); ++i) {
+            auto points = normal<T>(std::int64_t{150} * d, 1);
+            const auto row = static_cast<std::size_t>(64 + i % 16), column = static_cast<std::size_t>(i % d);
+            points[row * static_cast<std::size_t>(d) + column] = inf;
+            const Placed<T> y(context, points, 150, d), gradients(context, 150, d);
+            EXPECT_EQ(complaint([&] {
+                          eb::energy::evaluate(
+                              context, wide,
+                              eb::energy::Evaluate<T>{.points = y.view(), .gradients = gradients.view()});
+                      }),
+                      (Complaint{"points", static_cast<std::int64_t>(row)}));
+        }
+    }
     auto points = normal<T>(9, 1);
     points[4] = std::numeric_limits<T>::max();  // its square is infinite, and no error
     const Placed<T> y(context, points, 3, 3), values(context, 3, 1);
