@@ -3,6 +3,7 @@
 #pragma once
 
 #include "cpu/assign_direct.hpp"
+#include "cpu/transpose.hpp"
 
 namespace cuebm::cpu::CUEBM_ISA {
 namespace {
@@ -178,12 +179,43 @@ CUEBM_INLINE void turn_rows(const float* const (&rows)[4], std::int64_t d, float
         for (int q = 0; q < 4; ++q) to[j * small_points + q] = rows[q][j];
 }
 
+#if defined(__AVX512F__)
+// A pack of rows at a time, whose columns are stored whole: what reads them need not wait for four parts. False where
+// rows are shorter than four, and not one behind the other.
+CUEBM_INLINE bool turn_packs(const float* rows, std::int64_t stride, std::int64_t d, float* y) {
+    Pack<float> unused{};
+    for (std::int64_t i = 0; i < small_points; i += 16, rows += 16 * stride, y += 16) {
+        if (stride == d && if_short(static_cast<int>(d),
+                                    [&](auto short_d) { columns_of_rows<short_d>(rows, y, small_points, unused); }))
+            continue;
+        if (d == 3 && stride == 3) {
+            columns_of_triples(rows, y, small_points);
+            continue;
+        }
+        if (d < 4) return false;
+        for (std::int64_t j = 0; j < d; j += 4) {
+            const std::int64_t from = j + 4 <= d ? j : d - 4;  // some of them again
+            Pack<float> columns[4];
+            load_four_columns(rows + from, stride, 16, columns);
+#pragma GCC unroll 4
+            for (int q = 0; q < 4; ++q) math::store(y + (from + q) * small_points, columns[q]);
+        }
+    }
+    return true;
+}
+#endif
+
 // Rows [first, first + count), and the last again where a tile is not full, as [depth][small_points].
 CUEBM_INLINE void turn(const AssignData<float>& task, std::int64_t first, std::int64_t count, int depth, float* y) {
     const std::int64_t d = task.d, stride = task.points.stride;
     if (count == small_points && !is_converted(task.points)) {
         const float* from = static_cast<const float*>(task.points.data) + first * stride;
-        for (std::int64_t i = 0; i < small_points; i += 4, from += 4 * stride)
+#if defined(__AVX512F__)
+        const bool turned = turn_packs(from, stride, d, y);
+#else
+        constexpr bool turned = false;
+#endif
+        for (std::int64_t i = 0; !turned && i < small_points; i += 4, from += 4 * stride)
             if (d == 2 && stride == 2)
                 turn_pairs(from, y + i);
             else if (d == 3 && stride == 3)

@@ -58,14 +58,19 @@ CUEBM_MATH void load_four_columns(const float* rows, std::int64_t stride, int co
         if (i + 8 < count) part[i] = _mm512_mask_broadcast_f32x4(part[i], 0x0f00, _mm_loadu_ps(row + 8 * stride));
         if (i + 12 < count) part[i] = _mm512_mask_broadcast_f32x4(part[i], 0xf000, _mm_loadu_ps(row + 12 * stride));
     }
-    const __m512d low01 = __m512d(_mm512_unpacklo_ps(part[0], part[1])),
-                  low23 = __m512d(_mm512_unpacklo_ps(part[2], part[3])),
-                  high01 = __m512d(_mm512_unpackhi_ps(part[0], part[1])),
-                  high23 = __m512d(_mm512_unpackhi_ps(part[2], part[3]));
-    columns[0] = math::FloatPack(_mm512_unpacklo_pd(low01, low23));
-    columns[1] = math::FloatPack(_mm512_unpackhi_pd(low01, low23));
-    columns[2] = math::FloatPack(_mm512_unpacklo_pd(high01, high23));
-    columns[3] = math::FloatPack(_mm512_unpackhi_pd(high01, high23));
+    math::FloatPack pairs[4];
+#pragma GCC unroll 2
+    for (int i = 0; i < 2; ++i) {
+        const math::FloatPack a(part[2 * i]), b(part[2 * i + 1]);
+        pairs[i] = __builtin_shufflevector(a, b, 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29);
+        pairs[i + 2] = __builtin_shufflevector(a, b, 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31);
+    }
+#pragma GCC unroll 2
+    for (int i = 0; i < 2; ++i) {
+        const math::FloatPack a = pairs[2 * i], b = pairs[2 * i + 1];
+        columns[2 * i] = __builtin_shufflevector(a, b, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29);
+        columns[2 * i + 1] = __builtin_shufflevector(a, b, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);
+    }
 }
 #endif
 
@@ -191,6 +196,18 @@ CUEBM_MATH void store_part(double* to, math::DoublePack x, int count) {
 }
 
 #if defined(__AVX512F__)
+// A pack of rows of three, one behind the other.
+CUEBM_MATH void columns_of_triples(const float* rows, float* columns, std::int64_t pitch) {
+    const math::FloatPack a = math::load(rows), b = math::load(rows + 16), c = math::load(rows + 32);
+    const auto x = __builtin_shufflevector(a, b, 0, 3, 6, 9, 12, 15, 18, 21, 24, 27, 30, 0, 0, 0, 0, 0);
+    const auto y = __builtin_shufflevector(a, b, 1, 4, 7, 10, 13, 16, 19, 22, 25, 28, 31, 0, 0, 0, 0, 0);
+    const auto z = __builtin_shufflevector(a, b, 2, 5, 8, 11, 14, 17, 20, 23, 26, 29, 0, 0, 0, 0, 0, 0);
+    math::store(columns, __builtin_shufflevector(x, c, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 17, 20, 23, 26, 29));
+    math::store(columns + pitch, __builtin_shufflevector(y, c, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 18, 21, 24, 27, 30));
+    math::store(columns + 2 * pitch,
+                __builtin_shufflevector(z, c, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 19, 22, 25, 28, 31));
+}
+
 // Row l of `to` is column l of columns [d x lanes], for a pack of them.
 CUEBM_MATH void store_pack(const float* columns, std::int64_t pitch, int d, float* to, std::int64_t stride) {
     for (int j = 0; j < d; j += 16)
