@@ -78,8 +78,11 @@ bool load_tile(const EnergyData<T>& data, std::int64_t first, int count, T* x, i
     const std::int64_t rows_ahead = lanes + bytes_ahead / (data.point_stride * static_cast<std::int64_t>(sizeof(T)));
     for (int l = 0; l < count; l += lanes) {
         const T* const rows = data.points + (first + l) * d;
-        if (data.point_stride == d && l + lanes <= count &&
-            if_short(d, [&](auto short_d) { columns_of_rows<short_d>(rows, x + l, pitch, zero); }))
+        if (data.point_stride == d && l + lanes <= count && if_short(d, [&](auto short_d) {
+                const char* const ahead = reinterpret_cast<const char*>(rows) + bytes_ahead;
+                for (int line = 0; line < short_d; ++line) __builtin_prefetch(ahead + line * sizeof(Pack), 0, 2);
+                columns_of_rows<short_d>(rows, x + l, pitch, zero);
+            }))
             continue;
 #if defined(__AVX512F__)
         if constexpr (sizeof(T) == 4)
@@ -147,13 +150,14 @@ std::int64_t evaluate_rows(const EnergyData<T>& data, std::int64_t first, std::i
     for (std::int64_t tile = first; tile < last; tile += lanes) {
         const int count = last - tile < lanes ? static_cast<int>(last - tile) : lanes;
         const bool finite = load_tile(data, tile, count, x, lanes);
-        run_tile(data.program, x, data.values != nullptr ? values : nullptr,
-                 data.gradients != nullptr ? gradient : nullptr, rest, count, lanes);
-        if (bad < 0 && (!finite || data.values != nullptr)) {
-            const int lane = bad_lane(x, finite, d, data.values != nullptr ? values : nullptr, count, lanes);
+        const bool in_place = data.values_stride == 1 && count == lanes;
+        T* const to_values = data.values == nullptr ? nullptr : in_place ? data.values + tile : values;
+        run_tile(data.program, x, to_values, data.gradients != nullptr ? gradient : nullptr, rest, count, lanes);
+        if (bad < 0 && (!finite || to_values != nullptr)) {
+            const int lane = bad_lane(x, finite, d, to_values, count, lanes);
             if (lane >= 0) bad = tile + lane;
         }
-        if (data.values != nullptr)
+        if (data.values != nullptr && !in_place)
             for (int l = 0; l < count; ++l) data.values[(tile + l) * data.values_stride] = values[l];
         if (data.gradients != nullptr) {
             T* const to = data.gradients + tile * data.gradients_stride;
