@@ -310,11 +310,11 @@ template struct Model<double>;
 Model<float> fit(Stream& s, PointsView<float> y, const FitOptions<float>& o) { return run(s, y, o); }
 Model<double> fit(Stream& s, PointsView<double> y, const FitOptions<double>& o) { return run(s, y, o); }
 Model<float> fit(const Context& c, PointsView<float> y, const FitOptions<float>& o) {
-    Stream stream(c);
+    Stream stream = detail::stream_of_call(c);
     return run(stream, y, o);
 }
 Model<double> fit(const Context& c, PointsView<double> y, const FitOptions<double>& o) {
-    Stream stream(c);
+    Stream stream = detail::stream_of_call(c);
     return run(stream, y, o);
 }
 

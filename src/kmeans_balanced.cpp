@@ -117,11 +117,11 @@ Model<T> run(Stream& stream, PointsView<T> y, const BalancedOptions<T>& o) {
 Model<float> fit_balanced(Stream& s, PointsView<float> y, const BalancedOptions<float>& o) { return run(s, y, o); }
 Model<double> fit_balanced(Stream& s, PointsView<double> y, const BalancedOptions<double>& o) { return run(s, y, o); }
 Model<float> fit_balanced(const Context& c, PointsView<float> y, const BalancedOptions<float>& o) {
-    Stream stream(c);
+    Stream stream = detail::stream_of_call(c);
     return run(stream, y, o);
 }
 Model<double> fit_balanced(const Context& c, PointsView<double> y, const BalancedOptions<double>& o) {
-    Stream stream(c);
+    Stream stream = detail::stream_of_call(c);
     return run(stream, y, o);
 }
 

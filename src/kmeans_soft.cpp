@@ -175,11 +175,11 @@ SoftModel<T> run(Stream& stream, PointsView<T> y, const SoftOptions<T>& o) {
 SoftModel<float> fit_soft(Stream& s, PointsView<float> y, const SoftOptions<float>& o) { return run(s, y, o); }
 SoftModel<double> fit_soft(Stream& s, PointsView<double> y, const SoftOptions<double>& o) { return run(s, y, o); }
 SoftModel<float> fit_soft(const Context& c, PointsView<float> y, const SoftOptions<float>& o) {
-    Stream stream(c);
+    Stream stream = detail::stream_of_call(c);
     return run(stream, y, o);
 }
 SoftModel<double> fit_soft(const Context& c, PointsView<double> y, const SoftOptions<double>& o) {
-    Stream stream(c);
+    Stream stream = detail::stream_of_call(c);
     return run(stream, y, o);
 }
 

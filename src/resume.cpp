@@ -152,7 +152,7 @@ Samples<T> resume(Stream& stream, const Energy& energy, const Sampler& sampler, 
 template <class T>
 Samples<T> resume(const Context& context, const Energy& energy, const Sampler& sampler, const ChainsState<T>& state,
                   const SampleOptions<T>& options) {
-    Stream stream(context);
+    Stream stream = detail::stream_of_call(context);
     return resume(stream, energy, sampler, state, options);
 }
 

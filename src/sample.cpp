@@ -512,7 +512,7 @@ Samples<T> sample(Stream& stream, const Energy& energy, const Sampler& sampler, 
 template <class T>
 Samples<T> sample(const Context& context, const Energy& energy, const Sampler& sampler,
                   const SampleOptions<T>& options) {
-    Stream stream(context);
+    Stream stream = detail::stream_of_call(context);
     return sample(stream, energy, sampler, options);
 }
 

@@ -152,7 +152,7 @@ RunningSamples<T> sample_running(Stream& stream, const Energy& energy, const Sam
 template <class T>
 RunningSamples<T> sample_running(const Context& context, const Energy& energy, const Sampler& sampler,
                                  const SampleOptions<T>& options, const Accumulate& wanted) {
-    Stream stream(context);
+    Stream stream = detail::stream_of_call(context);
     return sample_running(stream, energy, sampler, options, wanted);
 }
 

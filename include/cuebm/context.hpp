@@ -83,7 +83,7 @@ private:
 // A device and its memory pool. Copies are cheap and mean the same device and pool; the functions may be
 // called from several threads. Calls that take a Context return when the work is done, and throw. They wait for no
 // stream: on a GPU, where each has one of its own, synchronise first what your own kernels still write. On a CPU the
-// short ones run on the calling thread, beside the context's others.
+// calling thread works too.
 class CUEBM_API Context {
 public:
     // The first GPU that works, else the CPU. `description()` says which, and why there is no GPU.
