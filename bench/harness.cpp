@@ -56,9 +56,9 @@ Measured measure(benchmark::State& state, Machine& machine, const std::function<
             since = 0;
         }
     }
-    const auto middle = all.begin() + static_cast<std::ptrdiff_t>(all.size() / 2);
-    std::nth_element(all.begin(), middle, all.end());
-    return {*middle, median_of(limits)};
+    if (all.empty()) all.push_back(0);  // of a row that is skipped
+    std::sort(all.begin(), all.end());
+    return {(all[(all.size() - 1) / 2] + all[all.size() / 2]) / 2, median_of(limits)};
 }
 
 double seconds_of(const std::function<void()>& work) {

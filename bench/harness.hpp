@@ -27,7 +27,8 @@ struct Work {
     double read = 0, written = 0;
 };
 
-// Medians: seconds of an iteration, and what the machine could do meanwhile.
+// Medians: seconds of an iteration, and what the machine could do meanwhile. (A row's time is a mean, Google
+// Benchmark's.)
 struct Measured {
     double seconds;
     Limits limits;

@@ -47,7 +47,7 @@ void on_threads(int threads, const std::function<void(int)>& work) {
 // array of them g++ 12 keeps in memory, which cost int8 two thirds of its speed. The empty asm keeps the compiler from
 // folding or dropping the chains; `operations` is what one instruction does.
 constexpr int chains = 12;
-constexpr std::int64_t steps = 3'000'000, tile_steps = steps / 16;  // some 7 ms: a tile takes 16 cycles
+constexpr std::int64_t steps = 3'000'000, tile_steps = steps / 32;  // some 7 ms: a tile takes 16 cycles
 
 struct Kernel {
     const char* isa;  // of the library, as CUEBM_ISA names it
@@ -265,9 +265,8 @@ Limits median_of(const std::vector<Limits>& limits) {
                                    &Limits::amx_int8_ops, &Limits::copy_bytes, &Limits::read_bytes}) {
         std::vector<double> values;
         for (const auto& each : limits) values.push_back(each.*figure);
-        const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-        std::nth_element(values.begin(), middle, values.end());
-        median.*figure = *middle;
+        std::sort(values.begin(), values.end());
+        median.*figure = (values[(values.size() - 1) / 2] + values[values.size() / 2]) / 2;
     }
     return median;
 }

@@ -25,7 +25,7 @@ struct Limits {
 // with the short formats (bf16, int8 and tiles) 150.
 Limits measure_limits(cuebm::Context& context, int runs = 5, bool short_formats = true);
 
-// Of each figure the median.
+// Of each figure the median; of two the mean.
 Limits median_of(const std::vector<Limits>& limits);
 
 // The part of it that is a GPU's, in gpu_limits.cu.

@@ -16,10 +16,11 @@
 
 namespace cuebm::detail {
 
-// An in-order queue of work. All functions return at once but wait() and the growth of workspace().
-// Work of a queue runs meanwhile, or before the call that enqueues it returns, if a CPU does it.
+// When a queue's work runs: meanwhile, or, if a CPU does it, before the function that enqueues it returns.
 enum class RunsWork { meanwhile, at_once };
 
+// An in-order queue of work, used by one thread at a time. Where work runs meanwhile, all functions return at once but
+// wait() and the growth of workspace().
 class Queue {
 public:
     virtual ~Queue() = default;

@@ -43,9 +43,6 @@ struct StreamState {
     std::unique_ptr<Queue> queue;
 };
 
-// For a call that returns when its work is done.
-Stream stream_of_call(const Context& context);
-
 // Throws the DataError that a status word stands for.
 void throw_problem(std::uint64_t status);
 

@@ -6,8 +6,9 @@ sizes, leapfrog steps, chains and threads.
 Speed: gradients a second of transitions that go on from where the last call ended, nothing stored. Every system makes
 as many transitions a repetition as it takes for --seconds, as a run beforehand found out; JAX compiles before that. The
 peers may, on the CPU, lay the chains on one device, or split them over as many as there are threads: the faster of the
-two is compared. The ratio is that of one repetition, ours over theirs, so above 1 cuebm is faster; medians are printed. On a CPU the peak
-of multiply-adds is measured right before and after each of our repetitions, for the share of the limit.
+two is compared. The ratio is that of one repetition, ours over theirs, so above 1 cuebm is faster; medians are printed.
+On a CPU what it can do is measured before and after each of our repetitions, for the share of the limit; caches are
+then cold.
 
 That all sample the same: after at least 50 transitions (400 on a GPU) from starts of their own, means and variances
 over the chains, which are independent, may differ by 5 standard errors; the table has the largest difference of all
@@ -162,7 +163,7 @@ def speed(case, ours, peers, options):
     gradients, shares = ours.chains * ours.leapfrogs * 1e-6, []
 
     def rate(system):
-        if system is not ours:
+        if options.gpu or system is not ours:
             return gradients * transitions[system] / seconds_of(lambda: system.run(transitions[system]))
         before = ours.limits(1)[1]["fp32_gflops"]
         own = gradients * transitions[ours] / seconds_of(lambda: ours.run(transitions[ours]))

@@ -135,7 +135,7 @@ public:
 
 private:
     friend class Stream;
-    friend Stream detail::stream_of_call(const Context& context);
+    friend Stream detail::stream_of_call(const Context& context);  // of a call that returns when its work is done
     explicit Context(std::shared_ptr<detail::ContextState> state) : state_(std::move(state)) {}
     std::shared_ptr<detail::ContextState> state_;
 };

@@ -8,11 +8,11 @@
 namespace cuebm::cpu {
 namespace {
 
-// Rows of a task: whole tiles, and some hundred kilobytes, that starting it is repaid. A row of an energy with many
-// parameters takes longer, about as each is used once: 2000 points of a regression of 5000 rows were one task.
+// Rows of a task: whole tiles, and some hundred kilobytes, that starting it is repaid; fewer where each meets many
+// parameters: 2000 points of a regression of 5000 rows were one task.
 std::int64_t rows_a_task(std::int64_t d, std::size_t parameters) {
-    const std::int64_t work = d + static_cast<std::int64_t>(parameters);
-    return std::clamp<std::int64_t>((1 << 18) / (work * tile_lanes), 1, 256) * tile_lanes;
+    const std::int64_t tiles = std::min((1 << 16) / d, (1 << 18) / (d + static_cast<std::int64_t>(parameters)));
+    return std::clamp<std::int64_t>(tiles / tile_lanes, 1, 256) * tile_lanes;
 }
 
 // Gradients of fewer bytes may be wanted while they are in a cache. Not tuned.
