@@ -53,6 +53,7 @@ const std::vector<Case> quick = {{6'000, 784, 64, true, true},
                                  {200'000, 32, 16},
                                  {400'000, 2, 64},
                                  {100'000, 3, 8}};
+constexpr Case few = {1'000, 2, 3};                     // what a call and an iteration cost
 constexpr std::int64_t least_parallel_prototypes = 64;  // from which k-means|| has a row
 
 // k blobs of standard deviation 0.3 around centres in the unit cube. Noise: the sum of four uniform 16-bit numbers.
@@ -427,7 +428,7 @@ int run(const bench::Options& options) {
         benchmark::RegisterBenchmark(
             (name + "/n:" + std::to_string(c.n) + "/d:" + std::to_string(c.d) + "/k:" + std::to_string(c.k)).c_str(),
             [&b, &c, operation](benchmark::State& state) { operation(state, b, c); })
-            ->Unit(benchmark::kMillisecond)
+            ->Unit(c.n > few.n ? benchmark::kMillisecond : benchmark::kMicrosecond)
             ->UseManualTime();
     };
     const std::pair<const char*, Operation> operations[] = {{"assign", assign},
@@ -442,6 +443,8 @@ int run(const bench::Options& options) {
         {"assign_labels/type:uint8", assign_labels_of<std::uint8_t>},
         {"assign_labels/type:fp16", assign_labels_of<eb::Half>},
         {"assign_labels/type:bf16", assign_labels_of<eb::BFloat16>}};
+    add("assign_labels", assign_labels, chosen, few);
+    add("fit_25_iterations", fit, chosen, few);
     for (const auto& c : options.quick ? quick : full) {
         for (const auto& [name, operation] : operations)
             if (operation != start_parallel || c.k >= least_parallel_prototypes) add(name, operation, chosen, c);

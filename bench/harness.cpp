@@ -49,9 +49,9 @@ Measured measure(benchmark::State& state, Machine& machine, const std::function<
     std::vector<double> all;
     double since = 0;
     for (auto _ : state) {
-        all.push_back(seconds());
+        since += seconds_of([&] { all.push_back(seconds()); });
         state.SetIterationTime(all.back());
-        if (again && (since += all.back()) > 0.15) {
+        if (again && since > 0.15) {
             limits.push_back(now());
             since = 0;
         }
@@ -59,12 +59,6 @@ Measured measure(benchmark::State& state, Machine& machine, const std::function<
     if (all.empty()) all.push_back(0);  // of a row that is skipped
     std::sort(all.begin(), all.end());
     return {(all[(all.size() - 1) / 2] + all[all.size() / 2]) / 2, median_of(limits)};
-}
-
-double seconds_of(const std::function<void()>& work) {
-    const auto begin = std::chrono::steady_clock::now();
-    work();
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
 Measured time(benchmark::State& state, Machine& machine, const std::function<void()>& work) {

@@ -35,14 +35,12 @@ struct Measured {
 };
 
 // Runs the rows' loop: each iteration's seconds are what `seconds` returns, which the row reports (UseManualTime). A
-// CPU's limits are measured before it and then after every 150 ms of work: other users of a shared machine, and its
+// CPU's limits are measured before it and then after every 150 ms: other users of a shared machine, and its
 // clock, change both within seconds. A GPU's are the machine's, and those of a quick run.
 Measured measure(benchmark::State& state, Machine& machine, const std::function<double()>& seconds);
 
 // The same, of all that `work` does.
 Measured time(benchmark::State& state, Machine& machine, const std::function<void()>& work);
-
-double seconds_of(const std::function<void()>& work);
 
 // GFLOP/s, GB/s, and the percentage of the limit, whose name becomes the row's label. The limit is the later of: all
 // instructions at the measured peak of multiply-adds; the bytes at the bandwidths of reading and copying. A GPU's are

@@ -1,6 +1,7 @@
 // What this machine can do at most, measured here and now: the yardstick of every row of the benchmarks.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -22,11 +23,13 @@ struct Limits {
 };
 
 // All threads of the context at once; each figure is the best of so many runs. A run of a CPU's takes some 50 ms, and
-// with the short formats (bf16, int8 and tiles) 150.
+// with the short formats (bf16, int8 and tiles) 150; 512 MiB for it stay.
 Limits measure_limits(cuebm::Context& context, int runs = 5, bool short_formats = true);
 
 // Of each figure the median; of two the mean.
 Limits median_of(const std::vector<Limits>& limits);
+
+double seconds_of(const std::function<void()>& work);
 
 // The part of it that is a GPU's, in gpu_limits.cu.
 void measure_gpu(int device, Limits& limits);

@@ -7,8 +7,7 @@ Speed: gradients a second of transitions that go on from where the last call end
 as many transitions a repetition as it takes for --seconds, as a run beforehand found out; JAX compiles before that. The
 peers may, on the CPU, lay the chains on one device, or split them over as many as there are threads: the faster of the
 two is compared. The ratio is that of one repetition, ours over theirs, so above 1 cuebm is faster; medians are printed.
-On a CPU what it can do is measured before and after each of our repetitions, for the share of the limit; caches are
-then cold.
+On a CPU what it can do is measured before each repetition, and after each of ours, for the share of the limit.
 
 That all sample the same: after at least 50 transitions (400 on a GPU) from starts of their own, means and variances
 over the chains, which are independent, may differ by 5 standard errors; the table has the largest difference of all
@@ -162,15 +161,17 @@ def speed(case, ours, peers, options):
         extra[peer] = {"devices": devices, "compiling_s": round(compiling, 2)}
     gradients, shares = ours.chains * ours.leapfrogs * 1e-6, []
 
+    def peak(runs=1):
+        return ours.limits(runs)[1]["fp32_gflops"]
+    gpu_peak = peak(5) if options.gpu else None
+
     def rate(system):
-        if options.gpu or system is not ours:
-            return gradients * transitions[system] / seconds_of(lambda: system.run(transitions[system]))
-        before = ours.limits(1)[1]["fp32_gflops"]
-        own = gradients * transitions[ours] / seconds_of(lambda: ours.run(transitions[ours]))
-        after = ours.limits(1)[1]["fp32_gflops"]
-        if before and after:  # multiply-adds count twice in the peak
-            shares.append(own * ours.instructions / ((before + after) / 2 * 1e3 / 2))
-        return own
+        before = gpu_peak if options.gpu else peak()  # before the peers, too: all begin with the same caches
+        found = gradients * transitions[system] / seconds_of(lambda: system.run(transitions[system]))
+        after = gpu_peak if options.gpu or system is not ours else peak()
+        if system is ours and before and after:  # multiply-adds count twice in the peak
+            shares.append(found * ours.instructions / ((before + after) / 2 * 1e3 / 2))
+        return found
     rates = in_turn([ours, *peers], options.repetitions, rate)
     positions = {}
     for system in rates:
@@ -184,11 +185,11 @@ def speed(case, ours, peers, options):
     extra[ours]["acceptance"] = round(ours.acceptance, 3)
     print(f"{case}: {ours.chains} chains of d {ours.d}, {ours.leapfrogs} leapfrog steps of {ours.step_size}\n"
           f"  {'system':10} {'version':8} {'M gradients/s':>12} {'ratio':>7}")
-    share = {}
+    rows, share = rows_of(case, "M gradients/s", rates, ours, extra), {}
     if shares:  # the first round warms up
         share["ours_of_operation_limit"] = round(statistics.median(shares[1:]), 3)
         print(f"  cuebm at {share['ours_of_operation_limit']:.0%} of its counted operations' limit")
-    return [row | share for row in rows_of(case, "M gradients/s", rates, ours, extra)]
+    return [row | share for row in rows]
 
 
 def main():

@@ -45,16 +45,15 @@ void run_tile(const math::EnergyProgram<T>& program, const T* x, T* values, T* g
 }
 
 #if defined(__AVX512F__)
-// x(j, l) = rows[l * stride + j] for a pack of rows; three elements behind each may be read. `zero` remains so in lanes
-// that are finite.
-void load_pack(const float* rows, std::int64_t stride, int d, float* x, int pitch, std::int64_t bytes_ahead,
-               math::FloatPack& zero) {
+// x(j, l) = rows[l * d + j] for a pack of rows; three elements behind them may be read. `zero` remains so in lanes that
+// are finite.
+void load_pack(const float* rows, int d, float* x, int pitch, std::int64_t bytes_ahead, math::FloatPack& zero) {
     const char* ahead = reinterpret_cast<const char*>(rows) + bytes_ahead;
     for (int j = 0; j < d; j += 4) {
 #pragma GCC unroll 4
         for (int i = 0; i < 4; ++i) __builtin_prefetch(ahead + (j + i) * 64, 0, 2);
         math::FloatPack columns[4];
-        load_four_columns(rows + j, stride, 16, columns);
+        load_four_columns(rows + j, d, 16, columns);
 #pragma GCC unroll 4
         for (int i = 0; i < 4; ++i) {
             if (j + i >= d) break;
@@ -84,18 +83,18 @@ bool load_tile(const EnergyData<T>& data, std::int64_t first, int count, T* x, i
                 columns_of_rows<short_d>(rows, x + l, pitch, zero);
             }))
             continue;
+        const bool all_read =
+            data.over_read && first + l + lanes < data.n - lanes;  // of every row, a pack behind its end
 #if defined(__AVX512F__)
-        if constexpr (sizeof(T) == 4)
-            if (data.over_read && first + l + lanes < data.n - lanes) {
-                load_pack(rows, data.point_stride, d, x + l, pitch, bytes_ahead, zero);
+        if constexpr (sizeof(T) == sizeof(float))
+            if (all_read) {
+                load_pack(rows, d, x + l, pitch, bytes_ahead, zero);
                 continue;
             }
 #endif
         const T* row[lanes];
         for (int i = 0; i < lanes; ++i)
             row[i] = data.points + (first + (l + i < count ? l + i : count - 1)) * data.point_stride;
-        const bool all_read =
-            data.over_read && first + l + lanes < data.n - lanes;  // of every row, a pack behind its end
         for (int j = 0; j < d; j += lanes) {
             const int part = d - j < lanes ? d - j : lanes;
 #pragma GCC unroll 16

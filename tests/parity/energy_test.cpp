@@ -126,7 +126,7 @@ CUEBM_TEST(EnergyValues, NameTheFirstBadRow) {
         EXPECT_TRUE(std::isfinite(values.host()[134]));
     }
     // Each way in which a CPU reads rows, every element of a pack of them; gradients alone, which nobody looks at.
-    for (const int d : {1, 2, 4, 8, 10, 18, 70}) {
+    for (const int d : {1, 2, 3, 4, 5, 6, 7, 8, 10, 18, 70}) {
         SCOPED_TRACE(d);
         const eb::Energy wide =
             eb::energy::gaussian({.precision = std::vector<double>(static_cast<std::size_t>(d), 1)});
@@ -156,6 +156,16 @@ CUEBM_TEST(EnergyValues, NameTheFirstBadRow) {
                                        eb::energy::Evaluate<T>{.points = x.view(), .values = two.vector()});
               }),
               (Complaint{"points", 1}));
+    auto many = normal<T>(300, 1);  // values that a CPU writes where they belong, and others
+    many[2 * 70] = many[2 * 70 + 1] = std::numeric_limits<T>::max();
+    for (const Layout layout : {Layout{}, Layout{.pad = 3, .offset = 1}}) {
+        const Placed<T> all(context, many, 150, 2), to(context, 150, 1, layout);
+        EXPECT_EQ(complaint([&] {
+                      eb::energy::evaluate(context, torn,
+                                           eb::energy::Evaluate<T>{.points = all.view(), .values = to.vector()});
+                  }),
+                  (Complaint{"points", 70}));
+    }
 }
 
 // A shape that is not looked at: memory would be overrun.
