@@ -32,53 +32,54 @@ CUEBM_INLINE void begin_block(const Screen& screen, const PackedPoints& points, 
     for (std::int64_t i = 0; i < block.size; ++i) block.all_rows[i] = static_cast<std::int32_t>(i);
     for (std::int64_t i = 0; i < count; i += width) {
         const Pack norm = math::load(points.norms + i);
-        math::store(block.steps + i, math::load(points.steps + i));
         math::store(block.slopes + i,
                     bound.per_norm * norm + bound.per_rest * math::load(points.residual_norms + i) + bound.constant);
         math::store(block.margins + i, bound.spread * norm * norm + bound.floor);
     }
+    if constexpr (Tile::Format::has_steps)
+        if (points.steps != block.steps)
+            for (std::int64_t i = 0; i < count; ++i) block.steps[i] = points.steps[i];
     for (std::int64_t i = 0; i < count; ++i) {
         const bool all = !(points.norms[i] <= bound.reach_limit);  // NaN, too
-        block.known[i] = {screen_absent, __builtin_inff(), 0, all, false, 0, 0};
+        block.known[i] = {screen_absent, __builtin_inff(), 0, all, 0, 0};
     }
 }
 
-// What the next block reads, which may still be in memory: its words, or, if they are to be packed, its rows from
-// `last` on; or nothing. (Not what lies behind this block's words: that is another thread's, and fetching it cost 18%.)
-struct Next {
-    const char* from;
-    std::int64_t bytes;
-};
+// What the next block reads: its words, or, if they are to be packed, its rows from `last` on, if they lie together.
+// (Not what lies behind this block's words: that is another thread's, and fetching it cost 18%.) Rows are spread over
+// all panels; of words that are packed, and may meet few, the first ones fetch as much as they can.
 template <class Tile>
-CUEBM_INLINE Next next_block(const AssignData<float>& task, const Screen& screen, const PackedPoints& points,
-                             bool packed, std::int64_t last, std::int64_t tiles) {
+CUEBM_INLINE Fetch next_block(const AssignData<float>& task, const Screen& screen, const PackedPoints& points,
+                              bool packed, std::int64_t last, std::int64_t tiles) {
     const std::int64_t rows = tiles * Tile::points, words = rows * screen.words_a_row;
-    const auto size = static_cast<std::int64_t>(bytes_of(task.points.type));
-    if (packed)
-        return {reinterpret_cast<const char*>(points.words + words),
-                words * static_cast<std::int64_t>(sizeof(std::uint32_t))};
-    if (!Tile::fetches_rows || task.points.stride >= 2 * task.d)
-        return {reinterpret_cast<const char*>(points.words), 0};
-    return {static_cast<const char*>(task.points.data) + last * task.points.stride * size,
-            rows * task.points.stride * size};
+    const char* from = reinterpret_cast<const char*>(points.words + words);
+    std::int64_t bytes = words * static_cast<std::int64_t>(sizeof(std::uint32_t));
+    if (!packed) {
+        const std::int64_t row_bytes = task.points.stride * static_cast<std::int64_t>(bytes_of(task.points.type));
+        from = static_cast<const char*>(task.points.data) + last * row_bytes;
+        bytes = Tile::fetches_rows && task.points.stride < 2 * task.d ? rows * row_bytes : 0;
+    }
+    constexpr std::int64_t most = 64 * Tile::fetched_lines;
+    if (packed) return {from, from + bytes, most};
+    const std::int64_t times =
+        (screen.k + Tile::panel - 1) / Tile::panel * tiles * (screen.words_a_row / Tile::fetched_words);
+    const std::int64_t stride = (bytes + times - 1) / times;
+    return {from, from + bytes, stride < most ? stride : most};
 }
 
 // The tiles of a block meet a chunk of prototypes.
 template <class Tile>
 CUEBM_INLINE void meet_chunk(const Screen& screen, const PackedPoints& points, std::int64_t chunk, std::int64_t tiles,
-                             Next next, Block<Tile>& block) {
+                             Fetch& next, Block<Tile>& block) {
     const std::int64_t tile_words = screen.words_a_row * Tile::points;
     const std::int64_t end = screen.k - chunk < screen_chunk ? screen.k : chunk + screen_chunk;
     for (std::int64_t i = 0; i < tiles * Tile::points; ++i) start(block.best[i]);
     Tile::begin();
-    const std::int64_t part = tiles * screen.words_a_row * 16;                          // a panel's share
-    const std::int64_t parts = next.bytes > part ? (next.bytes + part - 1) / part : 1;  // nothing: this block's again
     for (std::int64_t t = 0; t < tiles; t += Tile::together) {
         const std::int64_t some = tiles - t < Tile::together ? tiles - t : Tile::together;
         const BlockRows rows{block.all_rows + t * Tile::points, block.slopes, block.steps, block.best, nullptr};
         for (std::int64_t z = chunk; z < end; z += Tile::panel)
-            Tile::template meet<false>(screen, points.words + t * tile_words, some, z / Tile::panel, rows,
-                                       next.from + z / Tile::panel % parts * part + t * screen.words_a_row * 16);
+            Tile::template meet<false>(screen, points.words + t * tile_words, some, z / Tile::panel, rows, next);
     }
     Tile::end();
 }
@@ -93,29 +94,34 @@ std::int64_t run(const AssignData<float>& task, const Screen& screen, const Pack
     const std::int64_t count = last - first, tiles = (count + Tile::points - 1) / Tile::points;
     PackedPoints points{reinterpret_cast<std::uint32_t*>(space), block.norms, block.residual_norms, block.steps, {}};
     if (packed == nullptr)
-        pack_rows<Tile>(task, screen, points, first, last, padded);
+        pack_rows<Tile>(task, screen, points, first, last, Tile::fetches_rows, padded);
     else
         points = {packed->words + first * screen.words_a_row, packed->norms + first, packed->residual_norms + first,
                   packed->steps + first, packed->bounds};
     const bool tracked = packed != nullptr && packed->bounds.lower != nullptr;
     begin_block<Tile>(screen, points, tiles * Tile::points, block);
     const bool energy_wanted = task.energies != nullptr || screen.k > screen_chunk;  // chunks compete by energies
+    Fetch next = next_block<Tile>(task, screen, points, packed != nullptr, last, tiles);
     for (std::int64_t chunk = 0; chunk < screen.k; chunk += screen_chunk) {
         if (tracked)
-            meet_needed<Tile>(screen, points, first, tiles, block, reinterpret_cast<std::uint32_t*>(space));
+            meet_needed<Tile>(screen, points, first, tiles, next, block, reinterpret_cast<std::uint32_t*>(space));
         else
-            meet_chunk<Tile>(screen, points, chunk, tiles,
-                             next_block<Tile>(task, screen, points, packed != nullptr, last, tiles), block);
+            meet_chunk<Tile>(screen, points, chunk, tiles, next, block);
         find_least<Tile>(count, block);
+        std::int64_t open = 0;
         for (std::int64_t i = 0; i < count; ++i) {
             if (tracked && block.idle[i] != 0) continue;
-            look(screen, chunk, block.best[i], block.least[i], block.slopes[i], block.margins[i], energy_wanted,
-                 block.known[i]);
-            if (packed != nullptr && block.known[i].open) prefetch_row(task, first + i);  // it is not near
+            const bool is_open = look(screen, chunk, block.best[i], block.least[i], block.slopes[i], block.margins[i],
+                                      energy_wanted, block.known[i]);
+            block.open[open] = static_cast<std::int32_t>(i);
+            open += is_open;
         }
-        for (std::int64_t i = 0; i < count; ++i)
-            if (block.known[i].open && !block.known[i].all)
-                settle(task, screen, chunk, first + i, block.best[i], block.known[i], padded);
+        if (packed != nullptr)  // rows are not near
+            for (std::int64_t o = 0; o < open; ++o) prefetch_row(task, first + block.open[o]);
+        for (std::int64_t o = 0; o < open; ++o) {
+            const std::int64_t i = block.open[o];
+            settle(task, screen, chunk, first + i, block.best[i], block.known[i], padded);
+        }
     }
 
     if (tracked) keep_bounds<Tile>(task, screen, points, first, count, block, padded);
@@ -149,7 +155,7 @@ void pack(const AssignData<float>& task, const Screen& screen, const PackedPoint
     pack_rows<Tile>(
         task, screen,
         {to.words + first * screen.words_a_row, to.norms + first, to.residual_norms + first, to.steps + first, {}},
-        first, last, reinterpret_cast<float*>(scratch));
+        first, last, false, reinterpret_cast<float*>(scratch));
 }
 
 template <class Tile>

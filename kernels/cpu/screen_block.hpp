@@ -21,7 +21,6 @@ struct Known {
     float energy;       // the least canonical energy so far, of `slot`; infinity: not computed
     std::int32_t slot;
     bool all;                     // any prototype may be the winner
-    bool open;                    // this chunk has candidates whose energies are needed
     std::uint16_t some, crowded;  // classes with a candidate, and with several
 };
 
@@ -38,6 +37,7 @@ struct alignas(64) Block {
     std::int32_t own[padded];   // the panel of a row's last label
     std::int32_t idle[padded];  // all bits: keeps its label without meeting any prototype
     Known known[size];
+    std::int32_t open[size];      // rows with candidates whose energies are needed
     std::int64_t given_up[size];  // rows of which too little is known
 };
 
@@ -51,40 +51,55 @@ CUEBM_INLINE Pack root(Pack x) {
 #endif
 }
 
+// to[0 .. count) = x. Not a memcpy of that size, which g++ 12 makes `rep movs`: 14% of the labels of 200,000 x 64, k
+// = 64.
+CUEBM_INLINE void store_some(float* to, Pack x, std::int64_t count) {
+#if defined(__AVX512F__)
+    _mm512_mask_storeu_ps(to, static_cast<__mmask16>((1u << count) - 1), __m512(x));
+#else
+    if (count == width)
+        math::store(to, x);
+    else
+        for (std::int64_t i = 0; i < count; ++i) to[i] = x[i];
+#endif
+}
+
 // Rows [first, last) rounded into tiles, with bounds of their norms; the last tile repeats the last row.
 template <class Tile>
 CUEBM_INLINE void pack_rows(const AssignData<float>& task, const Screen& screen, const PackedPoints& to,
-                            std::int64_t first, std::int64_t last, float* row) {
+                            std::int64_t first, std::int64_t last, bool fetched, float* row) {
     using Format = typename Tile::Format;
-    const std::int64_t end = first + (last - first + Tile::points - 1) / Tile::points * Tile::points;
-    const std::int64_t words_a_row = screen.words_a_row;
-    std::uint32_t* tile = to.words;
-    for (std::int64_t at = 0; at < end - first; tile += words_a_row * Tile::points)
-        for (int r = 0; r < Tile::points; ++r, ++at) {
-            const std::int64_t i = first + at;
-            const float* y = row_of(task.points, i < last ? i : last - 1, task.d, row);
-            const RowSums sums = Format::round(Shifting{y, screen.shift, screen.scale, task.d}, words_a_row,
-                                               Place<Tile::group, Tile::group * Tile::points>{tile + r * Tile::group});
-            to.norms[at] = sums.square;
-            to.residual_norms[at] = sums.rest;
-            to.steps[at] = sums.step;
-        }
+    const std::int64_t rows = (last - first + Tile::points - 1) / Tile::points * Tile::points;
+    const std::int64_t words = screen.words_a_row;
     const ScreenBound& bound = screen.bound;
-    const auto norm_of = [&](Pack squares) { return root(squares + bound.norm_floor) * bound.norm_growth; };
-    for (std::int64_t at = 0; at < end - first; at += width) {
-        const std::int64_t left = end - first - at, count = left < width ? left : width;
-        Pack norms = {}, residuals = {};
-        __builtin_memcpy(&norms, to.norms + at, sizeof(float) * static_cast<std::size_t>(count));
-        __builtin_memcpy(&residuals, to.residual_norms + at, sizeof(float) * static_cast<std::size_t>(count));
-        norms = norm_of(norms);
-        if constexpr (Format::format == ScreenFormat::fp32) {
-            residuals = Pack{};
-        } else {
-            residuals = norm_of(residuals);
+    const auto norms_of = [&](const float(&sums)[width][width]) {
+        const Pack squares = fold_rows(sums[0], width, [](Pack a, Pack b) { return a + b; });
+        return root(squares + bound.norm_floor) * bound.norm_growth;
+    };
+    alignas(64) float squares[width][width], rests[width][width];
+    std::int64_t in_tile = 0;
+    std::uint32_t* tile = to.words;
+    for (std::int64_t at = 0; at < rows; at += width) {
+        const std::int64_t some = rows - at < width ? rows - at : width;
+        for (std::int64_t r = 0; r < some; ++r) {
+            const std::int64_t i = first + at + r;
+            const float* y = row_of(task.points, i < last ? i : last - 1, task.d, row);
+            const RowSums sums =
+                Format::round(Shifting{y, screen.shift, screen.scale, task.d, fetched ? 128 : 1024}, words,
+                              Place<Tile::group, Tile::group * Tile::points>{tile + in_tile * Tile::group});
+            math::store(squares[r], sums.squares);
+            if constexpr (Format::format != ScreenFormat::fp32) math::store(rests[r], sums.rests);
+            if constexpr (Format::has_steps) to.steps[at + r] = sums.step;
+            if (++in_tile == Tile::points) in_tile = 0, tile += words * Tile::points;
+        }
+        const Pack norms = norms_of(squares);
+        Pack residuals{};
+        if constexpr (Format::format != ScreenFormat::fp32) {
+            residuals = norms_of(rests);
             residuals += (norms + residuals) * 0x1p-22f;  // y' - yq was rounded, too
         }
-        __builtin_memcpy(to.norms + at, &norms, sizeof(float) * static_cast<std::size_t>(count));
-        __builtin_memcpy(to.residual_norms + at, &residuals, sizeof(float) * static_cast<std::size_t>(count));
+        store_some(to.norms + at, norms, some);
+        store_some(to.residual_norms + at, residuals, some);
     }
 }
 
@@ -125,25 +140,22 @@ CUEBM_INLINE std::int64_t slot_of(const Screen& screen, std::int64_t chunk, floa
     return chunk + (math::to_bits(lower) & screen.id_mask) * screen_classes + of_class;
 }
 
-// Which of the chunk's prototypes may win: mostly one, and then no energy is needed.
-CUEBM_INLINE void look(const Screen& screen, std::int64_t chunk, const Best& best, float least, float slope,
+// Which of the chunk's prototypes may win: mostly one, and then no energy is needed. Returns whether some are needed;
+// without a branch, as which rows those are cannot be foretold.
+CUEBM_INLINE bool look(const Screen& screen, std::int64_t chunk, const Best& best, float least, float slope,
                        float margin, bool energy_wanted, Known& point) {
-    if (point.all) return;
+    if (point.all) return false;
     const std::int64_t slot =
         slot_of(screen, chunk, least, __builtin_ctz(classes_at_most(best.least, least) | 1u << screen_classes));
     const float upper = least + 2 * (slope * screen.norms[slot] + margin) * (1 + 0x1p-10f);
     const float least_upper = upper < point.least_upper ? upper : point.least_upper;
-    point.least_upper = least_upper;
     const unsigned some = classes_at_most(best.least, least_upper), crowded = classes_at_most(best.second, least_upper);
+    point.least_upper = least_upper;
     point.some = static_cast<std::uint16_t>(some);
     point.crowded = static_cast<std::uint16_t>(crowded);
-    point.open = some != 0;
-    if (__builtin_popcount(crowded) > most_crowded) {
-        point.all = true;
-    } else if (!energy_wanted && crowded == 0 && (some & (some - 1)) == 0 && some != 0) {
-        point.slot = static_cast<std::int32_t>(slot);
-        point.open = false;
-    }
+    point.all = __builtin_popcount(crowded) > most_crowded;
+    if (!energy_wanted) point.slot = static_cast<std::int32_t>(slot);
+    return (some != 0) & !point.all & (energy_wanted | (crowded != 0) | ((some & (some - 1)) != 0));
 }
 
 // One pair's canonical energy, or a value above `closest` where the energy is above it: a partial sum of squares never

@@ -117,7 +117,7 @@ CUEBM_INLINE std::int64_t gather(const PackedPoints& points, std::int64_t words,
 // Each row meets the panels that may hold its winner. `space` has room for a block's words.
 template <class Tile>
 CUEBM_INLINE void meet_needed(const Screen& screen, const PackedPoints& points, std::int64_t first, std::int64_t tiles,
-                              Block<Tile>& block, std::uint32_t* space) {
+                              Fetch& next, Block<Tile>& block, std::uint32_t* space) {
     const KeptBounds& kept = points.bounds;
     const std::int64_t rows = tiles * Tile::points;
     const bool aged = kept.drifts != nullptr;
@@ -126,8 +126,6 @@ CUEBM_INLINE void meet_needed(const Screen& screen, const PackedPoints& points, 
     block.slopes[block.size] = 0;
     block.steps[block.size] = 1;
     if (aged) age_bounds(screen, kept, points, first, rows, block);
-    const char* next = reinterpret_cast<const char*>(points.words + rows * screen.words_a_row);
-    const std::int64_t part = tiles * screen.words_a_row * 16, parts = (Tile::points + 3) / 4;
     Tile::begin();
     for (std::int64_t p = 0; p < screen.panels; ++p) {
         float* lower = kept.lower + (first / block.size * screen.panels + p) * block.stride;
@@ -137,8 +135,7 @@ CUEBM_INLINE void meet_needed(const Screen& screen, const PackedPoints& points, 
         for (std::int64_t i = 0; i < block.stride; ++i) block.lows[i] = 2 * screen_absent;
         const BlockRows where{most ? block.all_rows : block.which, block.slopes, block.steps, block.best, block.lows};
         const std::int64_t gathered = most ? 0 : gather(points, screen.words_a_row, count, block, space);
-        Tile::template meet<true>(screen, most ? points.words : space, most ? tiles : gathered, p, where,
-                                  next + p % parts * part);
+        Tile::template meet<true>(screen, most ? points.words : space, most ? tiles : gathered, p, where, next);
         for (std::int64_t i = 0; i < rows; i += width) {
             const Pack low = math::load(block.lows + i), old = math::load(lower + i);
             const Pack now =

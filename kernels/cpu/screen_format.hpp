@@ -15,31 +15,76 @@ using Pack = math::FloatPack;
 using Words = math::FloatPackBits;  // as many words as a register holds
 constexpr int width = static_cast<int>(sizeof(Pack) / sizeof(float));
 
-// Sums over a row of (y')^2 and (y' - yq)^2, and the step of an integer format.
+// Sums over a row of (y')^2 and (y' - yq)^2, still to be added over the lanes, and the step of an integer format.
 struct RowSums {
-    float square, rest, step;
+    Pack squares, rests;
+    float step;
 };
 
-CUEBM_INLINE float sum_of(Pack x) {
 #if defined(__AVX512F__)
-    return _mm512_reduce_add_ps(__m512(x));
-#elif defined(__AVX2__)
-    const __m128 four = _mm_add_ps(_mm256_castps256_ps128(__m256(x)), _mm256_extractf128_ps(__m256(x), 1));
-    const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
-#else
-    float sum = 0;
-    for (int l = 0; l < width; ++l) sum += x[l];
-    return sum;
-#endif
+// Lane i: what `both` makes of all values of row i, of 16 rows of 16. Halves of two registers meet in one, four times.
+// `rows` is aligned to 64 bytes, and `stride` a multiple of 16; all 16 rows are read.
+template <class F>
+CUEBM_INLINE Pack fold_rows(const float* rows, int stride, const F& both) {
+    __m512 four[4];
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; ++j) {
+        __m512 two[2];
+#pragma GCC unroll 2
+        for (int h = 0; h < 2; ++h) {
+            const __m512 a = _mm512_load_ps(rows + (8 * h + j) * stride),
+                         b = _mm512_load_ps(rows + (8 * h + j + 4) * stride);
+            two[h] = __m512(both(Pack(_mm512_shuffle_f32x4(a, b, 0x44)), Pack(_mm512_shuffle_f32x4(a, b, 0xee))));
+        }
+        four[j] = __m512(
+            both(Pack(_mm512_shuffle_f32x4(two[0], two[1], 0x88)), Pack(_mm512_shuffle_f32x4(two[0], two[1], 0xdd))));
+    }
+    const auto zip = [&](__m512 a, __m512 b) {
+        return __m512(both(Pack(_mm512_unpacklo_ps(a, b)), Pack(_mm512_unpackhi_ps(a, b))));
+    };
+    const __m512 even = zip(four[0], four[1]), odd = zip(four[2], four[3]);
+    return both(Pack(_mm512_shuffle_ps(even, odd, 0x44)), Pack(_mm512_shuffle_ps(even, odd, 0xee)));
 }
+#elif defined(__AVX2__)
+// The same of 8 rows of 8.
+template <class F>
+CUEBM_INLINE Pack fold_rows(const float* rows, int stride, const F& both) {
+    __m256 four[2];
+#pragma GCC unroll 2
+    for (int h = 0; h < 2; ++h) {
+        __m256 two[2];
+#pragma GCC unroll 2
+        for (int j = 0; j < 2; ++j) {
+            const __m256 a = _mm256_load_ps(rows + (4 * h + 2 * j) * stride),
+                         b = _mm256_load_ps(rows + (4 * h + 2 * j + 1) * stride);
+            two[j] = __m256(both(Pack(_mm256_unpacklo_ps(a, b)), Pack(_mm256_unpackhi_ps(a, b))));
+        }
+        four[h] =
+            __m256(both(Pack(_mm256_shuffle_ps(two[0], two[1], 0x44)), Pack(_mm256_shuffle_ps(two[0], two[1], 0xee))));
+    }
+    return both(Pack(_mm256_permute2f128_ps(four[0], four[1], 0x20)),
+                Pack(_mm256_permute2f128_ps(four[0], four[1], 0x31)));
+}
+#else
+template <class F>
+CUEBM_INLINE Pack fold_rows(const float* rows, int stride, const F& both) {
+    const auto column = [&](int l) {
+        Pack values{};
+        for (int r = 0; r < width; ++r) values[r] = rows[r * stride + l];
+        return values;
+    };
+    Pack folded = column(0);
+    for (int l = 1; l < width; ++l) folded = both(folded, column(l));
+    return folded;
+}
+#endif
 
 // y' = (y - shift) * scale of coordinates [j, j + width); zeros beyond d. Copies of what a Screen holds: stores through
 // pointers might alias its members.
 struct Shifting {
     const float *y, *shift;
     float scale;
-    std::int64_t d;
+    std::int64_t d, ahead;
 
     // body(j, y', whether this is the second of two packs) for j = 0, width, ... below `end`, which may be beyond d.
     template <class F>
@@ -49,8 +94,7 @@ struct Shifting {
         const auto shifted = [&](std::int64_t j) { return (math::load(y + j) - math::load(shift + j)) * scale; };
         std::int64_t j = 0;
         for (; j + line <= whole; j += line) {
-            // Rows follow each other, and the hardware stops fetching ahead at the end of a page.
-            __builtin_prefetch(y + j + 1024, 0, 3);
+            __builtin_prefetch(y + j + ahead, 0, 3);
 #pragma GCC unroll 4
             for (int l = 0; l < line; l += width) body(j + l, shifted(j + l), l / width % 2 != 0);
         }
@@ -112,6 +156,7 @@ CUEBM_INLINE Columns columns(const Screen& screen, std::int64_t z) {
 // 67% of its peak, instead of 86%).
 struct Fp32 {
     static constexpr ScreenFormat format = ScreenFormat::fp32;
+    static constexpr bool has_steps = false;
     using Sum = Pack;
     CUEBM_INLINE Sum multiply_add(Sum sum, Words y, Words w) {
 #if defined(__FMA__)
@@ -131,7 +176,7 @@ struct Fp32 {
             squares = math::product_sum(v, v, squares);
             place.put(j, v);
         });
-        return {sum_of(even + odd), 0, 1};
+        return {even + odd, Pack{}, 1};
     }
 };
 
@@ -139,6 +184,7 @@ struct Fp32 {
 // Conversion and products take denormal factors as 0. Where there is AMX, there is AVX512_BF16.
 struct Bf16 {
     static constexpr ScreenFormat format = ScreenFormat::bf16;
+    static constexpr bool has_steps = false;
     using Sum = Pack;
     CUEBM_INLINE Sum multiply_add(Sum sum, Words y, Words w) {
         asm("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(y), "v"(w));
@@ -156,7 +202,7 @@ struct Bf16 {
             rests = math::fused(rest, rest, rests);
             place.put(j / 2, q);
         });
-        return {sum_of(squares), sum_of(rests), 1};
+        return {squares, rests, 1};
     }
 };
 #endif
@@ -165,6 +211,7 @@ struct Bf16 {
 // y' to a step times an integer of 8 bits, stored plus 128 since the instruction wants one factor without a sign.
 struct Int8 {
     static constexpr ScreenFormat format = ScreenFormat::int8;
+    static constexpr bool has_steps = true;
     using Sum = __m512i;
     CUEBM_INLINE Sum multiply_add(Sum sum, Words y, Words w) {
         asm("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(y), "v"(w));
@@ -190,7 +237,7 @@ struct Int8 {
             rests = math::fused(rest, rest, rests);
             place.put(j / 4, _mm_xor_si128(_mm512_cvtepi32_epi8(q), _mm_set1_epi8(char(0x80))));
         });
-        return {sum_of(squares), sum_of(rests), step};
+        return {squares, rests, step};
     }
 };
 #endif

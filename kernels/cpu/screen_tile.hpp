@@ -43,6 +43,21 @@ struct BlockRows {
     float* lows;  // the least lower bound in the panel just met, where it is wanted
 };
 
+// What will be read next and may still be in memory: lines of 64 bytes, fetched a few at a time while products are
+// made.
+struct Fetch {
+    const char *at, *end;
+    std::int64_t stride;  // of which so many bytes are new each time; at most the lines
+
+    // Without a branch: with one, g++ 12 makes two loops of products of one, and spills.
+    template <int lines>
+    CUEBM_INLINE_MEMBER void some() {
+#pragma GCC unroll 8
+        for (int l = 0; l < lines; ++l) __builtin_prefetch(at + 64 * l, 0, 2);
+        at = at < end ? at + stride : at;
+    }
+};
+
 // The lower bounds of some prototypes, from their scores; each with what tells its slot in the low bits.
 CUEBM_INLINE Pack lower_bounds(const Columns& c, Pack score, float slope) {
 #if defined(__AVX2__) && !defined(__AVX512F__)
@@ -68,28 +83,11 @@ CUEBM_INLINE Pack note_both(Pack a, Pack b, Best& best) {
     return low;
 }
 
-#if defined(__AVX512F__)
-// Lane i: the least of row i, of 16 rows of 16 values. Halves of two registers meet in one, four times. `rows` is
-// aligned to 64 bytes, and `stride` a multiple of 16; all 16 rows are read.
+// Lane i: the least of row i, of as many rows as a register has lanes; see fold_rows().
 CUEBM_INLINE Pack least_of_rows(const float* rows, int stride) {
-    __m512 four[4];
-#pragma GCC unroll 4
-    for (int j = 0; j < 4; ++j) {
-        __m512 two[2];
-#pragma GCC unroll 2
-        for (int h = 0; h < 2; ++h) {
-            const __m512 a = _mm512_load_ps(rows + (8 * h + j) * stride),
-                         b = _mm512_load_ps(rows + (8 * h + j + 4) * stride);
-            two[h] = _mm512_min_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xee));
-        }
-        four[j] = _mm512_min_ps(_mm512_shuffle_f32x4(two[0], two[1], 0x88), _mm512_shuffle_f32x4(two[0], two[1], 0xdd));
-    }
-    const auto zip = [](__m512 a, __m512 b) {
-        return _mm512_min_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
-    };
-    const __m512 even = zip(four[0], four[1]), odd = zip(four[2], four[3]);
-    return Pack(_mm512_min_ps(_mm512_shuffle_ps(even, odd, 0x44), _mm512_shuffle_ps(even, odd, 0xee)));
+    return fold_rows(rows, stride, [](Pack a, Pack b) { return least_of(a, b); });
 }
+#if defined(__AVX512F__)
 // lows[which[i]] = the least of row i < count; `rows` is as for least_of_rows.
 template <int count>
 CUEBM_INLINE void write_least(const float (*rows)[16], const std::int32_t* which, float* lows) {
@@ -121,55 +119,56 @@ struct VectorTile {
     using Format = F;
     using Sum = typename F::Sum;
     static constexpr int points = math::pack_registers == 32 ? 14 : 6, panel = 2 * width;
-    static constexpr int group = 4;  // words of a row that lie together: 16 bytes, so that packing needs no transpose
-    static constexpr bool fetches_rows = true;
+    // Words of a row that lie together: what a register of coordinates becomes, so that packing is plain stores.
+    static constexpr int group = width / values_a_word(F::format);
     static constexpr int tiles_a_block = 4, together = 4;  // together: meet all panels before the others do
+    static constexpr bool fetches_rows = true;             // of points that are not packed yet
+    static constexpr int fetched_words = 4, fetched_lines = 2 * values_a_word(F::format);  // so many lines each so many
 
     static void begin() {}
     static void end() {}
 
     // Some tiles of points meet a panel. One call for all, not one for each, made this 5% faster at d = 64 with AVX2.
-    // `ahead`: as many lines of 64 bytes to each tile and 4 words of what the next block will read, which may still be
-    // in memory.
     template <bool lows>
     __attribute__((noinline)) static void meet(const Screen& screen, const std::uint32_t* y, std::int64_t tiles,
-                                               std::int64_t panel_index, const BlockRows& rows, const char* ahead) {
+                                               std::int64_t panel_index, const BlockRows& rows, Fetch& next) {
         const std::int64_t words = screen.words_a_row, first = panel_index * panel;
         const std::uint32_t* const w = screen.words + first * words;
         const Columns c[2] = {columns(screen, first), columns(screen, first + width)};
+        Fetch fetch = next;  // a copy: stores might alias it
         for (std::int64_t t = 0; t < tiles; ++t) {
             Sum sums[points][2];
 #pragma GCC unroll 14
             for (int i = 0; i < points; ++i) sums[i][0] = Format::begin(c[0]), sums[i][1] = Format::begin(c[1]);
-            add_products(w, y + t * words * points, words, ahead + t * words * 16, sums);
+            add_products(w, y + t * words * points, words, fetch, sums);
             note_tile<lows>(c, sums, first % screen_classes, rows, rows.which + t * points);
         }
+        next = fetch;
     }
 
 private:
-    CUEBM_INLINE void add_products(const std::uint32_t* w, const std::uint32_t* y, std::int64_t words,
-                                   const char* ahead, Sum (&sums)[points][2]) {
-        for (std::int64_t g = 0; g < words; g += group) {
-            __builtin_prefetch(ahead, 0, 2);
-            ahead += 64;
+    CUEBM_INLINE void add_products(const std::uint32_t* w, const std::uint32_t* y, std::int64_t words, Fetch& fetch,
+                                   Sum (&sums)[points][2]) {
+        for (std::int64_t g = 0; g < words; g += group, y += group * (points - 1))
+#pragma GCC unroll 1
+            for (int step = 0; step < group; step += 4, y += 4, w += 4 * panel) {
+                fetch.some<fetched_lines>();
 #pragma GCC unroll 4
-            for (int q = 0; q < group; ++q) {
-                Words w0, w1;
-                __builtin_memcpy(&w0, w + q * panel, sizeof w0);
-                __builtin_memcpy(&w1, w + q * panel + width, sizeof w1);
+                for (int q = 0; q < 4; ++q) {
+                    Words w0, w1;
+                    __builtin_memcpy(&w0, w + q * panel, sizeof w0);
+                    __builtin_memcpy(&w1, w + q * panel + width, sizeof w1);
 #pragma GCC unroll 14
-                for (int i = 0; i < points; ++i) {
-                    Words v = Words{} + static_cast<std::int32_t>(y[group * i + q]);
+                    for (int i = 0; i < points; ++i) {
+                        Words v = Words{} + static_cast<std::int32_t>(y[group * i + q]);
 #if defined(__AVX512F__)
-                    asm("" : "+v"(v));  // one broadcast for both products, not a memory operand in each
+                        asm("" : "+v"(v));  // one broadcast for both products, not a memory operand in each
 #endif
-                    sums[i][0] = Format::multiply_add(sums[i][0], v, w0);
-                    sums[i][1] = Format::multiply_add(sums[i][1], v, w1);
+                        sums[i][0] = Format::multiply_add(sums[i][0], v, w0);
+                        sums[i][1] = Format::multiply_add(sums[i][1], v, w1);
+                    }
                 }
             }
-            y += group * points;
-            w += group * panel;
-        }
     }
 
     template <bool lows>

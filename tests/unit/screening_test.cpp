@@ -1,4 +1,5 @@
 // Screening is exact, and its bound is needed.
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <random>
@@ -10,6 +11,8 @@
 #include <cuebm/cuebm.hpp>
 
 #include "cpu/assign.hpp"
+#include "cpu/screen_kernels.hpp"
+#include "math/screening.hpp"
 #include "unit/screening.hpp"
 
 namespace eb = cuebm;
@@ -101,6 +104,48 @@ TEST(Screening, WithoutItsBoundLabelsAreWrong) {
             EXPECT_EQ(labels_with_bound(rounded, isa, screen, 1), rounded_right);
             EXPECT_NE(labels_with_bound(rounded, isa, screen, 0.25f), rounded_right);
         }
+    });
+}
+
+// Norms of another row, which is a bound that fails for some data alone; rows beyond the last that are written.
+TEST(Screening, PackedRowsHaveTheirOwnNorms) {
+    constexpr std::int64_t n = 53, d = 37;
+    std::mt19937 generator(5);
+    Values points = draw(generator, n * d);
+    for (std::int64_t i = 0; i < n; ++i)
+        for (std::int64_t j = 0; j < d; ++j)
+            points[static_cast<std::size_t>(i * d + j)] *= std::ldexp(1.0f, static_cast<int>(i * 7 % 31 - 15));
+    const Values shift(64);
+    for_each_screen([&](const auto&, const auto& screen) {
+        const std::int64_t rows = (n + screen.tile_points - 1) / screen.tile_points * screen.tile_points;
+        std::vector<std::uint32_t> words(static_cast<std::size_t>(rows * 64));
+        Values norms(static_cast<std::size_t>(rows + 16), -1), residuals = norms, steps = norms;
+        eb::cpu::Screen constants{};
+        constants.shift = shift.data();
+        constants.scale = 1;
+        constants.words_a_row = 64;
+        constants.bound.norm_growth = eb::math::screening_norm_growth(d);
+        constants.bound.norm_floor = eb::math::screening_norm_floor(d);
+        eb::cpu::AssignData<float> task{};
+        task.points = {points.data(), d, eb::ElementType::float32};
+        task.d = d;
+        std::vector<std::byte> scratch(4096);
+        screen.pack(task, constants, {words.data(), norms.data(), residuals.data(), steps.data(), {}}, 0, n,
+                    scratch.data());
+        for (std::int64_t i = 0; i < rows; ++i) {
+            double square = 0;
+            for (std::int64_t j = 0; j < d; ++j)
+                square +=
+                    std::pow(static_cast<double>(points[static_cast<std::size_t>(std::min(i, n - 1) * d + j)]), 2);
+            const double norm = std::sqrt(square);
+            EXPECT_GE(norms[static_cast<std::size_t>(i)], norm) << i;
+            EXPECT_LE(norms[static_cast<std::size_t>(i)], norm * (1 + 1e-4)) << i;
+            const bool rounds = screen.format != eb::cpu::ScreenFormat::fp32;
+            EXPECT_GE(residuals[static_cast<std::size_t>(i)], rounds ? norm * 1e-5 : 0) << i;
+            EXPECT_LE(residuals[static_cast<std::size_t>(i)], rounds ? norm * 0.03 : 0) << i;
+        }
+        for (std::int64_t i = rows; i < rows + 16; ++i)
+            EXPECT_TRUE(norms[static_cast<std::size_t>(i)] == -1 && residuals[static_cast<std::size_t>(i)] == -1) << i;
     });
 }
 
