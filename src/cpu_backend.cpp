@@ -33,7 +33,11 @@ void enqueue(Queue& queue, F work) {
 template <class T>
 class CpuAssign final : public AssignOperations<T> {
 public:
-    CpuAssign(const cpu::Isa& isa, int threads) : isa_(isa), threads_(threads), path_(cpu::path_of_environment(isa)) {}
+    CpuAssign(const cpu::Isa& isa, int threads)
+        : isa_(isa),
+          threads_(threads),
+          path_(cpu::path_of_environment(isa)),
+          bounds_(cpu::bounds_use_of_environment()) {}
 
     std::string explain(const Assign<T>& task) const override { return plan(task).text(); }
     std::size_t scratch_bytes(const Assign<T>& task) const override { return plan(task).scratch_bytes; }
@@ -103,7 +107,7 @@ public:
     }
 
 private:
-    cpu::AssignPlan plan(const Assign<T>& task) const { return cpu::plan(task, isa_, threads_, path_); }
+    cpu::AssignPlan plan(const Assign<T>& task) const { return cpu::plan(task, isa_, threads_, path_, bounds_); }
 
     static void run(CpuQueue& queue, const cpu::AssignPlan& plan, const Assign<T>& task, std::byte* scratch,
                     std::byte* kept, T* gaps) {
@@ -136,6 +140,7 @@ private:
     const cpu::Isa& isa_;
     int threads_;
     std::string path_;
+    cpu::BoundsUse bounds_;
 };
 
 template <class T>

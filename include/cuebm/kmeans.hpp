@@ -93,8 +93,8 @@ struct Model {
 // Errors: as Assign, and InvalidArgument for k < 1 or k > n, n_init < 1, max_iterations < 1, tolerance < 0, the metric
 // inner_product (whose energy no mean lowers). Cost: at most an Assign, without energies unless `progress` is given,
 // and an Update of the points that moved, each iteration. Bounds from one iteration to the next can save most of it
-// later, on a CPU alone and in float, where Assign screens, 97 <= k <= 4096 with AVX-512 (49 <= k with AVX2, 25 <= k
-// with neither) and k is at most 8 to 32 times d, by the format (docs/design/assign-paths.md). Both forms block the
+// later, on a CPU alone and in float, where Assign screens, k <= 4096 and k is at most 8 to 32 times d, by the format;
+// they are used in the iterations where they seem to be worth it (docs/design/assign-paths.md). Both forms block the
 // calling thread. Memory on the device besides Y: 8 n for old labels and sums of 8 k d; for each of at most two models
 // 8 n (12 n in double) and the prototypes; the workspace of Assign; for k-means++ a copy of its subsample and
 // (2 + ln k) energies for each of its rows (k-means||: its 2.5 k candidates, 160 at least, too); on the CPU 8 k (d + 1)
@@ -102,7 +102,7 @@ struct Model {
 // (and the metric is not cosine), else at most 8 max(2^20, 16 k) + 4 k bytes and 4 k a thread to sort points; and on
 // the CPU in float, where Assign screens, a packed copy of Y with bounds, which are left out where there is no memory
 // for them: where a packed row, d coordinates of 1, 2 or 4 bytes, is r bytes after rounding up to 64, at most (n + 127)
-// (7 r / 3 + 24) + 4 (k + 1) (d + 64) bytes and 4 KiB. Weights are copied to the host. The form with a Stream first
+// (7 r / 3 + 25) + 4 (k + 1) (d + 64) bytes and 4 KiB. Weights are copied to the host. The form with a Stream first
 // does the stream's earlier work, and throws what was wrong with it.
 CUEBM_API Model<float> fit(const Context& context, PointsView<float> points, const FitOptions<float>& options);
 CUEBM_API Model<double> fit(const Context& context, PointsView<double> points, const FitOptions<double>& options);

@@ -23,11 +23,17 @@ inline constexpr const char *direct_path = "direct", *small_path = "small";
 // InvalidArgument where no such path is known, or this CPU lacks it.
 std::string path_of_environment(const Isa& isa);
 
+// Whether a fit's labels use what earlier iterations have learnt of distances: where they seem to be worth their cost,
+// or, for tests and measurements, as the environment's CUEBM_BOUNDS says. It changes no bit of what is found.
+enum class BoundsUse : std::uint8_t { where_worth, always, never };
+BoundsUse bounds_use_of_environment();
+
 // How a task runs. Pure: it depends on shapes, on which outputs are wanted, and on the other arguments.
 struct AssignPlan {
     const AssignKernels* kernels;
     const ScreenKernels* screen;  // null: directly, or by the kernel for small points
     bool small, fp64;
+    BoundsUse bounds;           // of what is kept
     int threads, rows_a_task;   // points that a thread takes at a time
     std::int64_t rows, depth;   // the prototypes, padded to 16 rows and 16 coordinates
     std::size_t slot_bytes;     // scratch of a thread
@@ -35,7 +41,8 @@ struct AssignPlan {
     std::string text() const;   // "screened fp32, 14 x 32 tiles, avx512"
 };
 template <class T>
-AssignPlan plan(const Assign<T>& task, const Isa& isa, int threads, const std::string& path);
+AssignPlan plan(const Assign<T>& task, const Isa& isa, int threads, const std::string& path,
+                BoundsUse bounds = BoundsUse::where_worth);
 
 template <class T>
 struct AssignScratch {
@@ -45,12 +52,20 @@ struct AssignScratch {
     std::byte* slots;      // [threads x slot_bytes]
 };
 
+// Which calls use bounds.
+struct BoundsState {
+    std::int64_t calls;  // so far
+    std::int64_t aged;   // calls that the bounds have seen since they were last of no use
+    std::int64_t pause;  // calls that they are not to be tried in
+    std::int64_t next_pause;
+};
+
 // What a screened task may keep of its points, for tasks with the same points that follow.
 struct KeptPoints {
     KeptPoints(detail::Carver& carver, const AssignPlan& plan, std::int64_t n, std::int64_t k, std::int64_t d);
     float* shift;         // [depth of the format]
     float* scale;         // [1]
-    std::int64_t* aged;   // [1]: the calls that the bounds have seen since they were last of no use
+    BoundsState* state;   // [1]
     float* previous;      // [k x d], the prototypes of the last call, by slot; null: no bounds are kept
     std::int32_t* order;  // [k], which prototype is in a slot; null without bounds
     PackedPoints packed;
@@ -107,6 +122,7 @@ private:
     std::int64_t points(std::int64_t task, int slot) const;
     void keep_shift();
     void use_bounds();
+    bool bounds_are_worth(BoundsState& state) const;
     void pack_points(std::int64_t task, int slot) const;
     std::byte* slot_scratch(int slot) const {
         return scratch_.slots + static_cast<std::size_t>(slot) * plan_.slot_bytes;

@@ -126,9 +126,16 @@ std::int64_t run(const AssignData<float>& task, const Screen& screen, const Pack
 
     if (tracked) keep_bounds<Tile>(task, screen, points, first, count, block, padded);
 
+    std::int32_t* const slots = packed != nullptr ? packed->bounds.slots : nullptr;
+    std::int32_t changed = 0;
     std::int64_t unsettled = 0;
     for (std::int64_t i = 0; i < count; ++i) {
         const Known& point = block.known[i];
+        if (slots != nullptr) {
+            const std::int32_t slot = point.all ? 0 : point.slot;
+            changed += slot != slots[first + i];
+            slots[first + i] = slot;
+        }
         if (point.all) {
             block.given_up[unsettled++] = first + i;
             continue;
@@ -137,6 +144,7 @@ std::int64_t run(const AssignData<float>& task, const Screen& screen, const Pack
             task.labels[(first + i) * task.labels_stride] = static_cast<std::int32_t>(number_of(screen, point.slot));
         if (task.energies != nullptr) task.energies[(first + i) * task.energies_stride] = point.energy;
     }
+    if (slots != nullptr) packed->bounds.changed[first / block.size] = changed;
     // Points of which nothing is known, or too little: every prototype's canonical energy, a tile at a time.
     std::int64_t bad = no_bad_row;
     AssignData<float> rest = task;

@@ -121,16 +121,20 @@ CUEBM_INLINE void meet_needed(const Screen& screen, const PackedPoints& points, 
     const KeptBounds& kept = points.bounds;
     const std::int64_t rows = tiles * Tile::points;
     const bool aged = kept.drifts != nullptr;
-    for (std::int64_t i = 0; i < rows; ++i) start(block.best[i]), block.idle[i] = 0;
+    for (std::int64_t i = 0; i < rows; ++i) block.idle[i] = 0;
     start(block.best[block.size]);
     block.slopes[block.size] = 0;
     block.steps[block.size] = 1;
     if (aged) age_bounds(screen, kept, points, first, rows, block);
+    for (std::int64_t i = 0; i < rows; ++i)
+        if (block.idle[i] == 0) start(block.best[i]);  // nobody looks at the others
+    std::int64_t met = 0;
     Tile::begin();
     for (std::int64_t p = 0; p < screen.panels; ++p) {
         float* lower = kept.lower + (first / block.size * screen.panels + p) * block.stride;
         const std::int64_t count = aged ? choose_rows(p, lower, rows, block) : rows;
         if (count == 0) continue;
+        met += count;
         const bool most = 8 * count > 7 * rows;  // copying the others would cost more
         for (std::int64_t i = 0; i < block.stride; ++i) block.lows[i] = 2 * screen_absent;
         const BlockRows where{most ? block.all_rows : block.which, block.slopes, block.steps, block.best, block.lows};
@@ -140,10 +144,11 @@ CUEBM_INLINE void meet_needed(const Screen& screen, const PackedPoints& points, 
             const Pack low = math::load(block.lows + i), old = math::load(lower + i);
             const Pack now =
                 distance_lower_bound(kept, math::load(points.norms + i), low, math::load(block.margins + i));
-            const auto met = low < math::broadcast(1.5f * screen_absent);
-            math::store(lower + i, math::select(met, now, old));
+            const auto seen = low < math::broadcast(1.5f * screen_absent);
+            math::store(lower + i, math::select(seen, now, old));
         }
     }
+    kept.met[first / block.size] = static_cast<std::int32_t>(met);
     Tile::end();
 }
 
@@ -161,7 +166,6 @@ CUEBM_INLINE void keep_bounds(const AssignData<float>& task, const Screen& scree
             if (task.energies != nullptr) settle_one(task, screen, first + i, point, padded);
             continue;
         }
-        kept.slots[first + i] = point.all ? 0 : point.slot;
         if (point.all) continue;
         Best& best = block.best[i];
         float& own = best.least[point.slot % screen_classes];
@@ -171,6 +175,7 @@ CUEBM_INLINE void keep_bounds(const AssignData<float>& task, const Screen& scree
     find_least<Tile>(count, block);
     for (std::int64_t i = 0; i < count; i += width) {
         const auto idle = load_words(block.idle + i);
+        if (!math::any(~idle)) continue;
         const Pack norm = math::load(points.norms + i);
         const Pack upper = distance_upper_bound(kept, norm, math::load(highest + i));
         const Pack own_panel_lower =

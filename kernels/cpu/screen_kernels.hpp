@@ -23,7 +23,9 @@ struct KeptBounds {
     float* lower;                 // [rows / rows_a_task][panels][bounds_stride(rows_a_task)]; null: not kept
     float* upper;                 // [rows]
     float* own_panel_lower;       // [rows]: at least this far are the others of the label's panel
-    std::int32_t* slots;          // [rows]: of the label
+    std::int32_t* slots;          // [rows]: of the label; null: nothing is kept but the packed points
+    std::int32_t *changed, *met;  // [rows / rows_a_task]: labels that are others than in the last call, and pairs of a
+                                  // row and a panel that were met
     const float* drifts;          // [panels * panel]: how far prototypes have moved since; null: the first call
     const float* panel_drifts;    // [panels]: the most of each panel
     float shrink, growth, slack;  // N^2 shrink <= |y'|^2; a lower bound decides if it exceeds upper growth + slack S

@@ -29,9 +29,10 @@ Context Backend::make(std::size_t memory_limit, const Allocator& allocator) cons
     if (kind == Device::Kind::cuda)
         return Context::cuda(CudaOptions{.device = 0, .memory_limit = memory_limit, .allocator = allocator});
     const CpuOptions options{.threads = threads, .memory_limit = memory_limit, .allocator = allocator};
-    std::optional<ScopedVariable> forced_isa, forced_path;
+    std::optional<ScopedVariable> forced_isa, forced_path, forced_bounds;
     if (!isa.empty()) forced_isa.emplace("CUEBM_ISA", isa.c_str());
-    if (!path.empty()) forced_path.emplace("CUEBM_ASSIGN", path.c_str());
+    if (!path.empty())
+        forced_path.emplace("CUEBM_ASSIGN", path.c_str()), forced_bounds.emplace("CUEBM_BOUNDS", "always");
     return Context::cpu(options);
 }
 

@@ -30,7 +30,7 @@ struct Backend {
     Device::Kind kind = Device::Kind::cpu;
     int threads = 1;
     std::string isa{};   // CUEBM_ISA while the context is made; empty: the library's own choice
-    std::string path{};  // CUEBM_ASSIGN, likewise; matters to float alone
+    std::string path{};  // CUEBM_ASSIGN, likewise, and bounds in every iteration of a fit; matters to float alone
 
     Context make(std::size_t memory_limit = 0, const Allocator& allocator = {}) const;
 };

@@ -56,7 +56,7 @@ int wrong_labels(const ScreeningProblem& p, const std::vector<Values>& steps,
                  const eb::cpu::ScreenKernels& screen, float factor) {
     ScreeningProblem now = p;
     ScreeningAnswer answer;
-    const auto plan = eb::cpu::plan(task_of(now, answer), isa, 1, screen.name);
+    const auto plan = eb::cpu::plan(task_of(now, answer), isa, 1, screen.name, eb::cpu::BoundsUse::always);
     const auto kept_bytes = eb::detail::layout_bytes<eb::cpu::KeptPoints>(plan, p.n, p.k, p.d);
     std::vector<std::byte> memory(plan.scratch_bytes + kept_bytes + 512);
     auto* scratch = memory.data() + (256 - reinterpret_cast<std::uintptr_t>(memory.data()) % 256) % 256;
@@ -231,7 +231,7 @@ TEST(Screening, KeptBoundsChangeNoLabel) {
 // for near ties, or that is lost where numbers are huge or tiny.
 TEST(Screening, KeptBoundsMeetHardData) {
     std::mt19937 generator(9);
-    const auto all = screening_problems(100);  // 4 panels of 32 and more, else no bounds are kept
+    const auto all = screening_problems(100);  // several panels
     std::vector<std::vector<Values>> steps;
     std::vector<std::vector<ScreeningAnswer>> rights;
     for (const auto& p : all) {
@@ -247,5 +247,68 @@ TEST(Screening, KeptBoundsMeetHardData) {
         }
         EXPECT_GE(kept + 4, all.size());  // not of 4096 prototypes and more, nor of 300 in narrow panels
         EXPECT_GT(wrong_labels(all.back(), steps.back(), rights.back(), isa, screen, 0), 0);
+    });
+}
+
+// Bounds that cost more than they save: in iterations where labels still change, or where they exclude nothing; bounds
+// that are never tried, never given up, or not tried again.
+TEST(Screening, BoundsAreUsedWhereTheySeemWorthIt) {
+    std::mt19937 generator(10);
+    constexpr std::int64_t n = 2000, k = 100, d = 40;
+    // Points at prototypes that are far apart; the last coordinate is 0 but where all prototypes move along it, which
+    // changes no label and leaves nothing of the bounds.
+    ScreeningProblem p{"", n, k, d, draw(generator, n * d, 1e-3f), draw(generator, k * d)};
+    for (std::int64_t z = 0; z < k; ++z) p.prototypes[static_cast<std::size_t>(z * d + d - 1)] = 0;
+    for (std::size_t v = 0; v < p.points.size(); ++v) p.points[v] += p.prototypes[v % p.prototypes.size()];
+    const auto moved = [&](int step) {
+        auto prototypes = p.prototypes;
+        for (std::int64_t z = 0; z < k; ++z)
+            prototypes[static_cast<std::size_t>(z * d + d - 1)] = 50.0f * static_cast<float>(step % 2);
+        return prototypes;
+    };
+    // Every second call changes all labels.
+    const auto turned = [&](int step) {
+        auto prototypes = p.prototypes;
+        if (step % 2 == 1) std::rotate(prototypes.begin(), prototypes.begin() + d, prototypes.end());
+        return prototypes;
+    };
+    // Whether each call used bounds: which ones had aged.
+    const auto aged = [&](const auto& prototypes_of, int calls, const eb::cpu::Isa& isa,
+                          const eb::cpu::ScreenKernels& screen, eb::cpu::BoundsUse use) {
+        ScreeningProblem now = p;
+        ScreeningAnswer answer;
+        const auto plan = eb::cpu::plan(task_of(now, answer), isa, 1, screen.name, use);
+        const auto kept_bytes = eb::detail::layout_bytes<eb::cpu::KeptPoints>(plan, p.n, p.k, p.d);
+        std::vector<std::byte> memory(plan.scratch_bytes + kept_bytes + 512);
+        auto* scratch = memory.data() + (256 - reinterpret_cast<std::uintptr_t>(memory.data()) % 256) % 256;
+        auto* kept = scratch + (plan.scratch_bytes + 255) / 256 * 256;
+        eb::detail::Carver carver(kept);
+        const eb::cpu::KeptPoints state(carver, plan, p.n, p.k, p.d);
+        const auto each = [](std::int64_t tasks, const auto& body) {
+            for (std::int64_t t = 0; t < tasks; ++t) body(t, 0);
+        };
+        eb::cpu::AssignRun<float>(plan, task_of(now, answer), scratch, kept).keep(each);
+        std::vector<std::int64_t> all;
+        for (int call = 0; call < calls; ++call) {
+            now.prototypes = prototypes_of(call);
+            auto task = task_of(now, answer);
+            eb::cpu::AssignRun<float>(plan, task, scratch, kept)
+                .run(
+                    each, [](std::int64_t) {}, [](std::int64_t) {});
+            EXPECT_EQ(answer.labels, solve(now, "direct").labels) << call;
+            if (use != eb::cpu::BoundsUse::never) all.push_back(state.state->aged);
+        }
+        return all;
+    };
+    using Calls = std::vector<std::int64_t>;
+    using eb::cpu::BoundsUse;
+    for_each_screen([&](const auto& isa, const auto& screen) {
+        const auto still = [&](int) { return p.prototypes; };
+        EXPECT_EQ(aged(still, 6, isa, screen, BoundsUse::where_worth), (Calls{0, 0, 1, 2, 3, 4}));
+        EXPECT_EQ(aged(still, 4, isa, screen, BoundsUse::always), (Calls{1, 2, 3, 4}));
+        EXPECT_EQ(aged(still, 4, isa, screen, BoundsUse::never), Calls{});
+        EXPECT_EQ(aged(turned, 6, isa, screen, BoundsUse::where_worth), Calls(6, 0));
+        EXPECT_EQ(aged(moved, 20, isa, screen, BoundsUse::where_worth),
+                  (Calls{0, 0, 1, 2, 0, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0}));
     });
 }
