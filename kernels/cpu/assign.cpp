@@ -39,14 +39,14 @@ bool repays(const ScreenKernels& screen, std::int64_t k, std::int64_t d) {
 //   int8  100,000 x 64, k = 256: 16, all 25, 0.53 22, 0.17 14, 0.05 11    50,000 x 128, k = 1024: 42, 0.6 48, 0.13 25
 //   amx   200,000 x 64, k = 256: 15, all 25, 0.42 20, 0.12 17, 0.04 13    200,000 x 128, k = 1024: 128, 0.45 151, 0.13
 //   94
-// Where 1.5% of the labels change less than 0.7 of the pairs were met two iterations later.
-struct Worth {
-    double most_changed, most_met;  // shares of the points and of the pairs
-};
-Worth worth_of(const ScreenKernels& screen) {
-    if (std::string(screen.name) == "amx") return {1.0 / 64, 0.3};
-    if (screen.format == ScreenFormat::int8) return {1.0 / 32, 0.4};
-    return {1.0 / 16, 0.7};
+// The more words a row has, the less the rest weighs: they meet at about words / (words + 64) of the pairs, in all
+// formats. Where 1.5% of the labels change less than 0.7 of the pairs were met two iterations later.
+double most_met_pairs(const ScreenKernels& screen, std::int64_t k, std::int64_t d) {
+    const auto words = static_cast<double>(screen_shape(screen, k, d).words_a_row);
+    return words / (words + 64);
+}
+double most_changed_labels(const ScreenKernels& screen, std::int64_t k, std::int64_t d) {
+    return most_met_pairs(screen, k, d) / 16;
 }
 constexpr std::int64_t first_pause = 4;  // doubled each time that bounds are given up
 
@@ -299,21 +299,20 @@ void AssignRun<T>::use_bounds() {
 template <class T>
 bool AssignRun<T>::bounds_are_worth(BoundsState& state) const {
     const KeptBounds& bounds = kept_->packed.bounds;
-    const Worth worth = worth_of(*plan_.screen);
-    const std::int64_t n = task_.points.rows, blocks = points_tasks();
+    const std::int64_t n = task_.points.rows, k = task_.prototypes.rows, d = task_.points.cols, blocks = points_tasks();
     const auto sum = [&](const std::int32_t* counts) {
         return static_cast<double>(std::accumulate(counts, counts + blocks, std::int64_t{0}));
     };
     if (state.aged == 1) return true;  // they had nothing to go by
     if (state.aged > 1) {
         const double pairs = static_cast<double>(n) * static_cast<double>(screened_.panels);
-        if (sum(bounds.met) <= worth.most_met * pairs) return true;
+        if (sum(bounds.met) <= most_met_pairs(*plan_.screen, k, d) * pairs) return true;
         state.pause = state.next_pause;
         state.next_pause *= 2;
         return false;
     }
     if (state.pause > 0) return --state.pause, false;
-    return state.calls > 0 && sum(bounds.changed) <= worth.most_changed * static_cast<double>(n);
+    return state.calls > 0 && sum(bounds.changed) <= most_changed_labels(*plan_.screen, k, d) * static_cast<double>(n);
 }
 
 template <class T>

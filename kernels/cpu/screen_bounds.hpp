@@ -28,7 +28,7 @@ CUEBM_INLINE Words load_words(const std::int32_t* from) {
     __builtin_memcpy(&x, from, sizeof x);
     return x;
 }
-CUEBM_INLINE void store_words(std::int32_t* to, Words x) { __builtin_memcpy(to, &x, sizeof x); }
+CUEBM_INLINE void store_words(void* to, Words x) { __builtin_memcpy(to, &x, sizeof x); }
 CUEBM_INLINE Pack lowered(Pack bound, Pack by) {
     const Pack x = bound - by;
     return x - magnitude(x) * 0x1p-22f;
@@ -92,7 +92,7 @@ CUEBM_INLINE std::int64_t choose_rows(std::int64_t p, const float* lower, std::i
     return count;
 }
 
-// Copies rows of a block's tiles into tiles of their own; the last is filled with nobody's rows.
+// Copies rows of a block's tiles into tiles of their own; the last is filled with nobody's rows: of what `to` held.
 template <class Tile>
 CUEBM_INLINE std::int64_t gather(const PackedPoints& points, std::int64_t words, std::int64_t count, Block<Tile>& block,
                                  std::uint32_t* to) {
@@ -129,6 +129,7 @@ CUEBM_INLINE void meet_needed(const Screen& screen, const PackedPoints& points, 
     for (std::int64_t i = 0; i < rows; ++i)
         if (block.idle[i] == 0) start(block.best[i]);  // nobody looks at the others
     std::int64_t met = 0;
+    bool cleared = Tile::Format::format != ScreenFormat::fp32;
     Tile::begin();
     for (std::int64_t p = 0; p < screen.panels; ++p) {
         float* lower = kept.lower + (first / block.size * screen.panels + p) * block.stride;
@@ -138,6 +139,10 @@ CUEBM_INLINE void meet_needed(const Screen& screen, const PackedPoints& points, 
         const bool most = 8 * count > 7 * rows;  // copying the others would cost more
         for (std::int64_t i = 0; i < block.stride; ++i) block.lows[i] = 2 * screen_absent;
         const BlockRows where{most ? block.all_rows : block.which, block.slopes, block.steps, block.best, block.lows};
+        if (!most && !cleared) {  // products of nobody's rows are slow where these are denormal
+            cleared = true;
+            for (std::int64_t w = 0; w < rows * screen.words_a_row; w += width) store_words(space + w, Words{});
+        }
         const std::int64_t gathered = most ? 0 : gather(points, screen.words_a_row, count, block, space);
         Tile::template meet<true>(screen, most ? points.words : space, most ? tiles : gathered, p, where, next);
         for (std::int64_t i = 0; i < rows; i += width) {
