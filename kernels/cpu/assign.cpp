@@ -33,22 +33,24 @@ bool repays(const ScreenKernels& screen, std::int64_t k, std::int64_t d) {
 
 // Bounds cost time: what a point's panels tell is written down, and what is skipped leaves tiles and threads less to do
 // than they could. So they are begun where few points still change their label, and given up where too many pairs of a
-// point and a panel have to be met. Fits of blobs, milliseconds an iteration without and with
-// bounds, by the share of pairs that are met (1 thread of a Xeon, family 6, model 207):
-//   fp32  100,000 x 64, k = 256: 34, all 44, 0.75 38, 0.23 21, 0.04 12    50,000 x 128, k = 1024: 88, all 98, 0.12 32
-//   int8  100,000 x 64, k = 256: 16, all 25, 0.53 22, 0.17 14, 0.05 11    50,000 x 128, k = 1024: 42, 0.6 48, 0.13 25
-//   amx   200,000 x 64, k = 256: 15, all 25, 0.42 20, 0.12 17, 0.04 13    200,000 x 128, k = 1024: 128, 0.45 151, 0.13
-//   94
-// The more words a row has, the less the rest weighs: they meet at about words / (words + 64) of the pairs, in all
-// formats. Where 1.5% of the labels change less than 0.7 of the pairs were met two iterations later.
+// point and a panel have to be met. Fits of blobs on 1 thread of a Xeon (family 6, model 207), by hand: milliseconds an
+// iteration without bounds / with them, all pairs met / some share of the pairs: milliseconds:
+//   fp32  100,000 x 64, k = 256    34 / 44 / 0.75: 38, 0.23: 21, 0.04: 12
+//          50,000 x 128, k = 1024  88 / 98 / 0.12: 32
+//   int8  100,000 x 64, k = 256    16 / 25 / 0.53: 22, 0.17: 14, 0.05: 11
+//          50,000 x 128, k = 1024  42 / 52 / 0.60: 48, 0.13: 25
+//   amx   200,000 x 64, k = 256    15 / 25 / 0.42: 20, 0.12: 17, 0.04: 13
+//         200,000 x 128, k = 1024 128 / 217 / 0.45: 151, 0.24: 116, 0.13: 94
+//          60,000 x 784, k = 16    21 / 25 / 0.13: 10
+// The more words a row has, the less the rest weighs; products on AMX weigh least. When labels change is a guess.
 double most_met_pairs(const ScreenKernels& screen, std::int64_t k, std::int64_t d) {
     const auto words = static_cast<double>(screen_shape(screen, k, d).words_a_row);
-    return words / (words + 64);
+    return words / (words + (std::string(screen.name) == "amx" ? 256 : 64));
 }
 double most_changed_labels(const ScreenKernels& screen, std::int64_t k, std::int64_t d) {
     return most_met_pairs(screen, k, d) / 16;
 }
-constexpr std::int64_t first_pause = 4;  // doubled each time that bounds are given up
+constexpr std::int64_t first_pause = 4;  // iterations without bounds; doubled each time that they are given up
 
 // Sums of products of bytes stay below 2^31.
 constexpr std::int64_t most_int8_coordinates = 65536;
@@ -287,7 +289,9 @@ void AssignRun<T>::use_bounds() {
     KeptBounds& bounds = kept_->packed.bounds;
     if (kept_->previous == nullptr) return;
     BoundsState& state = *kept_->state;
-    const bool used = screen_->fill(bounds) && (plan_.bounds == BoundsUse::always || bounds_are_worth(state));
+    const bool lasts = state.aged > 0 || !screen_->hides_some();  // else the next call cannot use what this one learns
+    const bool used =
+        screen_->fill(bounds) && (plan_.bounds == BoundsUse::always || (lasts && bounds_are_worth(state)));
     if (!used) state.aged = 0;
     if (state.aged == 0) bounds.drifts = bounds.panel_drifts = nullptr;
     if (!used) bounds.lower = nullptr;
@@ -307,7 +311,7 @@ bool AssignRun<T>::bounds_are_worth(BoundsState& state) const {
     if (state.aged > 1) {
         const double pairs = static_cast<double>(n) * static_cast<double>(screened_.panels);
         if (sum(bounds.met) <= most_met_pairs(*plan_.screen, k, d) * pairs) return true;
-        state.pause = state.next_pause;
+        state.pause = state.next_pause - 1;
         state.next_pause *= 2;
         return false;
     }

@@ -33,7 +33,7 @@ struct AssignPlan {
     const AssignKernels* kernels;
     const ScreenKernels* screen;  // null: directly, or by the kernel for small points
     bool small, fp64;
-    BoundsUse bounds;           // of what is kept
+    BoundsUse bounds;           // where points are kept
     int threads, rows_a_task;   // points that a thread takes at a time
     std::int64_t rows, depth;   // the prototypes, padded to 16 rows and 16 coordinates
     std::size_t slot_bytes;     // scratch of a thread
@@ -52,10 +52,10 @@ struct AssignScratch {
     std::byte* slots;      // [threads x slot_bytes]
 };
 
-// Which calls use bounds.
+// What decides whether the next call uses bounds.
 struct BoundsState {
     std::int64_t calls;  // so far
-    std::int64_t aged;   // calls that the bounds have seen since they were last of no use
+    std::int64_t aged;   // calls that the bounds have seen since they began; 0: there are none
     std::int64_t pause;  // calls that they are not to be tried in
     std::int64_t next_pause;
 };

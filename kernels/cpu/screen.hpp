@@ -46,8 +46,8 @@ CUEBM_INLINE void begin_block(const Screen& screen, const PackedPoints& points, 
 }
 
 // What the next block reads: its words, or, if they are to be packed, its rows from `last` on, if they lie together.
-// (Not what lies behind this block's words: that is another thread's, and fetching it cost 18%.) Rows are spread over
-// all panels; of words that are packed, and may meet few, the first ones fetch as much as they can.
+// (Not what lies behind the words in a thread's own scratch: that is another's, and fetching it cost 18%.) Rows are
+// spread over all panels; of words that are packed, and may meet few, the first ones fetch as much as they can.
 template <class Tile>
 CUEBM_INLINE Fetch next_block(const AssignData<float>& task, const Screen& screen, const PackedPoints& points,
                               bool packed, std::int64_t last, std::int64_t tiles) {
@@ -104,7 +104,7 @@ std::int64_t run(const AssignData<float>& task, const Screen& screen, const Pack
     Fetch next = next_block<Tile>(task, screen, points, packed != nullptr, last, tiles);
     for (std::int64_t chunk = 0; chunk < screen.k; chunk += screen_chunk) {
         if (tracked)
-            meet_needed<Tile>(screen, points, first, tiles, next, block, reinterpret_cast<std::uint32_t*>(space));
+            meet_needed<Tile>(screen, points, first, count, next, block, reinterpret_cast<std::uint32_t*>(space));
         else
             meet_chunk<Tile>(screen, points, chunk, tiles, next, block);
         find_least<Tile>(count, block);
@@ -131,7 +131,7 @@ std::int64_t run(const AssignData<float>& task, const Screen& screen, const Pack
     std::int64_t unsettled = 0;
     for (std::int64_t i = 0; i < count; ++i) {
         const Known& point = block.known[i];
-        if (slots != nullptr) {
+        if (slots != nullptr && !(tracked && block.idle[i] != 0)) {  // its bounds are still those of its old slot
             const std::int32_t slot = point.all ? 0 : point.slot;
             changed += slot != slots[first + i];
             slots[first + i] = slot;

@@ -67,8 +67,11 @@ CUEBM_INLINE void store_some(float* to, Pack x, std::int64_t count) {
 // Rows [first, last) rounded into tiles, with bounds of their norms; the last tile repeats the last row.
 template <class Tile>
 CUEBM_INLINE void pack_rows(const AssignData<float>& task, const Screen& screen, const PackedPoints& to,
-                            std::int64_t first, std::int64_t last, bool fetched, float* row) {
+                            std::int64_t first, std::int64_t last, bool rows_are_fetched, float* row) {
     using Format = typename Tile::Format;
+    // Coordinates. From memory rows come in time 4 KiB ahead, beyond which the hardware itself fetches only within a
+    // page; rows that are near need a few lines. In labels of 200,000 x 64, k = 64 1024 instead of 128 cost 8%.
+    const std::int64_t ahead = rows_are_fetched ? 128 : 1024;
     const std::int64_t rows = (last - first + Tile::points - 1) / Tile::points * Tile::points;
     const std::int64_t words = screen.words_a_row;
     const ScreenBound& bound = screen.bound;
@@ -85,7 +88,7 @@ CUEBM_INLINE void pack_rows(const AssignData<float>& task, const Screen& screen,
             const std::int64_t i = first + at + r;
             const float* y = row_of(task.points, i < last ? i : last - 1, task.d, row);
             const RowSums sums =
-                Format::round(Shifting{y, screen.shift, screen.scale, task.d, fetched ? 128 : 1024}, words,
+                Format::round(Shifting{y, screen.shift, screen.scale, task.d, ahead}, words,
                               Place<Tile::group, Tile::group * Tile::points>{tile + in_tile * Tile::group});
             math::store(squares[r], sums.squares);
             if constexpr (Format::format != ScreenFormat::fp32) math::store(rests[r], sums.rests);

@@ -92,7 +92,7 @@ CUEBM_INLINE std::int64_t choose_rows(std::int64_t p, const float* lower, std::i
     return count;
 }
 
-// Copies rows of a block's tiles into tiles of their own; the last is filled with nobody's rows: of what `to` held.
+// Copies rows of a block's tiles into tiles of their own. What the last has room for is left as it is: nobody's rows.
 template <class Tile>
 CUEBM_INLINE std::int64_t gather(const PackedPoints& points, std::int64_t words, std::int64_t count, Block<Tile>& block,
                                  std::uint32_t* to) {
@@ -116,20 +116,23 @@ CUEBM_INLINE std::int64_t gather(const PackedPoints& points, std::int64_t words,
 
 // Each row meets the panels that may hold its winner. `space` has room for a block's words.
 template <class Tile>
-CUEBM_INLINE void meet_needed(const Screen& screen, const PackedPoints& points, std::int64_t first, std::int64_t tiles,
-                              Fetch& next, Block<Tile>& block, std::uint32_t* space) {
+CUEBM_INLINE void meet_needed(const Screen& screen, const PackedPoints& points, std::int64_t first,
+                              std::int64_t count_all, Fetch& next, Block<Tile>& block, std::uint32_t* space) {
     const KeptBounds& kept = points.bounds;
-    const std::int64_t rows = tiles * Tile::points;
+    const std::int64_t tiles = (count_all + Tile::points - 1) / Tile::points, rows = tiles * Tile::points;
     const bool aged = kept.drifts != nullptr;
     for (std::int64_t i = 0; i < rows; ++i) block.idle[i] = 0;
     start(block.best[block.size]);
     block.slopes[block.size] = 0;
     block.steps[block.size] = 1;
-    if (aged) age_bounds(screen, kept, points, first, rows, block);
+    if (aged) {
+        age_bounds(screen, kept, points, first, rows, block);
+        for (std::int64_t i = count_all; i < rows; ++i) block.idle[i] = -1;  // they repeat the last row
+    }
     for (std::int64_t i = 0; i < rows; ++i)
         if (block.idle[i] == 0) start(block.best[i]);  // nobody looks at the others
     std::int64_t met = 0;
-    bool cleared = Tile::Format::format != ScreenFormat::fp32;
+    std::int64_t clean = 0;  // gathered tiles without what memory held before
     Tile::begin();
     for (std::int64_t p = 0; p < screen.panels; ++p) {
         float* lower = kept.lower + (first / block.size * screen.panels + p) * block.stride;
@@ -139,9 +142,12 @@ CUEBM_INLINE void meet_needed(const Screen& screen, const PackedPoints& points, 
         const bool most = 8 * count > 7 * rows;  // copying the others would cost more
         for (std::int64_t i = 0; i < block.stride; ++i) block.lows[i] = 2 * screen_absent;
         const BlockRows where{most ? block.all_rows : block.which, block.slopes, block.steps, block.best, block.lows};
-        if (!most && !cleared) {  // products of nobody's rows are slow where these are denormal
-            cleared = true;
-            for (std::int64_t w = 0; w < rows * screen.words_a_row; w += width) store_words(space + w, Words{});
+        // Products of nobody's rows are slow where these are denormal; other formats take them as 0, or have none.
+        const std::int64_t needed = most ? 0 : (count + Tile::points - 1) / Tile::points;
+        if (Tile::Format::format == ScreenFormat::fp32 && needed > clean) {
+            const std::int64_t words = screen.words_a_row * Tile::points;
+            for (std::int64_t w = (needed - 1) * words; w < needed * words; w += width) store_words(space + w, Words{});
+            clean = needed;
         }
         const std::int64_t gathered = most ? 0 : gather(points, screen.words_a_row, count, block, space);
         Tile::template meet<true>(screen, most ? points.words : space, most ? tiles : gathered, p, where, next);

@@ -20,13 +20,13 @@ constexpr int bounds_stride(int rows_a_task) { return (rows_a_task + 15) / 16 * 
 // What distances between points and prototypes are known to, for the next call with the same points: in the space of y'
 // and w', |y' - w'| of any prototype of a panel is at least `lower`, that of the label at most `upper`.
 struct KeptBounds {
-    float* lower;                 // [rows / rows_a_task][panels][bounds_stride(rows_a_task)]; null: not kept
-    float* upper;                 // [rows]
-    float* own_panel_lower;       // [rows]: at least this far are the others of the label's panel
-    std::int32_t* slots;          // [rows]: of the label; null: nothing is kept but the packed points
+    float* lower;            // [rows / rows_a_task][panels][bounds_stride(rows_a_task)]; null: not used in this call
+    float* upper;            // [rows]
+    float* own_panel_lower;  // [rows]: at least this far are the others of the label's panel
+    std::int32_t* slots;     // [rows]: of the label; null: nothing is kept but the packed points
     std::int32_t *changed, *met;  // [rows / rows_a_task]: labels that are others than in the last call, and pairs of a
                                   // row and a panel that were met
-    const float* drifts;          // [panels * panel]: how far prototypes have moved since; null: the first call
+    const float* drifts;          // [panels * panel]: how far prototypes have moved since; null: the bounds begin
     const float* panel_drifts;    // [panels]: the most of each panel
     float shrink, growth, slack;  // N^2 shrink <= |y'|^2; a lower bound decides if it exceeds upper growth + slack S
     float largest_norm;           // S = N + this

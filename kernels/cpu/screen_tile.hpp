@@ -83,11 +83,11 @@ CUEBM_INLINE Pack note_both(Pack a, Pack b, Best& best) {
     return low;
 }
 
-// Lane i: the least of row i, of as many rows as a register has lanes; see fold_rows().
+#if defined(__AVX512F__)
+// Lane i: the least of row i; see fold_rows().
 CUEBM_INLINE Pack least_of_rows(const float* rows, int stride) {
     return fold_rows(rows, stride, [](Pack a, Pack b) { return least_of(a, b); });
 }
-#if defined(__AVX512F__)
 // lows[which[i]] = the least of row i < count; `rows` is as for least_of_rows.
 template <int count>
 CUEBM_INLINE void write_least(const float (*rows)[16], const std::int32_t* which, float* lows) {
@@ -125,7 +125,8 @@ struct VectorTile {
     static constexpr int group = width / values_a_word(F::format) < 8 ? width / values_a_word(F::format) : 8;
     static constexpr int tiles_a_block = 4, together = 4;  // together: meet all panels before the others do
     static constexpr bool fetches_rows = true;             // of points that are not packed yet
-    static constexpr int fetched_words = 4, fetched_lines = 2 * values_a_word(F::format);  // so many lines each so many
+    static constexpr int fetched_words = 4,
+                         fetched_lines = 2 * values_a_word(F::format);  // lines for each so many words
 
     static void begin() {}
     static void end() {}

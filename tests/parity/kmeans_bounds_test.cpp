@@ -19,7 +19,7 @@ GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(KMeansBounds);
 INSTANTIATE_TEST_SUITE_P(, KMeansBounds, testing::ValuesIn(cpu_backends()),
                          [](const auto& info) { return info.param.name + "_float"; });
 
-// Bounds are kept of 4 panels and more, of at most 32 prototypes each.
+// Several panels, of at most 32 prototypes each.
 struct Bounded {
     static constexpr std::int64_t n = 1000, k = 150, d = 40;
 };
