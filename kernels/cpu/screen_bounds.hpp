@@ -121,13 +121,13 @@ CUEBM_INLINE void meet_needed(const Screen& screen, const PackedPoints& points, 
     const KeptBounds& kept = points.bounds;
     const std::int64_t tiles = (count_all + Tile::points - 1) / Tile::points, rows = tiles * Tile::points;
     const bool aged = kept.drifts != nullptr;
-    for (std::int64_t i = 0; i < rows; ++i) block.idle[i] = 0;
+    for (std::int64_t i = 0; i < block.stride; ++i) block.idle[i] = 0;
     start(block.best[block.size]);
     block.slopes[block.size] = 0;
     block.steps[block.size] = 1;
     if (aged) {
         age_bounds(screen, kept, points, first, rows, block);
-        for (std::int64_t i = count_all; i < rows; ++i) block.idle[i] = -1;  // they repeat the last row
+        for (std::int64_t i = count_all; i < block.stride; ++i) block.idle[i] = -1;  // nobody's, or the last row again
     }
     for (std::int64_t i = 0; i < rows; ++i)
         if (block.idle[i] == 0) start(block.best[i]);  // nobody looks at the others

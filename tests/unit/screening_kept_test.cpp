@@ -325,10 +325,12 @@ TEST(Screening, BoundsAreUsedWhereTheySeemWorthIt) {
         EXPECT_EQ(aged(turned, 6, isa, screen, BoundsUse::where_worth), Calls(6, 0));
         EXPECT_EQ(aged(moved, 20, isa, screen, BoundsUse::where_worth),
                   (Calls{0, 0, 1, 2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2}));
-        // Labels change while bounds rest: what they knew of them is of no use.
+        // While bounds rest prototype 51 comes near to points of prototype 0, and when they begin again a little
+        // nearer, to one of them: what was known of 51 would say that it is far.
         const auto rested = [&](int step) {
             auto prototypes = moved(step == 4 ? 1 : 0);
-            if (step > 5) std::rotate(prototypes.begin(), prototypes.begin() + 7 * d, prototypes.end());
+            if (step > 5) std::copy_n(p.points.begin(), d, prototypes.begin() + 51 * d);
+            if (step > 5 && step < 9) prototypes[51 * d] += 0.1f;
             return prototypes;
         };
         EXPECT_EQ(aged(rested, 13, isa, screen, BoundsUse::where_worth),
