@@ -273,7 +273,7 @@ template <class T>
 void AssignRun<T>::keep_shift() {
     std::copy_n(screened_.shift, screen_shape(*plan_.screen, 1, task_.points.cols).depth, kept_->shift);
     *kept_->scale = screened_.scale;
-    *kept_->state = {.calls = 0, .aged = 0, .pause = 0, .next_pause = first_pause};
+    *kept_->state = {.aged = 0, .pause = 1, .next_pause = first_pause};
     if (kept_->previous == nullptr) return;
     const std::int64_t block = plan_.rows_a_task, points = divide_up(task_.points.rows, block) * block;
     std::fill_n(kept_->previous, task_.prototypes.rows * task_.prototypes.cols, 0.0f);
@@ -296,10 +296,9 @@ void AssignRun<T>::use_bounds() {
     if (state.aged == 0) bounds.drifts = bounds.panel_drifts = nullptr;
     if (!used) bounds.lower = nullptr;
     state.aged = used && !screen_->hides_some() ? state.aged + 1 : 0;
-    ++state.calls;
 }
 
-// By what the last call did.
+// By what the last call did; a pause is counted here.
 template <class T>
 bool AssignRun<T>::bounds_are_worth(BoundsState& state) const {
     const KeptBounds& bounds = kept_->packed.bounds;
@@ -316,7 +315,7 @@ bool AssignRun<T>::bounds_are_worth(BoundsState& state) const {
         return false;
     }
     if (state.pause > 0) return --state.pause, false;
-    return state.calls > 0 && sum(bounds.changed) <= most_changed_labels(*plan_.screen, k, d) * static_cast<double>(n);
+    return sum(bounds.changed) <= most_changed_labels(*plan_.screen, k, d) * static_cast<double>(n);
 }
 
 template <class T>

@@ -54,9 +54,8 @@ struct AssignScratch {
 
 // What decides whether the next call uses bounds.
 struct BoundsState {
-    std::int64_t calls;  // so far
     std::int64_t aged;   // calls that the bounds have seen since they began; 0: there are none
-    std::int64_t pause;  // calls that they are not to be tried in
+    std::int64_t pause;  // calls that they are not to be tried in; at first 1, of which nothing is known
     std::int64_t next_pause;
 };
 

@@ -154,10 +154,10 @@ private:
                                    Sum (&sums)[points][2]) {
         for (std::int64_t g = 0; g < words; g += group, y += group * (points - 1))
 #pragma GCC unroll 1
-            for (int step = 0; step < group; step += 4, y += 4, w += 4 * panel) {
+            for (int step = 0; step < group; step += fetched_words, y += fetched_words, w += fetched_words * panel) {
                 fetch.some<fetched_lines>();
 #pragma GCC unroll 4
-                for (int q = 0; q < 4; ++q) {
+                for (int q = 0; q < fetched_words; ++q) {
                     Words w0, w1;
                     __builtin_memcpy(&w0, w + q * panel, sizeof w0);
                     __builtin_memcpy(&w1, w + q * panel + width, sizeof w1);
