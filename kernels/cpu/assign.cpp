@@ -154,7 +154,8 @@ AssignScratch<T>::AssignScratch(detail::Carver& carver, const AssignPlan& plan, 
 // Bounds take 4 bytes for a point and a panel: about as much as the packed point itself, at most.
 static bool keeps_bounds(const AssignPlan& plan, std::int64_t k, std::int64_t d) {
     const auto shape = screen_shape(*plan.screen, k, d);
-    return plan.bounds != BoundsUse::never && k <= screen_chunk && shape.panels <= shape.words_a_row;
+    const std::int64_t words = divide_up(shape.words_a_row, 16) * 16;  // short rows may have bounds, too
+    return plan.bounds != BoundsUse::never && k <= screen_chunk && shape.panels <= words;
 }
 
 KeptPoints::KeptPoints(detail::Carver& carver, const AssignPlan& plan, std::int64_t n, std::int64_t k, std::int64_t d) {

@@ -7,7 +7,7 @@
 namespace cuebm::cpu::CUEBM_ISA {
 namespace {
 
-// Where a thread's scratch has what: a Block; its points' words, or later what direct() needs; a row.
+// Where a thread's scratch has what: a Block; its points' words, or later what direct() needs; a few rows.
 template <class Tile>
 CUEBM_INLINE std::size_t points_bytes(std::int64_t words_a_row, std::size_t direct_bytes) {
     const auto words = sizeof(std::uint32_t) * static_cast<std::size_t>(block_points<Tile> * words_a_row);
@@ -16,7 +16,7 @@ CUEBM_INLINE std::size_t points_bytes(std::int64_t words_a_row, std::size_t dire
 template <class Tile>
 std::size_t scratch_bytes(std::int64_t words_a_row, std::int64_t depth, std::size_t direct_bytes) {
     return sizeof(Block<Tile>) + points_bytes<Tile>(words_a_row, direct_bytes) +
-           sizeof(float) * static_cast<std::size_t>(depth);
+           pairs_together * sizeof(float) * static_cast<std::size_t>(depth);
 }
 
 CUEBM_INLINE void prefetch_row(const AssignData<float>& task, std::int64_t i) {
@@ -41,7 +41,7 @@ CUEBM_INLINE void begin_block(const Screen& screen, const PackedPoints& points, 
             for (std::int64_t i = 0; i < count; ++i) block.steps[i] = points.steps[i];
     for (std::int64_t i = 0; i < count; ++i) {
         const bool all = !(points.norms[i] <= bound.reach_limit);  // NaN, too
-        block.known[i] = {screen_absent, __builtin_inff(), 0, all, 0, 0};
+        block.known[i] = {screen_absent, __builtin_inff(), 0, 0, all, 0, 0};
     }
 }
 
@@ -118,7 +118,15 @@ std::int64_t run(const AssignData<float>& task, const Screen& screen, const Pack
         }
         if (packed != nullptr)  // rows are not near
             for (std::int64_t o = 0; o < open; ++o) prefetch_row(task, first + block.open[o]);
+        settle_likely(task, screen, first, open, block, padded);
+        std::int64_t still = 0;
         for (std::int64_t o = 0; o < open; ++o) {
+            const std::int32_t i = block.open[o];
+            const bool is_open = look_again(screen, block.best[i], points.norms[i], block.margins[i], block.known[i]);
+            block.open[still] = i;
+            still += is_open;
+        }
+        for (std::int64_t o = 0; o < still; ++o) {
             const std::int64_t i = block.open[o];
             settle(task, screen, chunk, first + i, block.best[i], block.known[i], padded);
         }
@@ -168,9 +176,17 @@ void pack(const AssignData<float>& task, const Screen& screen, const PackedPoint
 
 template <class Tile>
 constexpr ScreenKernels table(const char* name, const char* isa) {
-    return {
-        name,      isa,       Tile::Format::format, Tile::points, Tile::panel, block_points<Tile>, scratch_bytes<Tile>,
-        run<Tile>, pack<Tile>};
+    constexpr int stored = width / values_a_word(Tile::Format::format);  // words, of a register of coordinates
+    return {name,
+            isa,
+            Tile::Format::format,
+            Tile::points,
+            Tile::panel,
+            block_points<Tile>,
+            stored > Tile::group ? stored : Tile::group,
+            scratch_bytes<Tile>,
+            run<Tile>,
+            pack<Tile>};
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "cpu/pack_tree.hpp"
 #include "cpu/screen_tile.hpp"
+#include "math/screening.hpp"
 
 namespace cuebm::cpu::CUEBM_ISA {
 namespace {
@@ -20,6 +21,7 @@ struct Known {
     float least_upper;  // no canonical winner has a lower bound above it
     float energy;       // the least canonical energy so far, of `slot`; infinity: not computed
     std::int32_t slot;
+    std::int32_t likely;          // the slot with the least lower bound of a chunk
     bool all;                     // any prototype may be the winner
     std::uint16_t some, crowded;  // classes with a candidate, and with several
 };
@@ -79,20 +81,28 @@ CUEBM_INLINE void pack_rows(const AssignData<float>& task, const Screen& screen,
         const Pack squares = fold_rows(sums[0], width, [](Pack a, Pack b) { return a + b; });
         return root(squares + bound.norm_floor) * bound.norm_growth;
     };
-    alignas(64) float squares[width][width], rests[width][width];
+    alignas(64) float squares[width][width], rests[width][width], steps[width];
     std::int64_t in_tile = 0;
     std::uint32_t* tile = to.words;
     for (std::int64_t at = 0; at < rows; at += width) {
         const std::int64_t some = rows - at < width ? rows - at : width;
-        for (std::int64_t r = 0; r < some; ++r) {
+        const auto shifted = [&](std::int64_t r) {
             const std::int64_t i = first + at + r;
             const float* y = row_of(task.points, i < last ? i : last - 1, task.d, row);
+            return Shifting{y, screen.shift, screen.scale, task.d, ahead};
+        };
+        if constexpr (Format::has_steps) {
+            for (std::int64_t r = 0; r < some; ++r) math::store(squares[r], Format::largest(shifted(r)));
+            const Pack all = Format::steps(fold_rows(squares[0], width, most_of));
+            math::store(steps, all);
+            store_some(to.steps + at, all, some);
+        }
+        for (std::int64_t r = 0; r < some; ++r) {
             const RowSums sums =
-                Format::round(Shifting{y, screen.shift, screen.scale, task.d, ahead}, words,
+                Format::round(shifted(r), words, steps[r],
                               Place<Tile::group, Tile::group * Tile::points>{tile + in_tile * Tile::group});
             math::store(squares[r], sums.squares);
             if constexpr (Format::format != ScreenFormat::fp32) math::store(rests[r], sums.rests);
-            if constexpr (Format::has_steps) to.steps[at + r] = sums.step;
             if (++in_tile == Tile::points) in_tile = 0, tile += words * Tile::points;
         }
         const Pack norms = norms_of(squares);
@@ -154,30 +164,40 @@ CUEBM_INLINE bool look(const Screen& screen, std::int64_t chunk, const Best& bes
     const float least_upper = upper < point.least_upper ? upper : point.least_upper;
     const unsigned some = classes_at_most(best.least, least_upper), crowded = classes_at_most(best.second, least_upper);
     point.least_upper = least_upper;
-    point.some = static_cast<std::uint16_t>(some);
-    point.crowded = static_cast<std::uint16_t>(crowded);
-    point.all = __builtin_popcount(crowded) > most_crowded;
+    point.likely = static_cast<std::int32_t>(slot);
     if (!energy_wanted) point.slot = static_cast<std::int32_t>(slot);
-    return (some != 0) & !point.all & (energy_wanted | (crowded != 0) | ((some & (some - 1)) != 0));
+    return (some != 0) & (energy_wanted | (crowded != 0) | ((some & (some - 1)) != 0));
 }
 
-// One pair's canonical energy, or a value above `closest` where the energy is above it: a partial sum of squares never
-// falls when a coordinate is added, in rounded arithmetic too, nor does the tree over the lanes. `y` and `w` are
-// padded.
-CUEBM_INLINE float pair_energy(const float* y, const float* w, std::int64_t depth, float closest) {
+// Pairs of a row and a prototype whose canonical energies are computed side by side, since a sum waits for the one
+// before.
+constexpr int pairs_together = math::pack_registers == 32 ? 4 : 2;
+
+// The canonical energies of pairs, or values above `closest` where all of them are above it: a partial sum of squares
+// never falls when a coordinate is added, in rounded arithmetic too, nor does the tree over the lanes. Rows are padded.
+template <int count>
+CUEBM_INLINE void pair_energies(const float* const* y, const float* const* w, std::int64_t depth, float closest,
+                                float* energies) {
     constexpr int parts = math::canonical_lanes / width;
     constexpr std::int64_t between_looks = 128;  // coordinates; not tuned
-    Pack sums[parts] = {};
+    Pack sums[count][parts] = {};
     for (std::int64_t j = 0;;) {
         const std::int64_t end = depth - j < between_looks ? depth : j + between_looks;
         for (; j < end; j += math::canonical_lanes)
 #pragma GCC unroll 4
-            for (int p = 0; p < parts; ++p) {
-                const Pack t = math::load(y + j + p * width) - math::load(w + j + p * width);
-                sums[p] = math::fused(t, t, sums[p]);
-            }
-        const float energy = math::tree_sum_of_packs(sums);
-        if (j >= depth || energy > closest) return energy;
+            for (int p = 0; p < parts; ++p)
+#pragma GCC unroll 4
+                for (int c = 0; c < count; ++c) {
+                    const Pack t = math::load(y[c] + j + p * width) - math::load(w[c] + j + p * width);
+                    sums[c][p] = math::fused(t, t, sums[c][p]);
+                }
+        bool above = true;
+#pragma GCC unroll 4
+        for (int c = 0; c < count; ++c) {
+            energies[c] = math::tree_sum_of_packs(sums[c]);
+            above &= energies[c] > closest;
+        }
+        if (j >= depth || above) return;
     }
 }
 
@@ -189,11 +209,15 @@ CUEBM_INLINE const float* padded_row(const AssignData<float>& task, std::int64_t
     return space;
 }
 
+CUEBM_INLINE const float* prototype(const AssignData<float>& task, const Screen& screen, std::int64_t slot) {
+    return task.prototypes + number_of(screen, slot) * task.depth;
+}
+
 // The canonical energy of a label that is known.
 CUEBM_INLINE void settle_one(const AssignData<float>& task, const Screen& screen, std::int64_t i, Known& point,
                              float* space) {
-    const float* w = task.prototypes + number_of(screen, point.slot) * task.depth;
-    point.energy = pair_energy(padded_row(task, i, space), w, task.depth, __builtin_inff());
+    const float *y = padded_row(task, i, space), *w = prototype(task, screen, point.slot);
+    pair_energies<1>(&y, &w, task.depth, __builtin_inff(), &point.energy);
 }
 
 // Orders candidates by their energy, which is not negative, and then by their number.
@@ -209,32 +233,81 @@ CUEBM_INLINE float energy_of(std::uint64_t rank) {
     return energy;
 }
 
-// The canonical energies of a chunk's candidates. `space` has room for a row. Which candidate is best cannot be
-// foretold, and an energy takes 60 cycles: so there is no branch on it.
+// A candidate of known energy. Which is best cannot be foretold, so there is no branch on it.
+CUEBM_INLINE void compete(const Screen& screen, std::int64_t slot, float energy, Known& point) {
+    const std::uint64_t rank = rank_of(energy, number_of(screen, slot)),
+                        least = rank_of(point.energy, number_of(screen, point.slot));
+    point.energy = energy_of(rank < least ? rank : least);
+    point.slot = rank < least ? static_cast<std::int32_t>(slot) : point.slot;
+}
+
+// The energy of the likely winner of each open row. `space` has room for as many rows as are taken together.
+template <class Tile>
+CUEBM_INLINE void settle_likely(const AssignData<float>& task, const Screen& screen, std::int64_t first,
+                                std::int64_t open, Block<Tile>& block, float* space) {
+    for (std::int64_t o = 0; o < open; o += pairs_together) {
+        const float *y[pairs_together], *w[pairs_together];
+        Known* points[pairs_together];
+        float energies[pairs_together];
+#pragma GCC unroll 4
+        for (int c = 0; c < pairs_together; ++c) {
+            const std::int64_t i = block.open[o + c < open ? o + c : open - 1];  // the last one more than once
+            points[c] = &block.known[i];
+            y[c] = padded_row(task, first + i, space + c * task.depth);
+            w[c] = prototype(task, screen, points[c]->likely);
+        }
+        pair_energies<pairs_together>(y, w, task.depth, __builtin_inff(), energies);
+#pragma GCC unroll 4
+        for (int c = 0; c < pairs_together; ++c) compete(screen, points[c]->likely, energies[c], *points[c]);
+    }
+}
+
+// Which prototypes may still win, now that an energy is known: it says more than a score and a bound of its error.
+// Returns whether there are any but the likely one.
+CUEBM_INLINE bool look_again(const Screen& screen, const Best& best, float norm, float margin, Known& point) {
+    const ScreenBound& bound = screen.bound;
+    const float highest =
+        math::screening_highest(point.energy, screen.scale, norm, bound.norm_shrink, margin, bound.floor);
+    const float bar = highest < point.least_upper ? highest : point.least_upper;
+    const unsigned crowded = classes_at_most(best.second, bar), known = 1u << point.likely % screen_classes;
+    const unsigned some = classes_at_most(best.least, bar) & ~(known & ~crowded);
+    point.some = static_cast<std::uint16_t>(some);
+    point.crowded = static_cast<std::uint16_t>(crowded);
+    point.all = __builtin_popcount(crowded) > most_crowded;
+    return (some != 0) & !point.all;
+}
+
+// The canonical energies of a chunk's other candidates, a few at a time. `space` has room for a row.
 CUEBM_INLINE void settle(const AssignData<float>& task, const Screen& screen, std::int64_t chunk, std::int64_t i,
                          const Best& best, Known& point, float* space) {
-    const float* y = padded_row(task, i, space);
     const std::int64_t end = screen.k - chunk < screen_chunk ? screen.k : chunk + screen_chunk;
-    std::int64_t slot = point.slot;
-    std::uint64_t least = rank_of(point.energy, number_of(screen, slot));
+    const float *y[pairs_together], *w[pairs_together];
+    std::int64_t slots[pairs_together];
+    int count = 0;
+    y[0] = padded_row(task, i, space);
+    for (int c = 1; c < pairs_together; ++c) y[c] = y[0];
+    const auto decide = [&] {
+        float energies[pairs_together];
+        for (int c = count; c < pairs_together; ++c) w[c] = w[0];
+        pair_energies<pairs_together>(y, w, task.depth, point.energy, energies);
+        for (int c = 0; c < count; ++c) compete(screen, slots[c], energies[c], point);
+        count = 0;
+    };
+    const auto enter = [&](std::int64_t slot) {
+        if (!(screen.half_squares[slot] < screen_absent)) return;
+        slots[count] = slot;
+        w[count++] = prototype(task, screen, slot);
+        if (count == pairs_together) decide();
+    };
     for (unsigned left = point.some; left != 0; left &= left - 1) {
         const int l = __builtin_ctz(left);
-        const bool whole = (point.crowded >> l & 1) != 0;
-        for (std::int64_t z = whole ? chunk + l : slot_of(screen, chunk, best.least[l], l); z < end;
-             z += screen_classes) {
-            const std::int64_t number = number_of(screen, z);
-            const float energy =
-                screen.half_squares[z] < screen_absent
-                    ? pair_energy(y, task.prototypes + number * task.depth, task.depth, energy_of(least))
-                    : __builtin_inff();
-            const std::uint64_t rank = rank_of(energy, number);
-            slot = rank < least ? z : slot;
-            least = rank < least ? rank : least;
-            if (!whole) break;
+        if ((point.crowded >> l & 1) == 0) {
+            enter(slot_of(screen, chunk, best.least[l], l));
+            continue;
         }
+        for (std::int64_t z = chunk + l; z < end; z += screen_classes) enter(z);
     }
-    point.energy = energy_of(least);
-    point.slot = static_cast<std::int32_t>(slot);
+    if (count > 0) decide();
 }
 
 }  // namespace

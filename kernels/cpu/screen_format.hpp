@@ -15,11 +15,15 @@ using Pack = math::FloatPack;
 using Words = math::FloatPackBits;  // as many words as a register holds
 constexpr int width = static_cast<int>(sizeof(Pack) / sizeof(float));
 
-// Sums over a row of (y')^2 and (y' - yq)^2, still to be added over the lanes, and the step of an integer format.
+// Sums over a row of (y')^2 and (y' - yq)^2, still to be added over the lanes.
 struct RowSums {
     Pack squares, rests;
-    float step;
 };
+CUEBM_INLINE void add_squares(Pack v, Pack rest, RowSums& sums) {
+    sums.squares = math::product_sum(v, v, sums.squares);
+    sums.rests = math::product_sum(rest, rest, sums.rests);
+}
+CUEBM_INLINE RowSums both(const RowSums& a, const RowSums& b) { return {a.squares + b.squares, a.rests + b.rests}; }
 
 #if defined(__AVX512F__)
 // Lane i: what `both` makes of all values of row i, of 16 rows of 16. Halves of two registers meet in one, four times.
@@ -89,16 +93,21 @@ struct Shifting {
     // body(j, y', whether this is the second of two packs) for j = 0, width, ... below `end`, which may be beyond d.
     template <class F>
     CUEBM_INLINE_MEMBER void each(std::int64_t end, const F& body) const {
-        constexpr int line = 16;  // coordinates
+        constexpr int line = 16, together = 2 * width > line ? 2 * width : line;  // coordinates
         const std::int64_t whole = d / width * width;
         const auto shifted = [&](std::int64_t j) { return (math::load(y + j) - math::load(shift + j)) * scale; };
         std::int64_t j = 0;
-        for (; j + line <= whole; j += line) {
-            __builtin_prefetch(y + j + ahead, 0, 3);
+        for (; j + together <= whole; j += together) {
 #pragma GCC unroll 4
-            for (int l = 0; l < line; l += width) body(j + l, shifted(j + l), l / width % 2 != 0);
+            for (int l = 0; l < together; l += width) {
+                if (l % line == 0) __builtin_prefetch(y + j + l + ahead, 0, 3);
+                body(j + l, shifted(j + l), l / width % 2 != 0);
+            }
         }
-        for (; j < whole; j += width) body(j, shifted(j), false);
+        for (; j < whole; j += width) {
+            __builtin_prefetch(y + j + ahead, 0, 3);
+            body(j, shifted(j), false);
+        }
         if (whole < d)
             body(whole, (part(whole) - math::load(shift + whole)) * scale, false);  // the shift is 0 beyond d
         for (j = (d + width - 1) / width * width; j < end; j += width) body(j, Pack{}, false);
@@ -169,14 +178,14 @@ struct Fp32 {
     CUEBM_INLINE Sum begin(const Columns& c) { return c.half_squares; }
     CUEBM_INLINE Pack score(Sum sum, const Columns&, float) { return sum; }
     template <class P>
-    CUEBM_INLINE RowSums round(const Shifting& shifted, std::int64_t words_a_row, P place) {
+    CUEBM_INLINE RowSums round(const Shifting& shifted, std::int64_t words_a_row, float, P place) {
         Pack even = {}, odd = {};  // two chains, since an addition waits for the one before
         shifted.each(words_a_row, [&](std::int64_t j, Pack v, bool is_odd) {
             Pack& squares = is_odd ? odd : even;
             squares = math::product_sum(v, v, squares);
             place.put(j, v);
         });
-        return {even + odd, Pack{}, 1};
+        return {even + odd, Pack{}};
     }
 };
 
@@ -193,16 +202,14 @@ struct Bf16 {
     CUEBM_INLINE Sum begin(const Columns&) { return Sum{}; }
     CUEBM_INLINE Pack score(Sum sum, const Columns& c, float) { return c.half_squares - sum; }
     template <class P>
-    CUEBM_INLINE RowSums round(const Shifting& shifted, std::int64_t words_a_row, P place) {
-        Pack squares = {}, rests = {};
-        shifted.each(2 * words_a_row, [&](std::int64_t j, Pack v, bool) {
+    CUEBM_INLINE RowSums round(const Shifting& shifted, std::int64_t words_a_row, float, P place) {
+        RowSums even{}, odd{};
+        shifted.each(2 * words_a_row, [&](std::int64_t j, Pack v, bool is_odd) {
             const __m256i q = __m256i(_mm512_cvtneps_pbh(__m512(v)));
-            const Pack rest = v - Pack(_mm512_slli_epi32(_mm512_cvtepu16_epi32(q), 16));
-            squares = math::fused(v, v, squares);
-            rests = math::fused(rest, rest, rests);
+            add_squares(v, v - Pack(_mm512_slli_epi32(_mm512_cvtepu16_epi32(q), 16)), is_odd ? odd : even);
             place.put(j / 2, q);
         });
-        return {squares, rests, 1};
+        return both(even, odd);
     }
 };
 #endif
@@ -221,23 +228,30 @@ struct Int8 {
     CUEBM_INLINE Pack score(Sum sum, const Columns& c, float step) {
         return Pack(_mm512_fnmadd_ps(_mm512_cvtepi32_ps(sum), __m512(c.steps * step), __m512(c.half_squares)));
     }
+    // The largest |y'| of a row, still to be found over the lanes; and the steps of as many rows.
+    CUEBM_INLINE Pack largest(const Shifting& shifted) {
+        Pack even = {}, odd = {};
+        shifted.each(0, [&](std::int64_t, Pack v, bool is_odd) {
+            Pack& top = is_odd ? odd : even;
+            top = Pack(_mm512_max_ps(__m512(top), _mm512_abs_ps(__m512(v))));
+        });
+        return Pack(_mm512_max_ps(__m512(even), __m512(odd)));
+    }
+    CUEBM_INLINE Pack steps(Pack largest) {
+        const Pack step = largest / 127;
+        return math::select((step >= 0x1p-126f) & (step < __builtin_inff()), step, Pack{} + 1.0f);
+    }
     template <class P>
-    CUEBM_INLINE RowSums round(const Shifting& shifted, std::int64_t words_a_row, P place) {
-        __m512 top = _mm512_setzero_ps();
-        shifted.each(0, [&](std::int64_t, Pack v, bool) { top = _mm512_max_ps(top, _mm512_abs_ps(__m512(v))); });
-        float step = _mm512_reduce_max_ps(top) / 127;
-        if (!(step >= 0x1p-126f && step < __builtin_inff())) step = 1;
+    CUEBM_INLINE RowSums round(const Shifting& shifted, std::int64_t words_a_row, float step, P place) {
         const __m512 inverse = _mm512_set1_ps(1 / step);
-        Pack squares = {}, rests = {};
-        shifted.each(4 * words_a_row, [&](std::int64_t j, Pack v, bool) {
+        RowSums even{}, odd{};
+        shifted.each(4 * words_a_row, [&](std::int64_t j, Pack v, bool is_odd) {
             // Within [-127, 127], where all is finite; else the norm is not.
             const __m512i q = _mm512_cvtps_epi32(_mm512_mul_ps(__m512(v), inverse));
-            const Pack rest = v - Pack(_mm512_cvtepi32_ps(q)) * step;
-            squares = math::fused(v, v, squares);
-            rests = math::fused(rest, rest, rests);
+            add_squares(v, v - Pack(_mm512_cvtepi32_ps(q)) * step, is_odd ? odd : even);
             place.put(j / 4, _mm_xor_si128(_mm512_cvtepi32_epi8(q), _mm_set1_epi8(char(0x80))));
         });
-        return {squares, rests, step};
+        return both(even, odd);
     }
 };
 #endif

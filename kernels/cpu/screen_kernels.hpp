@@ -37,6 +37,7 @@ struct KeptBounds {
 struct ScreenBound {
     float spread, floor, per_norm, per_rest, constant;
     float norm_growth, norm_floor;  // of norms that are summed in fp32
+    float norm_shrink;              // N^2 norm_shrink <= |y'|^2, nearly: math::screening_highest()
     float reach_limit;              // points with a larger N are not screened
 };
 
@@ -72,6 +73,7 @@ struct ScreenKernels {
     ScreenFormat format;
     int tile_points, panel;  // the register tile: points x prototypes
     int rows_a_task;
+    int words_together;  // rows have a multiple of so many words
     std::size_t (*scratch)(std::int64_t words_a_row, std::int64_t depth, std::size_t direct_bytes);
     // Labels and energies; returns the first row that has an energy that is not finite, or no_bad_row. Points are
     // packed in the scratch where `packed` is null, else those of all rows.

@@ -29,7 +29,8 @@ float from_bf16(std::uint16_t x) { return std::bit_cast<float>(std::uint32_t{x} 
 
 ScreenShape screen_shape(const ScreenKernels& kernels, std::int64_t k, std::int64_t d) {
     ScreenShape shape{};
-    shape.words_a_row = divide_up(divide_up(d, values_a_word(kernels.format)), 16) * 16;
+    const std::int64_t together = kernels.words_together;
+    shape.words_a_row = divide_up(divide_up(d, values_a_word(kernels.format)), together) * together;
     shape.depth = shape.words_a_row * values_a_word(kernels.format);
     shape.panels = divide_up(k, kernels.panel);
     shape.slots = shape.panels * kernels.panel;
@@ -239,6 +240,7 @@ void ScreenPrototypes::finish() {
               .constant = line.constant * factor,
               .norm_growth = math::screening_norm_growth(d),
               .norm_floor = math::screening_norm_floor(d),
+              .norm_shrink = math::screening_distances(d).shrink,
               .reach_limit = line.reach_limit};
 }
 

@@ -91,6 +91,17 @@ CUEBM_MATH ScreeningLine screening_line(const LowPrecision& p) {
     return line;
 }
 
+// Once a prototype's canonical energy is known: one of no higher energy has fl(s_k) - B_k + margin at most this, where
+// margin = spread N^2 + floor is the part of B_k that is the point's own.
+CUEBM_MATH float screening_highest(float energy, float scale, float norm, float norm_shrink, float margin,
+                                   float floor) {
+    const double scaled = static_cast<double>(energy) * static_cast<double>(scale) * static_cast<double>(scale);
+    const double square = static_cast<double>(norm) * static_cast<double>(norm) * static_cast<double>(norm_shrink);
+    const double half = 0.5 * (scaled - square);
+    return static_cast<float>(half + (half < 0 ? -half : half) * 0x1p-20 + static_cast<double>(margin) +
+                              static_cast<double>(floor));
+}
+
 // For bounds of distances D = |y' - w'| that are kept between calls: N^2 shrink <= |y'|^2; and if L <= D_j, U >= D_l
 // and L > U growth + slack S then the canonical energy of j exceeds that of l.
 struct ScreeningDistances {
