@@ -25,14 +25,16 @@ bool amx_is_granted() {
     return syscall(SYS_arch_prctl, ask, tile_data) == 0;
 }
 
-// Fastest first. Of one core, in GFLOP/s: on a Zen 5 fp32 275, bf16 550, int8 1125; on a Xeon with AMX fp32 239, bf16
+// Fastest first. Of one core, in GFLOP/s: on a Zen 5 fp32 270, bf16 510, int8 1080; on a Xeon with AMX fp32 239, bf16
 // 120, int8 947, and amx 3400.
 std::vector<const ScreenKernels*> avx512_screens() {
     std::vector<const ScreenKernels*> screens;
     if (amx_is_granted()) screens.push_back(&screen_amx);
     if (__builtin_cpu_supports("avx512vnni")) screens.push_back(&screen_int8);
+    const bool has_bf16 = __builtin_cpu_supports("avx512bf16"), is_fast = __builtin_cpu_is("amd");
+    if (has_bf16 && is_fast) screens.push_back(&screen_bf16);
     screens.push_back(&screen_avx512);
-    if (__builtin_cpu_supports("avx512bf16")) screens.push_back(&screen_bf16);
+    if (has_bf16 && !is_fast) screens.push_back(&screen_bf16);
     return screens;
 }
 #endif
