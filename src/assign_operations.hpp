@@ -155,6 +155,12 @@ public:
     virtual std::size_t kept_bytes(const Assign<T>&) const = 0;
     virtual void keep(Queue&, const Assign<T>&, std::byte* scratch, std::byte* kept) const = 0;
     virtual void scales(Queue&, const Scales<T>&) const = 0;
+    // assign() and scales() of the same points, which a CPU then reads from memory once.
+    virtual void assign_and_scales(Queue& queue, const Assign<T>& task, std::byte* scratch, std::byte* kept,
+                                   const Scales<T>& of) const {
+        scales(queue, of);
+        assign(queue, task, scratch, kept, nullptr);
+    }
     virtual std::size_t scratch_bytes(const Accumulate<T>&) const = 0;
     virtual void accumulate(Queue&, const Accumulate<T>&, std::byte* scratch) const = 0;
     virtual void accumulate_soft(Queue&, const AccumulateSoft<T>&) const = 0;

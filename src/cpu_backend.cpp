@@ -42,7 +42,18 @@ public:
     std::string explain(const Assign<T>& task) const override { return plan(task).text(); }
     std::size_t scratch_bytes(const Assign<T>& task) const override { return plan(task).scratch_bytes; }
     void assign(Queue& queue, const Assign<T>& task, std::byte* scratch, std::byte* kept, T* gaps) const override {
-        enqueue(queue, [=, p = plan(task)](CpuQueue& q) { run(q, p, task, scratch, kept, gaps); });
+        enqueue(queue, [=, p = plan(task)](CpuQueue& q) {
+            run(q, p, task, scratch, kept, gaps, typename cpu::AssignRun<T>::Nothing{});
+        });
+    }
+    void assign_and_scales(Queue& queue, const Assign<T>& task, std::byte* scratch, std::byte* kept,
+                           const Scales<T>& of) const override {
+        enqueue(queue, [=, p = plan(task), &sums = *isa_.sums](CpuQueue& q) {
+            cpu::ScalesRun<T> found(q, sums, of);
+            run(q, p, task, scratch, kept, nullptr,
+                [&](std::int64_t first, std::int64_t last) { found.rows(first, last); });
+            found.end();
+        });
     }
     std::size_t kept_bytes(const Assign<T>& task) const override {
         const auto p = plan(task);
@@ -109,8 +120,9 @@ public:
 private:
     cpu::AssignPlan plan(const Assign<T>& task) const { return cpu::plan(task, isa_, threads_, path_, bounds_); }
 
+    template <class Before>
     static void run(CpuQueue& queue, const cpu::AssignPlan& plan, const Assign<T>& task, std::byte* scratch,
-                    std::byte* kept, T* gaps) {
+                    std::byte* kept, T* gaps, Before before) {
         cpu::AssignRun<T> run(plan, task, scratch, kept, gaps);
         run.run(
             each_of(queue.team()),
@@ -119,7 +131,8 @@ private:
             },
             [&](std::int64_t bad) {
                 if (task.check_finite) queue.report(bad, problem_of(task, bad));
-            });
+            },
+            before);
     }
     static auto each_of(ThreadTeam& team) {
         return [&team](std::int64_t tasks, const auto& body) { team.parallel_for(tasks, body); };

@@ -55,8 +55,11 @@ public:
           sums_scratch_(
               context_.vector<std::byte>(static_cast<std::int64_t>(operations_.scratch_bytes(moves_to(old_labels_))))),
           means_(context_.matrix<T>(spherical() ? o.k : 0, y_.cols)) {
-        operations_.scales(queue_, {.points = y_, .weights = o_.weights, .scales = scales_.data()});
-        stream_.wait();  // throws what is wrong with the data
+        if (o.start != Start::given) {  // else the first labels need nothing of them: label() finds them meanwhile
+            operations_.scales(queue_, scales());
+            stream_.wait();  // throws what is wrong with the data
+            scales_are_known_ = true;
+        }
         if (o_.tolerance > 0) limit_ = o_.tolerance * mean_variance(stream_, y_);
         if (!(limit_ < infinity)) limit_ = 0;  // squares that overflow: until no point moves
     }
@@ -161,8 +164,14 @@ private:
     void label(const Model<T>& model, bool energies) {
         const auto now = task(model, energies);
         auto* const space = scratch(now);
-        operations_.assign(queue_, now, space, kept_.size() > 0 ? kept_.data() : nullptr, nullptr);
+        auto* const kept = kept_.size() > 0 ? kept_.data() : nullptr;
+        if (scales_are_known_)
+            operations_.assign(queue_, now, space, kept, nullptr);
+        else
+            operations_.assign_and_scales(queue_, now, space, kept, scales());
+        scales_are_known_ = true;
     }
+    Scales<T> scales() { return {.points = y_, .weights = o_.weights, .scales = scales_.data()}; }
 
     // No point is in any cluster.
     void forget() {
@@ -268,6 +277,7 @@ private:
     Vector<std::int64_t> counts_;  // [k], and behind them how many points moved
     Vector<double> scales_, shifts_, total_;
     Vector<std::byte> kept_;  // what the backend keeps of the points
+    bool scales_are_known_ = false;
     Vector<std::byte> sums_scratch_;
     Matrix<T> means_;  // spherical: before they are of unit length
     double limit_ = 0;

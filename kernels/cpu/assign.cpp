@@ -256,9 +256,20 @@ std::int64_t AssignRun<T>::points_tasks() const {
 }
 
 template <class T>
+std::int64_t AssignRun<T>::first_row(std::int64_t task) const {
+    return std::min(task_.points.rows, task * plan_.rows_a_task);
+}
+
+template <class T>
+std::int64_t AssignRun<T>::tasks_nearby() const {
+    constexpr std::int64_t near_bytes = 1 << 18;
+    const auto row_bytes = task_.points.cols * static_cast<std::int64_t>(bytes_of(task_.points.type));
+    return std::max<std::int64_t>(1, near_bytes / (plan_.rows_a_task * row_bytes));
+}
+
+template <class T>
 std::int64_t AssignRun<T>::points(std::int64_t task, int slot) const {
-    const std::int64_t first = task * plan_.rows_a_task;
-    const std::int64_t last = std::min(task_.points.rows, first + plan_.rows_a_task);
+    const std::int64_t first = first_row(task), last = first_row(task + 1);
     if constexpr (sizeof(T) == sizeof(float)) {
         if (plan_.screen)
             return plan_.screen->run(data_, screened_, kept_ ? &kept_->packed : nullptr, first, last,
@@ -321,8 +332,7 @@ bool AssignRun<T>::bounds_are_worth(BoundsState& state) const {
 
 template <class T>
 void AssignRun<T>::pack_points(std::int64_t task, int slot) const {
-    const std::int64_t first = task * plan_.rows_a_task;
-    const std::int64_t last = std::min(task_.points.rows, first + plan_.rows_a_task);
+    const std::int64_t first = first_row(task), last = first_row(task + 1);
     if constexpr (sizeof(T) == sizeof(float))
         plan_.screen->pack(data_, screened_, kept_->packed, first, last, slot_scratch(slot));
 }

@@ -79,11 +79,17 @@ public:
               T* gaps = nullptr, float bound_factor = 1);
 
     // `each(tasks, body)` calls body(task, slot) for all tasks; `bad_prototype(row)` and `bad_point(row)` are told of
-    // rows that are not finite, or have an energy that is not.
-    template <class Each, class BadPrototype, class BadPoint>
-    void run(Each each, BadPrototype bad_prototype, BadPoint bad_point) {
+    // rows that are not finite, or have an energy that is not. `before(first, last)` is called for all rows, mostly
+    // just before they are read, some 256 KiB at a time: they are near then.
+    struct Nothing {
+        void operator()(std::int64_t, std::int64_t) const {}
+    };
+    template <class Each, class BadPrototype, class BadPoint, class Before = Nothing>
+    void run(Each each, BadPrototype bad_prototype, BadPoint bad_point, Before before = {}) {
         prepare(each, bad_prototype, !kept_);
+        const std::int64_t together = tasks_nearby();
         each(points_tasks(), [&](std::int64_t task, int slot) {
+            if (task % together == 0) before(first_row(task), first_row(task + together));
             const std::int64_t bad = points(task, slot);
             if (bad != no_bad_row) bad_point(bad);
         });
@@ -118,6 +124,8 @@ private:
     std::int64_t copy_tasks() const;
     std::int64_t copy(std::int64_t task);
     std::int64_t points_tasks() const;
+    std::int64_t first_row(std::int64_t task) const;
+    std::int64_t tasks_nearby() const;
     std::int64_t points(std::int64_t task, int slot) const;
     void keep_shift();
     void use_bounds();

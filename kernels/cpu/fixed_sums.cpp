@@ -3,7 +3,6 @@
 #include "cpu/fixed_sums.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <vector>
@@ -81,26 +80,38 @@ void report_bad_row(CpuQueue& queue, const detail::Scales<T>& task, const SumsDa
 }  // namespace
 
 template <class T>
-void scales(CpuQueue& queue, const SumsKernels& kernels, const detail::Scales<T>& task) {
-    const std::int64_t n = task.points.rows, d = task.points.cols;
-    const Values<T> values(task.points, task.weights, nullptr);
+ScalesRun<T>::ScalesRun(CpuQueue& queue, const SumsKernels& kernels, const detail::Scales<T>& task)
+    : queue_(queue), kernels_(of_type<T>(kernels)), task_(task), bits_(reinterpret_cast<std::int64_t*>(task.scales)) {
     static_assert(sizeof(double) == sizeof(std::int64_t));
-    auto* bits = reinterpret_cast<std::int64_t*>(task.scales);
-    std::memset(bits, 0, static_cast<std::size_t>(d + 1) * sizeof *bits);
-    std::atomic<bool> valid{true};
-    queue.team().for_blocks(n, rows_a_task(d), [&](std::int64_t first, std::int64_t last, int) {
-        std::vector<T> space;
-        const auto data = values.block(first, last, space);
-        if (of_type<T>(kernels).largest(data, first, last, bits)) return;
-        report_bad_row(queue, task, data, first, last);
-        valid.store(false, std::memory_order_relaxed);
-    });
+    std::memset(bits_, 0, static_cast<std::size_t>(task.points.cols + 1) * sizeof *bits_);
+}
+
+template <class T>
+void ScalesRun<T>::rows(std::int64_t first, std::int64_t last) {
+    std::vector<T> space;
+    const auto data = Values<T>(task_.points, task_.weights, nullptr).block(first, last, space);
+    if (kernels_.largest(data, first, last, bits_)) return;
+    report_bad_row(queue_, task_, data, first, last);
+    valid_.store(false, std::memory_order_relaxed);
+}
+
+template <class T>
+void ScalesRun<T>::end() {
+    const std::int64_t d = task_.points.cols;
     for (std::int64_t j = 0; j <= d; ++j) {
         double largest = 0;
-        std::memcpy(&largest, bits + j, sizeof largest);
-        task.scales[j] = math::fixed_point_scale(largest, n);
+        std::memcpy(&largest, bits_ + j, sizeof largest);
+        task_.scales[j] = math::fixed_point_scale(largest, task_.points.rows);
     }
-    if (!valid.load()) task.scales[d] = no_scale;
+    if (!valid_.load()) task_.scales[d] = no_scale;
+}
+
+template <class T>
+void scales(CpuQueue& queue, const SumsKernels& kernels, const detail::Scales<T>& task) {
+    ScalesRun<T> run(queue, kernels, task);
+    queue.team().for_blocks(task.points.rows, rows_a_task(task.points.cols),
+                            [&](std::int64_t first, std::int64_t last, int) { run.rows(first, last); });
+    run.end();
 }
 
 namespace {
@@ -333,6 +344,7 @@ void variance(CpuQueue& queue, const SumsKernels& kernels, const detail::Varianc
 }
 
 #define CUEBM_INSTANTIATE(T)                                                                              \
+    template class ScalesRun<T>;                                                                          \
     template void scales<T>(CpuQueue&, const SumsKernels&, const detail::Scales<T>&);                     \
     template std::size_t accumulate_scratch<T>(int, const detail::Accumulate<T>&);                        \
     template void accumulate<T>(CpuQueue&, const SumsKernels&, const detail::Accumulate<T>&, std::byte*); \

@@ -3,6 +3,8 @@
 // sums_moves.hpp.
 #pragma once
 
+#include <atomic>
+
 #include "assign_operations.hpp"
 #include "cpu/sums_kernels.hpp"
 #include "cpu_queue.hpp"
@@ -20,6 +22,21 @@ const SumsKernelsOf<T>& of_type(const SumsKernels& kernels) {
         return kernels.of_double;
 }
 
+// scales() in parts: rows() of all, in any order and in parallel, then end().
+template <class T>
+class ScalesRun {
+public:
+    ScalesRun(detail::CpuQueue& queue, const SumsKernels& kernels, const detail::Scales<T>& task);
+    void rows(std::int64_t first, std::int64_t last);
+    void end();
+
+private:
+    detail::CpuQueue& queue_;
+    const SumsKernelsOf<T>& kernels_;
+    detail::Scales<T> task_;
+    std::int64_t* bits_;  // [d + 1], of doubles
+    std::atomic<bool> valid_{true};
+};
 template <class T>
 void scales(detail::CpuQueue& queue, const SumsKernels& kernels, const detail::Scales<T>& task);
 template <class T>

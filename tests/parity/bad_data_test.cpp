@@ -152,6 +152,9 @@ CUEBM_TEST(BadData, InFit) {
         for (const auto start : {eb::kmeans::Start::plus_plus, eb::kmeans::Start::random})
             EXPECT_EQ(complaint([&] { (void)eb::kmeans::fit(stream, view, {.k = 5, .start = start}); }),
                       (Complaint{"points", 40}));
+        const eb::kmeans::FitOptions<T> given{
+            .k = 5, .start = eb::kmeans::Start::given, .prototypes = eb::view(good.data(), 5, 4)};
+        EXPECT_EQ(complaint([&] { (void)eb::kmeans::fit(stream, view, given); }), (Complaint{"points", 40}));
     }
     const Placed<T> points(context, good, 100, 4);
     const eb::MatrixView<const T> view = points.view();
@@ -159,8 +162,11 @@ CUEBM_TEST(BadData, InFit) {
         std::vector<T> weights(100, T(1));
         weights[99] = weights[70] = bad;
         const Placed<T> weight(context, weights, 100, 1);
-        EXPECT_EQ(complaint([&] { (void)eb::kmeans::fit(stream, view, {.k = 5, .weights = weight.vector()}); }),
-                  (Complaint{"weights", 70}));
+        eb::kmeans::FitOptions<T> options{.k = 5, .weights = weight.vector()};
+        EXPECT_EQ(complaint([&] { (void)eb::kmeans::fit(stream, view, options); }), (Complaint{"weights", 70}));
+        options.start = eb::kmeans::Start::given;
+        options.prototypes = eb::view(good.data(), 5, 4);
+        EXPECT_EQ(complaint([&] { (void)eb::kmeans::fit(stream, view, options); }), (Complaint{"weights", 70}));
     }
     auto start = std::vector<T>(good.begin(), good.begin() + 20);
     start[3 * 4 + 1] = static_cast<T>(NAN);
