@@ -155,7 +155,7 @@ public:
     virtual std::size_t kept_bytes(const Assign<T>&) const = 0;
     virtual void keep(Queue&, const Assign<T>&, std::byte* scratch, std::byte* kept) const = 0;
     virtual void scales(Queue&, const Scales<T>&) const = 0;
-    // assign() and scales() of the same points, which a CPU then reads from memory once.
+    // assign() and scales() of the same points, which a CPU then reads from memory once, unless they are kept.
     virtual void assign_and_scales(Queue& queue, const Assign<T>& task, std::byte* scratch, std::byte* kept,
                                    const Scales<T>& of) const {
         scales(queue, of);

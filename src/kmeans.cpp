@@ -165,10 +165,9 @@ private:
         const auto now = task(model, energies);
         auto* const space = scratch(now);
         auto* const kept = kept_.size() > 0 ? kept_.data() : nullptr;
-        if (scales_are_known_)
-            operations_.assign(queue_, now, space, kept, nullptr);
-        else
-            operations_.assign_and_scales(queue_, now, space, kept, scales());
+        if (scales_are_known_) return operations_.assign(queue_, now, space, kept, nullptr);
+        operations_.assign_and_scales(queue_, now, space, kept, scales());
+        stream_.wait();  // throws what is wrong with the data, before anything is added
         scales_are_known_ = true;
     }
     Scales<T> scales() { return {.points = y_, .weights = o_.weights, .scales = scales_.data()}; }

@@ -151,10 +151,11 @@ AssignScratch<T>::AssignScratch(detail::Carver& carver, const AssignPlan& plan, 
     slots = carver.take<std::byte>(plan.threads * static_cast<std::int64_t>(plan.slot_bytes));
 }
 
-// Bounds take 4 bytes for a point and a panel: about as much as the packed point itself, at most.
+// Bounds take 4 bytes for a point and a panel: about as much as the packed point itself, at most, or as one of 16
+// words.
 static bool keeps_bounds(const AssignPlan& plan, std::int64_t k, std::int64_t d) {
     const auto shape = screen_shape(*plan.screen, k, d);
-    const std::int64_t words = divide_up(shape.words_a_row, 16) * 16;  // short rows may have bounds, too
+    const std::int64_t words = divide_up(shape.words_a_row, 16) * 16;
     return plan.bounds != BoundsUse::never && k <= screen_chunk && shape.panels <= words;
 }
 

@@ -99,7 +99,7 @@ CUEBM_INLINE void pack_rows(const AssignData<float>& task, const Screen& screen,
         }
         for (std::int64_t r = 0; r < some; ++r) {
             const RowSums sums =
-                Format::round(shifted(r), words, steps[r],
+                Format::round(shifted(r), words, Format::has_steps ? steps[r] : 1,
                               Place<Tile::group, Tile::group * Tile::points>{tile + in_tile * Tile::group});
             math::store(squares[r], sums.squares);
             if constexpr (Format::format != ScreenFormat::fp32) math::store(rests[r], sums.rests);

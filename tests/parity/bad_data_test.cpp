@@ -274,15 +274,20 @@ CUEBM_TEST(BadData, WeightsOfVeryDifferentSize) {
         EXPECT_EQ(error.argument(), "weights");
         EXPECT_EQ(error.row(), 1);
     }
+    // Bad data are told of before the weights are added.
+    const auto bad = context.copy(eb::view(std::vector<T>{0, 1, 5, T(NAN)}, 4, 1));
+    const auto weights = context.copy(eb::view(std::vector<T>{1, T(1e-25), 1, 1}));
+    const eb::kmeans::FitOptions<T> options{
+        .k = 2, .start = eb::kmeans::Start::given, .prototypes = eb::view(start, 2, 1), .weights = weights.view()};
+    EXPECT_EQ(complaint([&] { (void)eb::kmeans::fit(context, bad.view(), options); }), (Complaint{"points", 3}));
     if constexpr (sizeof(T) == sizeof(double)) {
         const auto far = context.copy(eb::view(std::vector<T>{0, 1e100, 3e100}, 3, 1));
         const std::vector<T> one{0};
-        const auto weights = context.copy(eb::view(std::vector<T>{1e150, 1e150, 1e150}));
-        const auto model = eb::kmeans::fit(context, far.view(),
-                                           eb::kmeans::FitOptions<T>{.k = 1,
-                                                                     .start = eb::kmeans::Start::given,
-                                                                     .prototypes = eb::view(one, 1, 1),
-                                                                     .weights = weights.view()});
+        const auto heavy = context.copy(eb::view(std::vector<T>{1e150, 1e150, 1e150}));
+        const auto model = eb::kmeans::fit(
+            context, far.view(),
+            eb::kmeans::FitOptions<T>{
+                .k = 1, .start = eb::kmeans::Start::given, .prototypes = eb::view(one, 1, 1), .weights = heavy.view()});
         EXPECT_EQ(model.inertia, eb::infinity);
     }
 }

@@ -55,6 +55,45 @@ TEST(Screening, EqualsTheDirectPathBitForBit) {
     });
 }
 
+// A bound of lower bounds that is too low: N^2 not shrunk, the margin or the floor left out, the scale forgotten, an
+// infinite energy that becomes NaN. N as packing computes it, against exact squares.
+TEST(Screening, AnEnergyBoundsTheLowerBoundsOfItsEquals) {
+    std::mt19937 generator(3);
+    for (const std::int64_t d : {1, 2, 37, 1000, 1 << 20})
+        for (const float size : {1e-42f, 1e-38f, 1e-22f, 1e-19f, 1e-3f, 1.0f, 1e17f, 1e18f})
+            for (const double scale : {0x1p-60, 1.0, 0x1p60}) {
+                const auto y = draw(generator, d, size);
+                float squares = 0;
+                long double exact = 0;
+                for (const float x : y) {
+                    const float scaled = x * static_cast<float>(scale);
+                    squares += scaled * scaled;
+                    exact += static_cast<long double>(scaled) * static_cast<long double>(scaled);
+                }
+                const float norm =
+                    std::sqrt(squares + eb::math::screening_norm_floor(d)) * eb::math::screening_norm_growth(d);
+                if (!(norm <= 0x1p62f)) continue;
+                const auto line = eb::math::screening_line(
+                    {.coordinates = d, .fp32 = true, .smallest = 0x1p-149, .scale = scale, .largest_norm = 1});
+                const float margin = line.spread * norm * norm + line.floor;
+                const auto unscaled = static_cast<float>(exact / scale / scale);
+                for (const float energy : {0.0f, 1e-45f, 0.25f * unscaled, unscaled, 4 * unscaled}) {
+                    if (!std::isfinite(energy)) continue;
+                    const auto wanted = (static_cast<long double>(energy) * scale * scale - exact) / 2 + margin;
+                    const float highest =
+                        eb::math::screening_highest(energy, static_cast<float>(scale), norm,
+                                                    eb::math::screening_distances(d).shrink, margin, line.floor);
+                    EXPECT_GE(static_cast<long double>(highest), wanted) << d << ' ' << size << ' ' << scale;
+                    // Nor so high that it says nothing.
+                    const auto slack = 1e-5L * static_cast<long double>(d + 20) * (exact + std::fabs(wanted)) +
+                                       4 * static_cast<long double>(margin) + 1e-38L;
+                    EXPECT_LE(static_cast<long double>(highest), wanted + slack) << d << ' ' << size << ' ' << scale;
+                }
+                EXPECT_EQ(eb::math::screening_highest(eb::infinity, static_cast<float>(scale), norm, 1, margin, 0),
+                          eb::infinity);
+            }
+}
+
 // Random shapes: every remainder of the tiles.
 TEST(Screening, EqualsTheDirectPathForAllShapes) {
     const auto isa = eb::cpu::available_isas().back();
