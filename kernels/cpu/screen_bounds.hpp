@@ -4,7 +4,7 @@
 // k-means", ICML 2003; groups of prototypes as in Y. Ding et al., "Yinyang K-means", ICML 2015.
 #pragma once
 
-#include "cpu/screen_block.hpp"
+#include "cpu/screen_settle.hpp"
 
 namespace cuebm::cpu::CUEBM_ISA {
 namespace {
