@@ -108,12 +108,15 @@ std::int64_t run(const AssignData<float>& task, const Screen& screen, const Pack
         else
             meet_chunk<Tile>(screen, points, chunk, tiles, next, block);
         find_least<Tile>(count, block);
+        const bool labels_alone = !tracked && !energy_wanted;
+        const std::int64_t unsure = labels_alone ? look_quickly<Tile>(screen, count, block) : count;
         std::int64_t open = 0;
-        for (std::int64_t i = 0; i < count; ++i) {
+        for (std::int64_t u = 0; u < unsure; ++u) {
+            const std::int32_t i = labels_alone ? block.open[u] : static_cast<std::int32_t>(u);
             if (tracked && block.idle[i] != 0) continue;
             const bool is_open = look(screen, chunk, block.best[i], block.least[i], block.slopes[i], block.margins[i],
                                       energy_wanted, block.known[i]);
-            block.open[open] = static_cast<std::int32_t>(i);
+            block.open[open] = i;
             open += is_open;
         }
         if (packed != nullptr)  // rows are not near

@@ -52,6 +52,7 @@ struct Screen {
     const std::int32_t* offsets;        // int8: 128 * the sum of the integers, since points are stored less -128
     const std::int32_t* order;          // [k]: the prototype in a slot; null: each in the slot of its number
     std::int64_t words_a_row, panels, k;
+    float largest_norm;    // max R
     std::int32_t id_mask;  // the low bits of a score that hold a slot / 16
     ScreenBound bound;
     const AssignKernels* direct;  // for points that the bound says nothing about

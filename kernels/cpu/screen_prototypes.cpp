@@ -267,6 +267,7 @@ Screen ScreenPrototypes::screen(const AssignKernels& direct) const {
             .words_a_row = shape_.words_a_row,
             .panels = shape_.panels,
             .k = prototypes_.rows,
+            .largest_norm = largest_norm_,
             .id_mask = id_mask_,
             .bound = bound_,
             .direct = &direct};
