@@ -181,7 +181,7 @@ CUEBM_INLINE std::int64_t look_quickly(const Screen& screen, std::int64_t rows, 
         point.slot =
             static_cast<std::int32_t>(slot_of(screen, 0, block.least[i], __builtin_ctz(some | 1u << screen_classes)));
         block.open[open] = static_cast<std::int32_t>(i);
-        open += ((some & (some - 1)) | crowded) != 0;
+        open += (some == 0) | ((some & (some - 1)) != 0) | (crowded != 0);  // none: the bar is NaN
     }
     return open;
 }

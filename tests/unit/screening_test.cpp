@@ -110,6 +110,7 @@ TEST(Screening, EqualsTheDirectPathForAllShapes) {
             const auto screened = solve(p, screen->name);
             EXPECT_EQ(direct.labels, screened.labels) << screen->name << " " << n << " " << k << " " << d;
             EXPECT_TRUE(same_bits(direct.energies, screened.energies)) << n << " " << k << " " << d;
+            EXPECT_EQ(direct.labels, solve(p, screen->name, false).labels) << n << " " << k << " " << d;
         }
     }
 }
@@ -212,6 +213,7 @@ TEST(Screening, ReportsBadDataAsTheDirectPathDoes) {
                 const auto direct = solve(p, "direct", true, false), screened = solve(p, screen.name, true, false);
                 EXPECT_EQ(direct.labels, screened.labels);
                 EXPECT_TRUE(same_bits(direct.energies, screened.energies));
+                EXPECT_EQ(direct.labels, solve(p, screen.name, false, false).labels);
             }
             if (!std::isfinite(bad)) {
                 EXPECT_NE(report(prototypes, "direct").find("prototypes"), std::string::npos);
