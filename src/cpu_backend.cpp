@@ -42,9 +42,7 @@ public:
     std::string explain(const Assign<T>& task) const override { return plan(task).text(); }
     std::size_t scratch_bytes(const Assign<T>& task) const override { return plan(task).scratch_bytes; }
     void assign(Queue& queue, const Assign<T>& task, std::byte* scratch, std::byte* kept, T* gaps) const override {
-        enqueue(queue, [=, p = plan(task)](CpuQueue& q) {
-            run(q, p, task, scratch, kept, gaps, typename cpu::AssignRun<T>::Nothing{});
-        });
+        enqueue(queue, [=, p = plan(task)](CpuQueue& q) { run(q, p, task, scratch, kept, gaps); });
     }
     void assign_and_scales(Queue& queue, const Assign<T>& task, std::byte* scratch, std::byte* kept,
                            const Scales<T>& of) const override {
@@ -120,9 +118,9 @@ public:
 private:
     cpu::AssignPlan plan(const Assign<T>& task) const { return cpu::plan(task, isa_, threads_, path_, bounds_); }
 
-    template <class Before>
+    template <class Before = typename cpu::AssignRun<T>::Nothing>
     static void run(CpuQueue& queue, const cpu::AssignPlan& plan, const Assign<T>& task, std::byte* scratch,
-                    std::byte* kept, T* gaps, Before before) {
+                    std::byte* kept, T* gaps, Before before = {}) {
         cpu::AssignRun<T> run(plan, task, scratch, kept, gaps);
         run.run(
             each_of(queue.team()),

@@ -78,12 +78,12 @@ public:
     AssignRun(const AssignPlan& plan, const Assign<T>& task, std::byte* scratch, std::byte* kept = nullptr,
               T* gaps = nullptr, float bound_factor = 1);
 
-    // `each(tasks, body)` calls body(task, slot) for all tasks; `bad_prototype(row)` and `bad_point(row)` are told of
-    // rows that are not finite, or have an energy that is not. `before(first, last)` is called for all rows, some
-    // 256 KiB at a time, mostly just before they are read and so are near. (Of kept points the words are read instead.)
     struct Nothing {
         void operator()(std::int64_t, std::int64_t) const {}
     };
+    // `each(tasks, body)` calls body(task, slot) for all tasks; `bad_prototype(row)` and `bad_point(row)` are told of
+    // rows that are not finite, or have an energy that is not. `before(first, last)` is called for all rows, some
+    // 256 KiB at a time, mostly just before they are read and so are near. (Of kept points the words are read instead.)
     template <class Each, class BadPrototype, class BadPoint, class Before = Nothing>
     void run(Each each, BadPrototype bad_prototype, BadPoint bad_point, Before before = {}) {
         prepare(each, bad_prototype, !kept_);

@@ -31,10 +31,10 @@ std::vector<const ScreenKernels*> avx512_screens() {
     std::vector<const ScreenKernels*> screens;
     if (amx_is_granted()) screens.push_back(&screen_amx);
     if (__builtin_cpu_supports("avx512vnni")) screens.push_back(&screen_int8);
-    const bool has_bf16 = __builtin_cpu_supports("avx512bf16"), is_fast = __builtin_cpu_is("amd");
-    if (has_bf16 && is_fast) screens.push_back(&screen_bf16);
+    const bool has_bf16 = __builtin_cpu_supports("avx512bf16"), bf16_is_fast = __builtin_cpu_is("amd");
+    if (has_bf16 && bf16_is_fast) screens.push_back(&screen_bf16);
     screens.push_back(&screen_avx512);
-    if (has_bf16 && !is_fast) screens.push_back(&screen_bf16);
+    if (has_bf16 && !bf16_is_fast) screens.push_back(&screen_bf16);
     return screens;
 }
 #endif

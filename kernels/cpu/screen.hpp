@@ -121,18 +121,7 @@ std::int64_t run(const AssignData<float>& task, const Screen& screen, const Pack
         }
         if (packed != nullptr)  // rows are not near
             for (std::int64_t o = 0; o < open; ++o) prefetch_row(task, first + block.open[o]);
-        settle_likely(task, screen, first, open, block, padded);
-        std::int64_t still = 0;
-        for (std::int64_t o = 0; o < open; ++o) {
-            const std::int32_t i = block.open[o];
-            const bool is_open = look_again(screen, block.best[i], points.norms[i], block.margins[i], block.known[i]);
-            block.open[still] = i;
-            still += is_open;
-        }
-        for (std::int64_t o = 0; o < still; ++o) {
-            const std::int64_t i = block.open[o];
-            settle(task, screen, chunk, first + i, block.best[i], block.known[i], padded);
-        }
+        settle<Tile>(task, screen, chunk, points.norms, first, open, block, padded);
     }
 
     if (tracked) keep_bounds<Tile>(task, screen, points, first, count, block, padded);

@@ -12,15 +12,16 @@ namespace {
 CUEBM_INLINE Pack magnitude(Pack x) { return most_of(x, Pack{} - x); }
 
 // Distances by |y' - w'|^2 = |y'|^2 + 2 s, from bounds of the score s, rounded down and up.
-CUEBM_INLINE Pack distance_lower_bound(const KeptBounds& kept, Pack norm, Pack low, Pack margin) {
+CUEBM_INLINE Pack distance_lower_bound(const Screen& screen, Pack norm, Pack low, Pack margin) {
     const Pack square = norm * norm;
-    const Pack x = square * kept.shrink + 2.0f * low - 4.0f * margin - (square + magnitude(low)) * 0x1p-20f;
+    const Pack x =
+        square * screen.bound.norm_shrink + 2.0f * low - 4.0f * margin - (square + magnitude(low)) * 0x1p-20f;
     return root(most_of(x, Pack{})) * (1 - 0x1p-21f);
 }
-CUEBM_INLINE Pack distance_upper_bound(const KeptBounds& kept, Pack norm, Pack high) {
+CUEBM_INLINE Pack distance_upper_bound(const Screen& screen, const KeptBounds& kept, Pack norm, Pack high) {
     const Pack square = norm * norm;
     const Pack x = square + 2.0f * high + (square + magnitude(high)) * 0x1p-20f;
-    return root(most_of(x, Pack{})) * kept.growth + (norm + kept.largest_norm) * kept.slack;
+    return root(most_of(x, Pack{})) * kept.growth + (norm + screen.largest_norm) * kept.slack;
 }
 
 CUEBM_INLINE Words load_words(const std::int32_t* from) {
@@ -49,7 +50,8 @@ CUEBM_INLINE void age_bounds(const Screen& screen, const KeptBounds& kept, const
     for (std::int64_t i = 0; i < rows; i += width) {
         const Pack upper = math::load(block.upper + i);
         const Pack raised = upper + upper * 0x1p-22f;
-        const Pack thresholds = raised * kept.growth + (math::load(points.norms + i) + kept.largest_norm) * kept.slack;
+        const Pack thresholds =
+            raised * kept.growth + (math::load(points.norms + i) + screen.largest_norm) * kept.slack;
         const Pack own_panel_lower = lowered(math::load(block.own_panel_lower + i), math::load(around + i));
         math::store(block.upper + i, raised);
         math::store(block.thresholds + i, thresholds);
@@ -154,7 +156,7 @@ CUEBM_INLINE void meet_needed(const Screen& screen, const PackedPoints& points, 
         for (std::int64_t i = 0; i < rows; i += width) {
             const Pack low = math::load(block.lows + i), old = math::load(lower + i);
             const Pack now =
-                distance_lower_bound(kept, math::load(points.norms + i), low, math::load(block.margins + i));
+                distance_lower_bound(screen, math::load(points.norms + i), low, math::load(block.margins + i));
             const auto seen = low < math::broadcast(1.5f * screen_absent);
             math::store(lower + i, math::select(seen, now, old));
         }
@@ -188,9 +190,9 @@ CUEBM_INLINE void keep_bounds(const AssignData<float>& task, const Screen& scree
         const auto idle = load_words(block.idle + i);
         if (!math::any(~idle)) continue;
         const Pack norm = math::load(points.norms + i);
-        const Pack upper = distance_upper_bound(kept, norm, math::load(highest + i));
+        const Pack upper = distance_upper_bound(screen, kept, norm, math::load(highest + i));
         const Pack own_panel_lower =
-            distance_lower_bound(kept, norm, math::load(block.least + i), math::load(block.margins + i));
+            distance_lower_bound(screen, norm, math::load(block.least + i), math::load(block.margins + i));
         math::store(block.upper + i, math::select(idle, math::load(block.upper + i), upper));
         math::store(block.own_panel_lower + i,
                     math::select(idle, math::load(block.own_panel_lower + i), own_panel_lower));

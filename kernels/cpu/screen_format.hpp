@@ -23,7 +23,7 @@ CUEBM_INLINE void add_squares(Pack v, Pack rest, RowSums& sums) {
     sums.squares = math::product_sum(v, v, sums.squares);
     sums.rests = math::product_sum(rest, rest, sums.rests);
 }
-CUEBM_INLINE RowSums both(const RowSums& a, const RowSums& b) { return {a.squares + b.squares, a.rests + b.rests}; }
+CUEBM_INLINE RowSums sum_of(const RowSums& a, const RowSums& b) { return {a.squares + b.squares, a.rests + b.rests}; }
 
 #if defined(__AVX512F__)
 // Lane i: what `both` makes of all values of row i, of 16 rows of 16. Halves of two registers meet in one, four times.
@@ -209,7 +209,7 @@ struct Bf16 {
             add_squares(v, v - Pack(_mm512_slli_epi32(_mm512_cvtepu16_epi32(q), 16)), is_odd ? odd : even);
             place.put(j / 2, q);
         });
-        return both(even, odd);
+        return sum_of(even, odd);
     }
 };
 #endif
@@ -251,7 +251,7 @@ struct Int8 {
             add_squares(v, v - Pack(_mm512_cvtepi32_ps(q)) * step, is_odd ? odd : even);
             place.put(j / 4, _mm_xor_si128(_mm512_cvtepi32_epi8(q), _mm_set1_epi8(char(0x80))));
         });
-        return both(even, odd);
+        return sum_of(even, odd);
     }
 };
 #endif

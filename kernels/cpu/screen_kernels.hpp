@@ -28,8 +28,7 @@ struct KeptBounds {
                                   // row and a panel that were met
     const float* drifts;          // [panels * panel]: how far prototypes have moved since; null: the bounds begin
     const float* panel_drifts;    // [panels]: the most of each panel
-    float shrink, growth, slack;  // N^2 shrink <= |y'|^2; a lower bound decides if it exceeds upper growth + slack S
-    float largest_norm;           // S = N + this
+    float growth, slack;          // a lower bound decides if it exceeds upper growth + slack (N + max R)
 };
 
 // The constants of the bound (math/screening.hpp) for one set of prototypes:
@@ -37,7 +36,7 @@ struct KeptBounds {
 struct ScreenBound {
     float spread, floor, per_norm, per_rest, constant;
     float norm_growth, norm_floor;  // of norms that are summed in fp32
-    float norm_shrink;              // N^2 norm_shrink <= |y'|^2, nearly: math::screening_highest()
+    float norm_shrink;              // N^2 norm_shrink <= |y'|^2, but for underflow
     float reach_limit;              // points with a larger N are not screened
 };
 

@@ -246,10 +246,8 @@ void ScreenPrototypes::finish() {
 
 bool ScreenPrototypes::fill(KeptBounds& bounds) const {
     const auto slack = math::screening_distances(prototypes_.cols);
-    bounds.shrink = slack.shrink;
     bounds.growth = slack.growth;
     bounds.slack = slack.slack;
-    bounds.largest_norm = largest_norm_;
     bounds.drifts = scratch_.drifts;
     bounds.panel_drifts = scratch_.panel_drifts;
     return bound_.floor < 0x1p-60f && bound_.reach_limit > 0;

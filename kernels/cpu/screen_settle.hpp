@@ -119,9 +119,9 @@ CUEBM_INLINE bool look_again(const Screen& screen, const Best& best, float norm,
     return (some != 0) & !point.all;
 }
 
-// The canonical energies of a chunk's other candidates, a few at a time. `space` has room for a row.
-CUEBM_INLINE void settle(const AssignData<float>& task, const Screen& screen, std::int64_t chunk, std::int64_t i,
-                         const Best& best, Known& point, float* space) {
+// The canonical energies of a row's other candidates, a few at a time. `space` has room for a row.
+CUEBM_INLINE void settle_others(const AssignData<float>& task, const Screen& screen, std::int64_t chunk, std::int64_t i,
+                                const Best& best, Known& point, float* space) {
     const std::int64_t end = screen.k - chunk < screen_chunk ? screen.k : chunk + screen_chunk;
     const float *y[pairs_together], *w[pairs_together];
     std::int64_t slots[pairs_together];
@@ -150,6 +150,24 @@ CUEBM_INLINE void settle(const AssignData<float>& task, const Screen& screen, st
         for (std::int64_t z = chunk + l; z < end; z += screen_classes) enter(z);
     }
     if (count > 0) decide();
+}
+
+// The labels of the open rows of a block, among a chunk's prototypes and what is known before. norms: of the block.
+template <class Tile>
+CUEBM_INLINE void settle(const AssignData<float>& task, const Screen& screen, std::int64_t chunk, const float* norms,
+                         std::int64_t first, std::int64_t open, Block<Tile>& block, float* space) {
+    settle_likely(task, screen, first, open, block, space);
+    std::int64_t still = 0;
+    for (std::int64_t o = 0; o < open; ++o) {
+        const std::int32_t i = block.open[o];
+        const bool is_open = look_again(screen, block.best[i], norms[i], block.margins[i], block.known[i]);
+        block.open[still] = i;
+        still += is_open;
+    }
+    for (std::int64_t o = 0; o < still; ++o) {
+        const std::int64_t i = block.open[o];
+        settle_others(task, screen, chunk, first + i, block.best[i], block.known[i], space);
+    }
 }
 
 }  // namespace

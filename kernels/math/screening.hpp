@@ -92,7 +92,8 @@ CUEBM_MATH ScreeningLine screening_line(const LowPrecision& p) {
 }
 
 // Once a prototype's canonical energy is known: one of no higher energy has fl(s_k) - B_k + margin at most this, where
-// margin = spread N^2 + floor is the part of B_k that is the point's own.
+// margin = spread N^2 + floor is the part of B_k that is the point's own. The energy is that of the points as they are,
+// `norm` is N of the scaled ones; infinity where the energy is (docs/design/screening.md, "Candidates").
 CUEBM_MATH float screening_highest(float energy, float scale, float norm, float norm_shrink, float margin,
                                    float floor) {
     const double scaled = static_cast<double>(energy) * static_cast<double>(scale) * static_cast<double>(scale);
